@@ -72,9 +72,8 @@ def find(folder: Path, name: str) -> Path:
 def _content(path: Path, limit: int) -> bytes:
     """At most `limit` decompressed bytes: a small file that unpacks to gigabytes stays harmless."""
     try:
-        opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-        with opened as file:
-            return file.read(limit)
+        with path.open("rb") as file:
+            return gzip.GzipFile(fileobj=file).read(limit) if path.suffix == ".gz" else file.read(limit)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(path, f"is cut off or damaged ({error}); replace it by a fresh copy.") from None
     except OSError as error:
