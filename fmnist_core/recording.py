@@ -1,0 +1,72 @@
+"""What a training tells while it runs: plain records, and who may listen. Shared by training, store and screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = dict[str, NDArray[np.float32]]
+PHASES = ("preparing", "compiling", "training", "testing")
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """The measures of one epoch; epoch 0 is the network before training.
+
+    loss, accuracy: on the training images; epoch 0 by evaluation, later as Keras reports them: the mean over the
+    epoch's batches, with dropout on and the L2 penalty included. val_loss has the penalty too, dropout is off.
+    gradient_norm: mean over the epoch's steps of the Euclidean norm of all gradients; nan at epoch 0.
+    weight_norm: Euclidean norm of all trainable weights at the epoch's end. seconds: training and validation.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    gradient_norm: float
+    weight_norm: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sign of life within an epoch, several times an epoch.
+
+    epoch: from 1. step: steps done since the start of the training. losses: (step, loss of that batch) of the steps
+    since the last sign, at most 25, evenly thinned. accuracy: running mean over the epoch's batches so far.
+    """
+
+    epoch: int
+    step: int
+    steps_per_epoch: int
+    losses: tuple[tuple[int, float], ...]
+    accuracy: float
+    examples_per_second: float
+
+
+class Listener(Protocol):
+    """Somebody who watches a training."""
+
+    def phase(self, name: str) -> None:
+        """The training enters one of PHASES."""
+
+    def progress(self, progress: Progress) -> None:
+        """A sign of life within an epoch."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """An epoch is complete; called for epoch 0, too."""
+
+
+class Recorder(Listener, Protocol):
+    """A listener who also keeps the large things."""
+
+    def steps(self, epoch: int, losses: NDArray[np.float32]) -> None:
+        """The loss of each of the epoch's batches, float32 (steps,)."""
+
+    def snapshot(self, epoch: int, weights: Weights, probabilities: NDArray[np.float32]) -> None:
+        """Weights by name ("hidden_1/kernel", "output/bias"), and probabilities of the test images, (n_test, 10)."""
