@@ -1,0 +1,67 @@
+"""The frame of every screen: title, menu, which data is in use, and errors as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from fmnist_core import dataset
+from fmnist_core.charts import theme
+from fmnist_core.settings import LabError
+
+ROOT = Path(__file__).parents[2]
+MENU = (
+    ("app.py", "Home", ":material/home:"),
+    ("pages/Data.py", "Data", ":material/grid_view:"),
+    ("pages/Train.py", "Train", ":material/model_training:"),
+)
+
+
+@contextmanager
+def page(title: str, icon: str) -> Iterator[None]:
+    """Everything around a page's own content; every page starts with `with frame.page(...)`.
+
+    A LabError that leaves the block is shown as its sentence, never as a trace.
+    """
+    name = "Fashion-MNIST Lab"
+    st.set_page_config(page_title=name if title == "Home" else f"{title} · {name}", page_icon=icon, layout="wide")
+    theme.enable()
+    with st.sidebar:
+        _menu()
+    try:
+        yield
+    except LabError as error:
+        st.error(str(error))
+    with st.sidebar:
+        _data_line()
+
+
+def _menu() -> None:
+    for path, label, icon in MENU:
+        if (ROOT / path).exists():
+            st.page_link(path, label=label, icon=icon, query_params=carried(path))
+
+
+def carried(path: str) -> Mapping[str, str]:
+    """The URL parameters that a page last had in this session: the menu leads back to where one was."""
+    found: Mapping[str, str] = st.session_state.get(f"url {path}", {})
+    return found
+
+
+def _data_line() -> None:
+    """Which data set is in use; what is wrong with it shows on every page."""
+    try:
+        data = dataset.load()
+    except LabError as error:
+        st.error(str(error))
+        return
+    name = "Full data set" if data.name == "full" else "Embedded sample"
+    counts = f"{len(data.train_images):,} training and {len(data.test_images):,} test images"
+    st.caption(f"{name}: {counts}, from {data.source}.")
+    if data.name == "sample":
+        st.caption("Page Data tells how to get all 70,000 images.")
+    if data.notice:
+        st.warning(data.notice)
