@@ -1,0 +1,200 @@
+"""The sliders and selectors of an experiment, made from its declaration; and the URL that always holds it.
+
+The experiment lives in the session's state and is mirrored to the URL. The URL is read when the page is opened, when
+a link is followed and when the browser goes back; a move of a control wins over a URL that has not caught up yet.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from fmnist_core.experiment import FIELDS, PRESETS, Experiment, ExperimentError, Hyperparameter
+
+PAGE = "pages/Train.py"
+GROUPS = {
+    "network": "Network",
+    "regularisation": "Regularisation",
+    "optimisation": "Optimisation",
+    "data": "Data",
+    "training": "Training",
+}
+# Names that plain words would get wrong; any other choice shows with its underscores as spaces.
+WORDS = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU", "leaky_relu": "leaky ReLU"}
+WORDS |= {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "nadam": "Nadam", "adagrad": "Adagrad", "lsuv": "LSUV"}
+MOST_POSITIONS = 400  # A slider with more positions cannot be set by hand; a number field can.
+
+
+def experiment() -> Experiment:
+    """Show all controls where called (the sidebar) and return the experiment they describe."""
+    _follow_url()
+    _presets()
+    values = st.session_state["values"]
+    current = Experiment.of(values)
+    _group(current, basic=True)
+    with st.expander("More"):
+        _group(current, basic=False)
+    _write_url(current)
+    return current
+
+
+def problems() -> list[str]:
+    """One sentence for each URL parameter that could not be used, until the experiment is changed."""
+    found: list[str] = st.session_state.get("problems", [])
+    return found
+
+
+def title(value: Any) -> str:
+    """A choice in words."""
+    return WORDS.get(value, str(value).replace("_", " "))
+
+
+def name(experiment: Experiment) -> str:
+    """A few words that tell an experiment: its preset, or what differs from the base network."""
+    for preset in PRESETS.values():
+        if preset.experiment == experiment:
+            return preset.title
+    fields = {key: FIELDS[key] for key in experiment.query()}
+    parts = [f"{field.title.lower()} {_shown(field, getattr(experiment, key))}" for key, field in fields.items()]
+    return ", ".join(parts)
+
+
+def options(field: Hyperparameter, *extra: float) -> list[float]:
+    """Positions of a logarithmic slider: powers of two up to a power of two, else 1, 2, 5, 10, ...; and `extra`."""
+    low, high = field.low or 0, field.high or 0
+    if field.kind == "int" and int(high) & (int(high) - 1) == 0:
+        steps = [float(2**power) for power in range(int(high).bit_length())]
+    else:
+        steps = [float(f"{digit}e{power}") for power in range(-9, 10) for digit in (1, 2, 5)]
+    chosen = sorted({value for value in (*steps, low, high, field.default, *extra) if low <= value <= high})
+    return [int(value) for value in chosen] if field.kind == "int" else chosen
+
+
+# --- The URL --------------------------------------------------------------------------------------------------------
+
+
+def _follow_url() -> None:
+    """Take the experiment from the URL where the person changed the URL and not a control."""
+    state = st.session_state
+    now = st.query_params.to_dict()
+    moved = state.pop("moved", False)
+    if "values" not in state or (now != state.get(f"url {PAGE}") and not moved):
+        found, state["problems"] = Experiment.from_query(now)
+        _load(found)
+
+
+def _write_url(current: Experiment) -> None:
+    query = current.query()
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+    st.session_state[f"url {PAGE}"] = query
+
+
+def _load(found: Experiment) -> None:
+    """Make an experiment the current one and set every control to it."""
+    state = st.session_state
+    state["values"] = found.model_dump()
+    state["loaded"] = found.model_dump()
+    for key, field in FIELDS.items():
+        state[f"control {key}"] = _to_control(field, state["values"][key])
+
+
+# --- The controls ---------------------------------------------------------------------------------------------------
+
+
+def _presets() -> None:
+    state = st.session_state
+    matching = [key for key, preset in PRESETS.items() if preset.experiment.model_dump() == state["values"]]
+    last = state.get("preset")
+    state["preset"] = last if last in matching else (matching[0] if matching else None)
+    heading, reset = st.columns([2, 1], vertical_alignment="bottom")
+    heading.markdown("**Start from**")
+    reset.button(
+        "Reset", on_click=_choose, args=("base",), help="Puts every control back to the base network.", type="tertiary"
+    )
+    st.pills(
+        "Presets",
+        list(PRESETS),
+        format_func=lambda key: PRESETS[key].title,
+        key="preset",
+        on_change=_choose,
+        label_visibility="collapsed",
+    )
+    if state["preset"]:
+        st.caption(PRESETS[state["preset"]].description)
+
+
+def _choose(preset: str | None = None) -> None:
+    state = st.session_state
+    state["moved"], state["problems"] = True, []
+    state["preset"] = chosen = preset or state["preset"]
+    if chosen:
+        _load(PRESETS[chosen].experiment)
+
+
+def _group(current: Experiment, *, basic: bool) -> None:
+    for group, heading in GROUPS.items():
+        fields = [f for f in FIELDS.values() if f.group == group and f.basic is basic and f.relevant(current)]
+        if fields:
+            st.markdown(f"**{heading}**")
+        for field in fields:
+            _control(field)
+
+
+def _control(field: Hyperparameter) -> None:
+    """One widget; its value reaches the experiment through `_take`, and its state is set before it is shown."""
+    key = f"control {field.name}"
+    if key not in st.session_state:
+        st.session_state[key] = _to_control(field, st.session_state["values"][field.name])
+    common: dict[str, Any] = {"key": key, "help": field.help, "on_change": _take, "args": (field.name,)}
+    if field.kind == "bool":
+        st.toggle(field.title, **common)
+    elif field.kind == "choice":
+        st.selectbox(field.title, field.choices, format_func=title, **common)
+    elif field.kind == "widths":
+        st.text_input(field.title, placeholder="such as 512-256-128", **common)
+    elif field.log:
+        extra = st.session_state["loaded"][field.name]
+        st.select_slider(field.title, options(field, extra), format_func=_plain, **common)
+    else:
+        _linear(field, common)
+
+
+def _linear(field: Hyperparameter, common: dict[str, Any]) -> None:
+    cast: Any = int if field.kind == "int" else float
+    low, high, step = cast(field.low), cast(field.high), cast(field.step or 1)
+    if (high - low) / step > MOST_POSITIONS:
+        st.number_input(field.title, low, high, step=step, **common)
+    else:
+        st.slider(field.title, low, high, step=step, format="%d" if field.kind == "int" else "%.3g", **common)
+
+
+def _take(key: str) -> None:
+    """A control was moved: its value becomes the experiment's; what cannot be used is named and not taken."""
+    state = st.session_state
+    state["moved"], state["problems"] = True, []
+    field = FIELDS[key]
+    value = _from_control(field, state[f"control {key}"])
+    try:
+        state["values"] = Experiment.of({**state["values"], key: value}).model_dump()
+    except ExperimentError as error:
+        state["problems"] = [f"{error} It is left at {_shown(field, state['values'][key]) or 'empty'}."]
+
+
+def _to_control(field: Hyperparameter, value: Any) -> Any:
+    return field.write(value) if field.kind == "widths" else value
+
+
+def _from_control(field: Hyperparameter, value: Any) -> Any:
+    return field.read(value or "") if field.kind == "widths" else value
+
+
+def _shown(field: Hyperparameter, value: Any) -> str:
+    return title(value) if field.kind == "choice" else field.write(value)
+
+
+def _plain(value: float) -> str:
+    """1e-05 as 0.00001: the reader of a slider thinks in plain numbers."""
+    return re.sub(r"0+$", "", f"{value:.8f}").rstrip(".") if isinstance(value, float) else f"{value:,}"
