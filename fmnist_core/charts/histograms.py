@@ -1,0 +1,92 @@
+"""How a layer's weights are spread, epoch by epoch: ridge lines or a heat map, as in TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fmnist_core.charts import theme
+
+BINS = 60
+OVERLAP = 3.5  # The highest ridge reaches over this many of its neighbours.
+
+
+def spread(weights: Iterable[tuple[int, NDArray[np.float32]]]) -> pd.DataFrame:
+    """Histograms of one weight tensor, all epochs on the same bins.
+
+    weights: (epoch, values of any shape). Returns columns epoch, value (bin centre), share (of the weights in the
+    bin). The bins run over the 0.05 to 99.95 % range of all epochs, so that single outliers do not squeeze the rest.
+    """
+    flat = [(epoch, np.ravel(values)) for epoch, values in weights]
+    low = min(float(np.quantile(values[:: _stride(values)], 0.0005)) for _, values in flat)
+    high = max(float(np.quantile(values[:: _stride(values)], 0.9995)) for _, values in flat)
+    if not low < high:
+        low, high = low - 0.01, low + 0.01
+    edges = np.linspace(low, high, BINS + 1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    tables = [
+        pd.DataFrame(
+            {"epoch": epoch, "value": centres, "share": np.histogram(v, BINS, (low, high))[0] / max(v.size, 1)}
+        )
+        for epoch, v in flat
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _stride(values: NDArray[np.float32]) -> int:
+    """Quantiles need no more than some ten thousand values."""
+    return max(1, values.size // 20_000)
+
+
+def heat_map(rows: pd.DataFrame, title: str) -> alt.Chart:
+    """rows: as from `spread`. Darker is more weights."""
+    rows = _with_gaps(rows)
+    return (
+        alt.Chart(rows)
+        .mark_rect()
+        .encode(
+            x=alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("low:Q", title="weight"),
+            y2="high:Q",
+            color=alt.Color(
+                "share:Q", title="share of weights", scale=alt.Scale(scheme="blues"),
+                legend=alt.Legend(orient="right", format=".0%", gradientLength=160),
+            ),
+            tooltip=["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")],
+        )
+        .properties(height=320, title=title)
+    )  # fmt: skip
+
+
+def ridges(rows: pd.DataFrame, title: str) -> alt.Chart:
+    """rows: as from `spread`. One ridge per epoch, the first at the back."""
+    order = {epoch: place for place, epoch in enumerate(sorted(rows["epoch"].unique()))}
+    place = rows["epoch"].map(order)
+    peak = float(rows["share"].max()) or 1.0
+    drawn = rows.assign(place=place, top=place - rows["share"] / peak * OVERLAP)
+    labels = "{" + ",".join(f"{p}:'{epoch}'" for epoch, p in order.items()) + "}[datum.value]"
+    axis = alt.Axis(values=list(range(0, len(order), max(1, len(order) // 8))), labelExpr=labels, grid=False)
+    scale = alt.Scale(domain=[len(order) - 0.5, -OVERLAP], nice=False)
+    return (
+        alt.Chart(drawn)
+        .mark_area(line={"strokeWidth": 1, "color": "white"}, opacity=0.9, interpolate="monotone")
+        .encode(
+            x=alt.X("value:Q", title="weight", scale=alt.Scale(nice=False)),
+            y=alt.Y("top:Q", title="epoch", axis=axis, scale=scale),
+            y2="place:Q",
+            color=alt.Color("epoch:Q", legend=None, scale=alt.Scale(range=["#9ecae1", theme.TRAIN, "#08447a"])),
+            detail="epoch:O",
+            tooltip=["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")],
+        )
+        .properties(height=320, title=title)
+    )
+
+
+def _with_gaps(rows: pd.DataFrame) -> pd.DataFrame:
+    centres = np.sort(rows["value"].unique())
+    half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
+    return rows.assign(low=rows["value"] - half, high=rows["value"] + half)
