@@ -79,7 +79,7 @@ def test_constant_weights_have_a_histogram() -> None:
 @pytest.mark.parametrize("values", [{}, {"layers": 0}, {"layers": 20, "batch_norm": True, "dropout": 0.3}])
 def test_network_picture_names_every_layer(values: dict[str, object]) -> None:
     layers = cost.layers(Experiment.of(values))
-    picture = network.svg(layers, "ReLU", 0.3)
+    picture = network.html(layers, "ReLU", 0.3)
     text = " ".join(ET.fromstring(picture).itertext())
     for layer in layers:
         assert layer.name in text

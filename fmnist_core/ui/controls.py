@@ -57,8 +57,7 @@ def name(experiment: Experiment) -> str:
         if preset.experiment == experiment:
             return preset.title
     fields = {key: FIELDS[key] for key in experiment.query()}
-    parts = [f"{field.title.lower()} {_shown(field, getattr(experiment, key))}" for key, field in fields.items()]
-    return ", ".join(parts)
+    return ", ".join(_told(field, getattr(experiment, key)) for key, field in fields.items()).capitalize()
 
 
 def options(field: Hyperparameter, *extra: float) -> list[float]:
@@ -193,6 +192,13 @@ def _from_control(field: Hyperparameter, value: Any) -> Any:
 
 def _shown(field: Hyperparameter, value: Any) -> str:
     return title(value) if field.kind == "choice" else field.write(value)
+
+
+def _told(field: Hyperparameter, value: Any) -> str:
+    """A setting in words: "dropout 0.3", "batch normalisation"."""
+    if field.kind == "bool":
+        return field.title.lower() if value else f"no {field.title.lower()}"
+    return f"{field.title.lower()} {_shown(field, value)}"
 
 
 def _plain(value: float) -> str:
