@@ -1,0 +1,94 @@
+"""One job in the engine's queue, and the sentences about its fate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fmnist_core.experiment import Experiment
+from fmnist_core.runs.snapshot import ACTIVE, Fold, Snapshot
+
+
+@dataclass(eq=False)
+class Job:
+    """A job from its submission to its end. The engine's lock guards it.
+
+    key: its name at Dask, new for each job. kind, params: what a worker executes. name: the run's name. address: of
+    the worker that has it. attempts: how often a worker started it; losses: how often a scheduler died with it.
+    """
+
+    key: str
+    kind: str
+    name: str
+    experiment: Experiment
+    params: dict[str, Any]
+    watchers: set[str] = field(default_factory=set)
+    address: str = ""
+    attempts: int = 0
+    losses: int = 0
+    stopping: bool = False
+    notice: str = ""
+    error: str = ""
+    future: Any = None
+    fold: Fold = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fold = Fold(self.experiment)
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.fold.state in ACTIVE
+
+    @property
+    def title(self) -> str:
+        """What it trains, in words."""
+        widths = "-".join(map(str, self.experiment.hidden_widths)) or "no hidden layer"
+        return f"{widths}, {self.experiment.epochs} epochs"
+
+    def restart(self, notice: str) -> None:
+        """From the beginning, with a sentence that says why."""
+        self.fold = Fold(self.experiment)
+        self.fold.state = "starting"
+        self.notice = notice
+
+    def snapshot(self, state: str, place: int, now: float) -> Snapshot:
+        """The frozen picture for screens."""
+        fold = self.fold
+        return Snapshot(
+            run_id=self.name,
+            experiment=self.experiment,
+            state=state,
+            place=place,
+            epoch=fold.epoch,
+            step=fold.step,
+            steps_per_epoch=fold.steps_per_epoch,
+            history=tuple(fold.history),
+            step_losses=tuple(fold.curve.points),
+            accuracy=fold.accuracy,
+            examples_per_second=fold.speed,
+            seconds_left=fold.seconds_left(now),
+            notice=self.notice,
+            error=self.error,
+            watchers=len(self.watchers),
+        )
+
+
+def died_once(epoch: int, starved: bool) -> str:
+    """The notice after a worker's death; epoch: the last one that had begun."""
+    what = "ran out of memory" if starved else "died"
+    when = f"at epoch {epoch}" if epoch else "before the first epoch"
+    return f"The worker process {what} {when} and the training was started again."
+
+
+def died_again(starved: bool, limit: float) -> str:
+    """The error after the retry's death; limit: a worker's memory in GiB."""
+    if starved:
+        return (
+            f"This training needs more memory than a worker may use ({limit:.2g} GiB); take fewer units or layers,"
+            " or raise the limit (the setting FMNIST_WORKER_MEMORY)."
+        )
+    return (
+        "The worker process died twice during this training; try it with fewer units or layers, and look for the"
+        " reason in the server's log."
+    )
