@@ -46,15 +46,16 @@ class Job:
         widths = "-".join(map(str, self.experiment.hidden_widths)) or "no hidden layer"
         return f"{widths}, {self.experiment.epochs} epochs"
 
-    def restart(self, notice: str) -> None:
+    def restart(self, notice: str, state: str = "starting") -> None:
         """From the beginning, with a sentence that says why."""
         self.fold = Fold(self.experiment)
-        self.fold.state = "starting"
+        self.fold.state = state
         self.notice = notice
 
-    def snapshot(self, state: str, place: int, now: float) -> Snapshot:
-        """The frozen picture for screens."""
+    def snapshot(self, place: int, now: float) -> Snapshot:
+        """The frozen picture for screens; a job that waits for nobody but a worker is starting."""
         fold = self.fold
+        state = "starting" if fold.state == "queued" and place == 0 else fold.state
         return Snapshot(
             run_id=self.name,
             experiment=self.experiment,

@@ -41,6 +41,11 @@ class Snapshot:
     error: str
     watchers: int
 
+    @property
+    def active(self) -> bool:
+        """Whether the job has not ended."""
+        return self.state in ACTIVE
+
 
 class Curve:
     """(step, loss) points, thinned evenly by doubling the distance between two kept steps."""

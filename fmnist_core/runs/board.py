@@ -1,0 +1,104 @@
+"""The engine's memory: which jobs wait, run or have ended, and which workers there are. Guarded by the engine's lock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+
+from fmnist_core.runs.jobs import Job
+from fmnist_core.settings import LabError
+
+KEPT_FINISHED = 50
+
+
+class Board:
+    """Jobs by name, the queue, and the jobs that workers have."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Job] = deque()
+        self.running: dict[str, Job] = {}  # by key
+        self._latest: dict[str, Job] = {}  # by name
+        self._ended: deque[Job] = deque()
+
+    def find(self, name: str) -> Job | None:
+        """The latest job of this name, if it runs or ended not long ago."""
+        return self._latest.get(name)
+
+    def of(self, session: str) -> Job | None:
+        """The active job that a session asked for."""
+        active = (*self.running.values(), *self.waiting)
+        return next((job for job in active if session in job.watchers and not job.stopping), None)
+
+    def add(self, job: Job, session: str) -> None:
+        """Queue a job, or let the session join the active one of the same name. Raises: LabError (one per session)."""
+        busy = self.of(session)
+        if busy and busy.name != job.name:
+            raise LabError(f"Your training of {busy.title} is still active; stop it first or wait for its end.")
+        same = self._latest.get(job.name)
+        if same is None or not same.active or same.stopping:
+            self._latest[job.name] = same = job
+            self.waiting.append(job)
+        same.watchers.add(session)
+
+    def leave(self, job: Job, session: str, alive: Callable[[str], bool]) -> bool:
+        """Take a session off a job; whether the job shall stop, because nobody else wants it."""
+        job.watchers.discard(session)
+        job.stopping = job.stopping or not any(alive(other) for other in job.watchers)
+        return job.stopping
+
+    def place(self, job: Job, slots: int) -> int:
+        """How many jobs end before this one starts, when `slots` of them run at a time."""
+        if job not in self.waiting:
+            return 0
+        return max(self.waiting.index(job) - (slots - len(self.running)) + 1, 0)
+
+    def take(self, address: str) -> Job:
+        """The first of the queue, for the worker at `address`."""
+        job = self.waiting.popleft()
+        job.address, job.fold.state = address, "starting"
+        self.running[job.key] = job
+        return job
+
+    def put_back(self, job: Job, notice: str) -> None:
+        """A running job goes first in the queue, from its beginning."""
+        self.running.pop(job.key, None)
+        job.future, job.attempts = None, 0
+        job.restart(notice, "queued")
+        self.waiting.appendleft(job)
+
+    def end(self, job: Job, state: str, error: str = "") -> None:
+        """A job that waits or runs has ended."""
+        self.running.pop(job.key, None)
+        if job in self.waiting:
+            self.waiting.remove(job)
+        job.future = None  # lets Dask forget the result
+        job.fold.state, job.error = state, error
+        self._ended.append(job)
+        if len(self._ended) > KEPT_FINISHED:
+            old = self._ended.popleft()
+            if self._latest.get(old.name) is old:
+                del self._latest[old.name]
+
+
+class Crew:
+    """The workers, by address."""
+
+    def __init__(self) -> None:
+        self.warm: dict[str, bool] = {}  # of those that are there
+        self.replacing: set[str] = set()  # not to be given a job
+        self.starved: set[str] = set()  # ended because of their memory
+
+    def count(self) -> int:
+        """How many are there, those that are being replaced included."""
+        return len(self.warm.keys() | self.replacing)
+
+    def keep(self, present: Iterable[str]) -> None:
+        """Forget those that are gone."""
+        self.warm = {address: self.warm.get(address, False) for address in present if address not in self.replacing}
+
+    def free(self, running: Collection[Job]) -> str | None:
+        """A worker without a job, a warm one if there is one."""
+        if len(running) >= len(self.warm):
+            return None  # a job whose worker died has no worker yet, but takes the next one's place
+        taken = {job.address for job in running}
+        return max((address for address in self.warm if address not in taken), key=self.warm.__getitem__, default=None)

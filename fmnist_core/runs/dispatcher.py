@@ -1,0 +1,195 @@
+"""Hands waiting jobs to workers, and keeps the board up to date with what the workers tell."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from fmnist_core.runs.board import Board, Crew
+from fmnist_core.runs.cluster import Cluster
+from fmnist_core.runs.jobs import Job, died_again, died_once
+from fmnist_core.settings import GIB, LabError, settings
+
+log = logging.getLogger(__name__)
+TICK = 1.0  # seconds between two looks at what sends no event: a lost connection
+
+
+class Dispatcher:
+    """The engine's own thread, and the ends of its lines to Dask.
+
+    lock: guards `board` and `crew`; never held while waiting for Dask, whose own thread needs it. problem: why there
+    are no workers, one sentence or "".
+    """
+
+    def __init__(self, lock: threading.RLock, board: Board, warm_up: bool) -> None:
+        self.board = board
+        self.crew = Crew()
+        self.problem = ""
+        self._lock = lock
+        self._warm_up = warm_up
+        self._changed = threading.Event()  # something that may let a job start
+        self._closed = False
+        self._cluster: Cluster | None = None
+        self._thread = threading.Thread(target=self._supervise, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, which starts the workers."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the queue again."""
+        self._changed.set()
+
+    def stop(self, job: Job) -> None:
+        """Ask a running job to end."""
+        if self._cluster:
+            self._cluster.stop(job.key, job.address)
+
+    def slots(self) -> int:
+        """Jobs that run at a time; before the workers are there, as many as there will be."""
+        return max(self.crew.count(), 1 if settings().engine else settings().workers)
+
+    def close(self) -> None:
+        """End the workers and the thread."""
+        self._closed = True
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join(15)
+
+    # The thread
+
+    def _supervise(self) -> None:
+        """Hold a connection to workers; when it is lost or cannot be had, say so and build it anew when needed."""
+        while not self._closed:
+            try:
+                cluster = Cluster(settings(), self._warm_up, self._on_event, self._on_worker, self._on_memory)
+            except LabError as error:
+                self._fail_waiting(str(error))
+                continue
+            with self._lock:
+                self._cluster, self.problem = cluster, ""
+            self._serve(cluster)
+            with self._lock:
+                self._cluster, self.crew = None, Crew()
+                for job in list(self.board.running.values()):
+                    self._lost(job)
+            cluster.close()
+
+    def _serve(self, cluster: Cluster) -> None:
+        while not self._closed and cluster.alive():
+            try:
+                while self.board.waiting and self._hand_over(cluster):
+                    pass
+            except Exception as error:  # the scheduler does not answer; `alive` decides what that means
+                log.warning("The engine's scheduler did not answer: %s", error)
+            self._changed.wait(TICK)
+            self._changed.clear()
+
+    def _hand_over(self, cluster: Cluster) -> bool:
+        """Give the first waiting job to a free worker; whether there were both."""
+        present = cluster.workers()
+        with self._lock:
+            self.crew.keep(present)
+            address = self.crew.free(self.board.running.values())
+            if address is None or not self.board.waiting:
+                return False
+            job = self.board.take(address)
+        future = cluster.submit(job.kind, job.params, job.key, address)
+        with self._lock:
+            job.future = future
+        future.add_done_callback(lambda done: self._on_done(job, done))
+        return True
+
+    def _fail_waiting(self, sentence: str) -> None:
+        """No engine: whoever waits is told; the next job tries again."""
+        with self._lock:
+            self.problem = sentence
+            for job in list(self.board.waiting):
+                self.board.end(job, "failed", sentence)
+            self._changed.clear()
+        self._changed.wait()
+
+    # What Dask tells, in its client's threads
+
+    def _on_event(self, event: Mapping[str, Any]) -> None:
+        with self._lock:
+            job = self.board.running.get(event["job"])
+            if job is None:
+                return
+            if event["what"] == "start":
+                self._started(job, event["address"])
+            else:
+                job.fold.add(event, time.monotonic())
+
+    def _started(self, job: Job, address: str) -> None:
+        job.attempts += 1
+        if job.attempts > 1:
+            job.restart(died_once(job.fold.epoch, job.address in self.crew.starved))
+        job.address = address
+        if job.stopping:
+            self.stop(job)  # the process that was asked first is gone
+
+    def _on_worker(self, event: Mapping[str, Any]) -> None:
+        with self._lock:
+            self.crew.warm[event["address"]] = event["warm"]
+        self.wake()
+
+    def _on_memory(self, event: Mapping[str, Any]) -> None:
+        with self._lock:
+            self.crew.starved.add(event["worker"])
+
+    def _on_done(self, job: Job, future: Any) -> None:
+        """A future came to its end. What it holds is fetched before the lock is taken: fetching needs Dask's thread."""
+        facts = future.result() if future.status == "finished" else None
+        error = future.exception() if future.status == "error" else None
+        with self._lock:
+            if job.future is not future:
+                return  # of an earlier try
+            if facts is not None:
+                self._finished(job, facts)
+            elif error is not None:
+                self.board.end(job, "failed", self._why(job, error))
+            else:
+                self._lost(job)
+        self.wake()
+
+    def _finished(self, job: Job, facts: Mapping[str, Any]) -> None:
+        state = "failed" if facts["error"] else "stopped" if facts["stopped"] else "done"
+        if facts["stale"] and self._cluster:
+            self._replace(self._cluster, job.address)
+        self.board.end(job, state, facts["error"])
+
+    def _why(self, job: Job, error: BaseException) -> str:
+        if type(error).__name__ == "KilledWorker":
+            return died_again(job.address in self.crew.starved, settings().worker_memory / GIB)
+        return f"The engine could not run this job: {str(error).splitlines()[0][:300]}."
+
+    def _replace(self, cluster: Cluster, address: str) -> None:
+        """A fresh process instead of one that has grown."""
+        crew = self.crew
+        crew.replacing.add(address)
+        crew.warm.pop(address, None)
+
+        def done() -> None:
+            with self._lock:
+                crew.replacing.discard(address)
+            self.wake()
+
+        cluster.restart(address, done)
+
+    def _lost(self, job: Job) -> None:
+        """Dask lost a job together with its scheduler: it starts again, once."""
+        if self._closed:
+            return
+        started = job.attempts > 0
+        if job.stopping:
+            self.board.end(job, "stopped")
+        elif started and job.losses:
+            self.board.end(job, "failed", "The engine broke down twice during this training; see the server's log.")
+        else:
+            job.losses += started
+            again = "The engine broke down and the training was started again."
+            self.board.put_back(job, again if started else job.notice)
