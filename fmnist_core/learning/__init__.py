@@ -1,0 +1,1 @@
+"""Networks, their compiled training and their diagnostics: the one floor that imports TensorFlow and Keras."""

@@ -1,0 +1,215 @@
+"""A network and its training step, compiled once by XLA and used for every run with the same graph.
+
+A chunk of steps is one call: a loop over batches around one training step made of Keras' own parts (layers, loss,
+penalties, optimiser). Whatever is only a number (weights, seed, rates, penalty) lives in variables and is reset for
+each run, so that the second run of an architecture starts at once. The loop's length is a number, too.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from fmnist_core.cost import INPUTS
+from fmnist_core.experiment import Experiment
+from fmnist_core.learning import network
+from fmnist_core.learning.dropout import FastDropout
+from fmnist_core.recording import Weights
+
+CHUNK_IMAGES = 8192  # images handed over at once, at most: 6 MB
+EVALUATED_AT_ONCE = 5000
+KEPT_PROGRAMS = 4
+
+
+class Steps(NamedTuple):
+    """What a chunk of steps gave, each float32 (steps,): loss with penalty, images right, Euclidean norm of all gradients."""
+
+    losses: NDArray[np.float32]
+    right: NDArray[np.float32]
+    gradient_norms: NDArray[np.float32]
+
+
+class Evaluation(NamedTuple):
+    """Per image: cross-entropy float32 (n,) without the penalty, probabilities float32 (n, 10); and the penalty."""
+
+    losses: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    penalty: float
+
+
+class _Penalty(keras.regularizers.Regularizer):
+    """As Keras' L2, but with a factor that can change without a new program."""
+
+    def __init__(self, factor: Any) -> None:
+        self.factor = factor
+
+    def __call__(self, x: Any) -> Any:
+        return self.factor * tf.reduce_sum(tf.square(x))
+
+
+class Program:
+    """The compiled training of every experiment with the same `graph_key`."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.capacity = min(max(CHUNK_IMAGES // experiment.batch_size, 1), 256)
+        self.rate = tf.Variable(0.0, trainable=False)
+        self.factor = tf.Variable(0.0, trainable=False)
+        self.key = tf.Variable(tf.zeros(2, tf.uint32), trainable=False)
+        penalty = _Penalty(self.factor) if experiment.l2 else None
+        self.model = network.build(experiment, self._dropout, penalty)
+        self.optimiser = optimiser(experiment)
+        self.model.compile(self.optimiser, "sparse_categorical_crossentropy", jit_compile=False)
+        self.optimiser.build(self.model.trainable_variables)
+        # All slots start at one constant each; kept as numbers, they cost nothing to keep.
+        self._fresh = [float(np.ravel(np.array(variable))[0]) for variable in self.optimiser.variables]
+        self._chunk = tf.function(self._loop, jit_compile=True, reduce_retracing=False)
+        self._rest = tf.function(self._step)
+        self._evaluate = tf.function(self._forward)
+
+    def _dropout(self, name: str) -> FastDropout:
+        return FastDropout(self.rate, self.key, int(name.rsplit("_", 1)[1]), name)
+
+    def reset(self, experiment: Experiment, weights: Weights) -> None:
+        """Ready for a new run: weights, rates and seeds of this experiment, a fresh optimiser."""
+        network.assign(self.model, weights)
+        for variable, value in zip(self.optimiser.variables, self._fresh, strict=True):
+            variable.assign(tf.fill(variable.shape, tf.cast(value, variable.dtype)))
+        self.rate.assign(experiment.dropout)
+        self.factor.assign(experiment.l2)
+
+    def compile(self, batch: int) -> None:
+        """Trace and compile the chunk program: a loop over no steps. batch: images a step."""
+        self.run(
+            np.zeros((1, batch, INPUTS), np.uint8), np.zeros((1, batch), np.int32), np.zeros(1), np.zeros((1, 2)), 0
+        )
+
+    def run(
+        self, images: NDArray[np.uint8], labels: NDArray[Any], rates: NDArray[Any], keys: NDArray[Any], steps: int
+    ) -> Steps:
+        """Train `steps` steps, at most `capacity`.
+
+        images: uint8 (steps, batch, 784). labels: integers (steps, batch). rates: (steps,), the learning rates.
+        keys: (steps, 2) 32-bit integers, a new random key for each step's dropout.
+        """
+        padded = (self._padded(images, np.uint8), self._padded(labels, np.int32))
+        numbers = (self._padded(rates, np.float32), self._padded(keys, np.uint32))
+        found = self._chunk(*padded, *numbers, tf.constant(steps))
+        return Steps(*(part.numpy()[:steps] for part in found))
+
+    def run_rest(self, images: NDArray[np.uint8], labels: NDArray[Any], rate: float, key: NDArray[Any]) -> Steps:
+        """One step with the epoch's remainder, a smaller batch; not by XLA, which would compile a second program for it."""
+        found = self._rest(
+            tf.constant(images),
+            tf.constant(labels, tf.int32),
+            tf.constant(rate, tf.float32),
+            tf.constant(key, tf.uint32),
+        )
+        return Steps(*(np.atleast_1d(part.numpy()) for part in found))
+
+    def evaluate(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Evaluation:
+        """Loss and probabilities with dropout off. images: uint8 (n, 784). labels: (n,)."""
+        parts = [
+            self._evaluate(
+                tf.constant(images[i : i + EVALUATED_AT_ONCE]), tf.constant(labels[i : i + EVALUATED_AT_ONCE], tf.int32)
+            )
+            for i in range(0, len(images), EVALUATED_AT_ONCE)
+        ]
+        losses, probabilities, penalties = zip(*parts, strict=True)
+        return Evaluation(np.concatenate(losses), np.concatenate(probabilities), float(penalties[0]))
+
+    def weight_norm(self) -> float:
+        """Euclidean norm of all trainable weights."""
+        return float(_norm([variable.value for variable in self.model.trainable_variables]))
+
+    def _padded(self, values: NDArray[Any], dtype: Any) -> Any:
+        if len(values) == self.capacity:
+            return tf.constant(values, dtype)
+        full = np.zeros((self.capacity, *values.shape[1:]), dtype)
+        full[: len(values)] = values
+        return tf.constant(full)
+
+    def _loop(self, images: Any, labels: Any, rates: Any, keys: Any, steps: Any) -> Any:
+        # Not `for i in tf.range(steps)`: XLA would compile another program for every number of steps.
+        found = tuple(tf.TensorArray(tf.float32, self.capacity) for _ in Steps._fields)
+        i = tf.constant(0)
+        while i < steps:
+            values = self._step(images[i], labels[i], rates[i], keys[i])
+            found = tuple(array.write(i, value) for array, value in zip(found, values, strict=True))
+            i += 1
+        return tuple(array.stack() for array in found)
+
+    def _step(self, images: Any, labels: Any, rate: Any, key: Any) -> Any:
+        """Keras' `train_step`, opened so that the step's own loss and gradients can be read."""
+        self.optimiser.learning_rate.assign(rate)
+        self.key.assign(key)
+        variables = [variable.value for variable in self.model.trainable_variables]
+        with tf.GradientTape() as tape:
+            probabilities = self.model(tf.cast(images, tf.float32), training=True)
+            loss = self.model.compute_loss(images, labels, probabilities, training=True)
+        gradients = tape.gradient(loss, variables)
+        self.optimiser.apply(gradients, self.model.trainable_variables)
+        right = tf.reduce_sum(tf.cast(tf.argmax(probabilities, 1, tf.int32) == labels, tf.float32))
+        return loss, right, _norm(gradients)
+
+    def _forward(self, images: Any, labels: Any) -> Any:
+        probabilities = self.model(tf.cast(images, tf.float32), training=False)
+        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        return losses, probabilities, tf.add_n(self.model.losses) if self.model.losses else tf.constant(0.0)
+
+
+def _norm(tensors: list[Any]) -> Any:
+    """Euclidean norm of all values; by dot products, which read each tensor once and write nothing."""
+    flat = [tf.reshape(tensor, [-1]) for tensor in tensors]
+    return tf.sqrt(tf.add_n([tf.tensordot(values, values, 1) for values in flat]))
+
+
+def optimiser(experiment: Experiment) -> Any:
+    """The Keras optimiser; its learning rate is set before every step."""
+    rate = experiment.learning_rate
+    match experiment.optimiser:
+        case "sgd":
+            return keras.optimizers.SGD(rate, momentum=experiment.momentum)
+        case "rmsprop":
+            return keras.optimizers.RMSprop(rate, momentum=experiment.momentum)
+        case "nadam":
+            return keras.optimizers.Nadam(rate)
+        case "adagrad":
+            return keras.optimizers.Adagrad(rate)
+        case _:
+            return keras.optimizers.Adam(rate)
+
+
+def graph_key(experiment: Experiment) -> tuple[Any, ...]:
+    """Everything that is part of the compiled program; experiments with equal keys share one."""
+    e = experiment
+    momentum = e.momentum if e.optimiser in ("sgd", "rmsprop") else 0.0
+    return (
+        e.hidden_widths,
+        e.activation,
+        e.batch_norm,
+        bool(e.dropout),
+        bool(e.l2),
+        e.optimiser,
+        momentum,
+        e.batch_size,
+    )
+
+
+_programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
+
+
+def program_for(experiment: Experiment) -> tuple[Program, bool]:
+    """The program of an experiment, and whether it is new and still to be compiled; a process keeps the latest few."""
+    key = graph_key(experiment)
+    known = key in _programs
+    if not known:
+        _programs[key] = Program(experiment)
+    _programs.move_to_end(key)
+    while len(_programs) > KEPT_PROGRAMS:
+        _programs.popitem(last=False)
+    return _programs[key], not known

@@ -1,0 +1,289 @@
+"""One training from start to end: epochs of compiled chunks, validation, early stopping, the test, all recorded."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.cost import INPUTS, kept_epochs
+from fmnist_core.dataset import CLASSES, Dataset, noisy_labels, split
+from fmnist_core.experiment import Experiment
+from fmnist_core.learning import network
+from fmnist_core.learning.initialisers import initial_weights
+from fmnist_core.learning.program import Evaluation, Program, Steps, program_for
+from fmnist_core.recording import EpochRecord, Progress, Recorder, Weights
+from fmnist_core.schedule import learning_rates
+
+CHUNK_SECONDS = 0.2  # between two looks at `should_stop`, and between two signs of life
+FIRST_CHUNK = 8  # steps, until the pace is known
+SIGN_LOSSES = 25
+EVALUATED_BEFORE = 6000  # training images that epoch 0 is evaluated on: a first picture, not worth a second's wait
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training gave.
+
+    test_loss: mean cross-entropy on the test images plus the L2 penalty, as Keras' `evaluate`. test_loss_std: standard
+    deviation of the cross-entropy over the test images. seconds: training and validation, without compiling.
+    stopped: ended by `should_stop`. best_epoch: lowest validation loss; with patience its weights are the final ones.
+    epochs_done: complete epochs. confusion: test images by true class (rows) and predicted class (columns).
+    model: a plain Keras model with the final weights.
+    """
+
+    test_loss: float
+    test_accuracy: float
+    test_loss_std: float
+    seconds: float
+    compile_seconds: float
+    stopped: bool
+    best_epoch: int
+    epochs_done: int
+    steps_per_epoch: int
+    train_examples: int
+    confusion: list[list[int]]
+    model: keras.Model
+
+    def metrics(self) -> dict[str, Any]:
+        """All plain numbers, for a file."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
+
+class Images(NamedTuple):
+    """uint8 (n, 784) pixels and integer labels (n,)."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[Any]
+
+    def take(self, rows: NDArray[Any]) -> Images:
+        """The images of these rows."""
+        return Images(self.pixels[rows], self.labels[rows])
+
+
+def train(
+    experiment: Experiment, data: Dataset, recorder: Recorder, should_stop: Callable[[], bool] = lambda: False
+) -> Outcome:
+    """Train an experiment's network on a data set and tell the recorder all there is to see.
+
+    `should_stop` is asked several times a second; what was trained until then is tested and returned.
+    The same experiment on the same data gives the same numbers in every process on one machine.
+    """
+    return _Training(experiment, data, recorder, should_stop).run()
+
+
+def warm_up(data: Dataset) -> None:
+    """Compile the base network, so that the first person who presses Train need not wait for TensorFlow to wake."""
+    experiment = Experiment()
+    program, new = program_for(experiment)
+    if new:
+        images = data.train_images[: experiment.batch_size].reshape(-1, INPUTS)
+        program.reset(experiment, initial_weights(experiment, images))
+        program.compile(experiment.batch_size)
+        program.evaluate(images, data.train_labels[: experiment.batch_size])
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write a model as a .keras file. Raises: OSError."""
+    model.save(path)
+
+
+class _Training:
+    """The state of one training; `run` goes through its life."""
+
+    def __init__(
+        self, experiment: Experiment, data: Dataset, recorder: Recorder, should_stop: Callable[[], bool]
+    ) -> None:
+        recorder.phase("preparing")
+        self.experiment, self.recorder, self.should_stop = experiment, recorder, should_stop
+        rows = split(data.train_labels, experiment.validation_fraction, experiment.training_fraction)
+        pixels = data.train_images.reshape(-1, INPUTS)
+        self.validation = Images(pixels, data.train_labels).take(rows.validation)
+        self.test = Images(data.test_images.reshape(-1, INPUTS), data.test_labels)
+        # Rows are looked up in the shared, memory-mapped images: no copy of the training set.
+        self.rows = rows.train
+        self.images = Images(pixels, _with_noise(data.train_labels, rows.train, experiment))
+        self.batch = min(experiment.batch_size, len(self.rows))
+        self.steps_per_epoch = math.ceil(len(self.rows) / self.batch)
+        self.rates = learning_rates(experiment, self.steps_per_epoch)
+        self.program, self.compile_seconds = self._prepared()
+        self.kept = set(kept_epochs(experiment.epochs))
+        self.history: list[EpochRecord] = []
+        self.chunk = FIRST_CHUNK
+        self.stopped = False
+        self.unkept: tuple[int, Weights, NDArray[np.float32]] | None = None
+        self.best = (math.inf, 0, Weights())
+
+    def run(self) -> Outcome:
+        """Epoch 0 (evaluation only), the epochs, the test."""
+        self.recorder.phase("training")
+        self._untrained()
+        epochs = range(1, self.experiment.epochs + 1)
+        ended = any(self._epoch(epoch) for epoch in epochs)
+        if self.unkept is not None and (ended or self.stopped):
+            self.recorder.snapshot(*self.unkept)
+        if self.experiment.patience and self.best[2]:
+            network.assign(self.program.model, self.best[2])
+        return self._outcome()
+
+    def _prepared(self) -> tuple[Program, float]:
+        """The compiled program, reset for this experiment, and the seconds that compiling took."""
+        start = time.perf_counter()
+        program, new = program_for(self.experiment)
+        sample = self.rows[:EVALUATED_BEFORE]
+        program.reset(self.experiment, initial_weights(self.experiment, self.images.pixels[sample]))
+        if new:
+            self.recorder.phase("compiling")
+            program.compile(self.batch)
+        return program, time.perf_counter() - start if new else 0.0
+
+    def _untrained(self) -> None:
+        sample = self.images.take(self.rows[:: max(1, len(self.rows) // EVALUATED_BEFORE)])
+        found = _measured(self.program.evaluate(*sample), sample.labels)
+        nothing = Steps(*(np.full(1, math.nan, np.float32) for _ in Steps._fields))
+        self._record(0, found, nothing, 0.0)
+
+    def _epoch(self, epoch: int) -> bool:
+        """Train and validate one epoch; True where the training ends with it, complete or not."""
+        start = time.perf_counter()
+        steps = self._steps(epoch)
+        self.recorder.steps(epoch, steps.losses)
+        if self.stopped:
+            return True
+        weights = np.full(len(steps.losses), float(self.batch))
+        weights[-1] = len(self.rows) - self.batch * (len(weights) - 1)
+        loss = float(np.average(steps.losses.astype(np.float64), weights=weights))
+        accuracy = float(steps.right.sum(dtype=np.float64) / len(self.rows))
+        record = self._record(epoch, (loss, accuracy), steps, start)
+        # Once the weights are not numbers they never will be again; and patience may have run out.
+        return not math.isfinite(record.loss) or self._out_of_patience(record)
+
+    def _steps(self, epoch: int) -> Steps:
+        """All steps of an epoch, chunk by chunk; fewer where a stop is asked for."""
+        order = self.rows[np.random.default_rng([self.experiment.seed, epoch]).permutation(len(self.rows))]
+        keys = np.random.default_rng([self.experiment.seed, epoch, 1])
+        found: list[Steps] = []
+        done, right, first = 0, 0.0, (epoch - 1) * self.steps_per_epoch
+        clock = time.perf_counter()
+        for rows in self._chunks(order):
+            steps = self._train(rows, first + done, keys)
+            found.append(steps)
+            done += len(steps.losses)
+            right += float(steps.right.sum())
+            now = time.perf_counter()
+            speed = len(rows) / (now - clock)
+            self.chunk = max(1, min(round(speed * CHUNK_SECONDS / self.batch), max(1, self.steps_per_epoch // 8)))
+            seen = min(done * self.batch, len(order))
+            self.recorder.progress(self._sign(epoch, first + done, steps.losses, right / seen, speed))
+            clock = now
+            if self.should_stop():
+                self.stopped = True
+                break
+        return Steps(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def _chunks(self, order: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """Row numbers of the next few whole batches; the epoch's remainder comes alone."""
+        whole = len(order) - len(order) % self.batch
+        start = 0
+        while start < whole:
+            end = min(start + min(self.chunk, self.program.capacity) * self.batch, whole)
+            yield order[start:end]
+            start = end
+        if whole < len(order):
+            yield order[whole:]
+
+    def _train(self, rows: NDArray[Any], step: int, keys: np.random.Generator) -> Steps:
+        pixels, labels = self.images.take(rows)
+        if len(rows) < self.batch:
+            return self.program.run_rest(pixels, labels, float(self.rates[step]), keys.integers(0, 2**32, 2))
+        steps = len(rows) // self.batch
+        return self.program.run(
+            pixels.reshape(steps, self.batch, INPUTS),
+            labels.reshape(steps, self.batch),
+            self.rates[step : step + steps],
+            keys.integers(0, 2**32, (steps, 2)),
+            steps,
+        )
+
+    def _sign(self, epoch: int, step: int, losses: NDArray[np.float32], accuracy: float, speed: float) -> Progress:
+        chosen = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), SIGN_LOSSES)).astype(int))
+        first = step - len(losses) + 1
+        thinned = tuple((first + int(i), float(losses[i])) for i in chosen)
+        return Progress(epoch, step, self.steps_per_epoch, thinned, accuracy, speed)
+
+    def _record(self, epoch: int, training: tuple[float, float], steps: Steps, start: float) -> EpochRecord:
+        val_loss, val_accuracy = _measured(self.program.evaluate(*self.validation), self.validation.labels)
+        record = EpochRecord(
+            epoch=epoch,
+            loss=training[0],
+            accuracy=training[1],
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            learning_rate=float(self.rates[max(epoch * self.steps_per_epoch - 1, 0)]),
+            gradient_norm=float(steps.gradient_norms.mean(dtype=np.float64)),
+            weight_norm=self.program.weight_norm(),
+            seconds=time.perf_counter() - start if epoch else 0.0,
+        )
+        self.history.append(record)
+        self.recorder.epoch(record)
+        self._keep(record)
+        return record
+
+    def _keep(self, record: EpochRecord) -> None:
+        """Weights and test probabilities, to the recorder where the epoch is kept, else at hand for a sudden end."""
+        weights = network.weights(self.program.model)
+        taken = (record.epoch, weights, self.program.evaluate(*self.test).probabilities)
+        self.unkept = None if record.epoch in self.kept else taken
+        if record.epoch in self.kept:
+            self.recorder.snapshot(*taken)
+        if record.epoch and record.val_loss < self.best[0]:
+            self.best = (record.val_loss, record.epoch, weights if self.experiment.patience else Weights())
+
+    def _out_of_patience(self, record: EpochRecord) -> bool:
+        patience = self.experiment.patience
+        return bool(patience) and record.epoch - self.best[1] >= patience
+
+    def _outcome(self) -> Outcome:
+        self.recorder.phase("testing")
+        found = self.program.evaluate(*self.test)
+        loss, accuracy = _measured(found, self.test.labels)
+        counts = np.zeros((len(CLASSES), len(CLASSES)), int)
+        np.add.at(counts, (self.test.labels, found.probabilities.argmax(1)), 1)
+        model = network.build(self.experiment)
+        network.assign(model, network.weights(self.program.model))
+        return Outcome(
+            test_loss=loss,
+            test_accuracy=accuracy,
+            test_loss_std=float(found.losses.std(ddof=1, dtype=np.float64)),
+            seconds=sum(record.seconds for record in self.history),
+            compile_seconds=self.compile_seconds,
+            stopped=self.stopped,
+            best_epoch=self.best[1],
+            epochs_done=self.history[-1].epoch,
+            steps_per_epoch=self.steps_per_epoch,
+            train_examples=len(self.rows),
+            confusion=counts.tolist(),
+            model=model,
+        )
+
+
+def _with_noise(labels: NDArray[np.uint8], rows: NDArray[Any], experiment: Experiment) -> NDArray[np.uint8]:
+    """All labels, with the noise among the training rows only: validation stays clean."""
+    if not experiment.label_noise:
+        return labels
+    noisy = np.array(labels)
+    noisy[rows] = noisy_labels(labels[rows], experiment.label_noise, experiment.seed)
+    return noisy
+
+
+def _measured(found: Evaluation, labels: NDArray[Any]) -> tuple[float, float]:
+    """Loss with the penalty, and accuracy."""
+    loss = float(found.losses.mean(dtype=np.float64)) + found.penalty
+    return loss, float((found.probabilities.argmax(1) == labels).mean())
