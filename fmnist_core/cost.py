@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fmnist_core.experiment import Experiment
-from fmnist_core.settings import LabError
+from fmnist_core.experiment import Experiment, ExperimentError
 
 INPUTS, OUTPUTS = 28 * 28, 10
 OPTIMISER_SLOTS = {"adam": 2, "nadam": 2, "sgd": 1, "rmsprop": 2, "adagrad": 1}
@@ -83,11 +82,11 @@ def check_budget(experiment: Experiment, train_examples: int, budget: float) -> 
     """Refuse a training that is too expensive for this server.
 
     Raises:
-        LabError: the training needs more than `budget` FLOPs; the sentence gives both and says what to lower.
+        ExperimentError: the training needs more than `budget` FLOPs; the sentence gives both and says what to lower.
     """
     needed = cost(experiment, train_examples).flops
     if needed > budget:
-        raise LabError(
+        raise ExperimentError(
             f"This training needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
             f" allows ({budget:.1e}); take fewer layers, units or epochs (the setting FMNIST_COMPUTE_BUDGET is the limit)."
         )

@@ -32,7 +32,7 @@ def _right(x: Any, by: int) -> Any:
     return tf.bitwise.right_shift(x, tf.constant(by, tf.uint32))
 
 
-class FastDropout(keras.layers.Layer):  # type: ignore[misc]
+class FastDropout(keras.layers.Layer):
     """Inverted dropout, as Keras' `Dropout`: units are zeroed with probability `rate`, the others divided by 1 - rate.
 
     rate: a scalar float32 tf.Variable, so that one compiled program serves all rates. key: uint32 (2,) tf.Variable

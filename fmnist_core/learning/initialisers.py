@@ -65,7 +65,8 @@ def _unit_variance(experiment: Experiment, names: list[str], found: Weights, ima
             if abs(variance - 1) < LSUV_MARGIN or not variance > 0:
                 break
             kernel /= np.float32(math.sqrt(variance))
-        signal = np.array(activation(_standardised(signal @ kernel) if experiment.batch_norm else signal @ kernel))
+        sums = (signal @ kernel).astype(np.float32, copy=False)
+        signal = np.array(activation(_standardised(sums) if experiment.batch_norm else sums))
 
 
 def _standardised(sums: NDArray[np.float32]) -> NDArray[np.float32]:
