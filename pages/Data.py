@@ -1,0 +1,14 @@
+"""Data: look at the images before a network does: what they are, how they are prepared and split."""
+
+import streamlit as st
+
+from fmnist_core import dataset
+from fmnist_core.ui import data_grid, data_view, frame
+
+with frame.page("Data", ":material/grid_view:"):
+    data = dataset.load()
+    view, problems = data_view.current(len(data.train_images))
+    st.title("The images")
+    for problem in problems:
+        st.warning(problem)
+    data_grid.show(data, view)
