@@ -2,13 +2,89 @@
 
 import streamlit as st
 
-from fmnist_core.ui import controls, frame
+from fmnist_core import dataset
+from fmnist_core.charts import network, schedule
+from fmnist_core.cost import Cost, cost
+from fmnist_core.experiment import Experiment, run_id
+from fmnist_core.schedule import learning_rates
+from fmnist_core.ui import controls, engine, estimate, explain, frame, live, results
+
+
+def plan_of(experiment: Experiment, data: dataset.Dataset) -> tuple[Cost, int]:
+    """The cost, and the number of training images after the split."""
+    examples = train_examples(data.name, experiment.validation_fraction, experiment.training_fraction)
+    return cost(experiment, examples), examples
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def train_examples(data_name: str, validation_fraction: float, training_fraction: float) -> int:
+    labels = dataset.load(data_name).train_labels
+    return len(dataset.split(labels, validation_fraction, training_fraction).train)
+
+
+def picture(experiment: Experiment, plan: Cost) -> None:
+    st.html(network.html(plan.layers, controls.title(experiment.activation), experiment.dropout))
+
+
+def before(experiment: Experiment, plan: Cost, examples: int) -> None:
+    """The network, what it will cost, and what its output, loss and metric mean."""
+    button, text = st.columns([1, 3], vertical_alignment="center")
+    button.button(
+        "Train",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=engine.submit,
+        args=(experiment,),
+        width="stretch",
+    )
+    text.markdown(
+        f"**{plan.parameters:,}** parameters · **{examples:,}** training images · **{plan.steps_per_epoch * experiment.epochs:,}**"
+        f" steps · about **{estimate.words(estimate.seconds(experiment, examples))}** on this machine"
+    )
+    picture(experiment, plan)
+    if experiment.schedule != "constant" or experiment.warmup_steps:
+        st.altair_chart(
+            schedule.chart(learning_rates(experiment, plan.steps_per_epoch), plan.steps_per_epoch), key="schedule"
+        )
+    explain.reading_aid(experiment)
+
+
+def elsewhere(experiment: Experiment) -> None:
+    """The way back to the training that this session has under way."""
+    text, link = st.columns([3, 1], vertical_alignment="center")
+    text.info(f"Your training is under way: {controls.name(experiment)}.")
+    link.page_link(controls.PAGE, label="Watch it", icon=":material/visibility:", query_params=experiment.query())
+
+
+def show(experiment: Experiment, data: dataset.Dataset) -> None:
+    """The state this experiment is in: running, finished, failed, or not yet trained."""
+    plan, examples = plan_of(experiment, data)
+    identity = run_id(experiment, data.name)
+    st.markdown(f"**{controls.name(experiment)}**")
+    if refusal := engine.refusal():
+        st.error(refusal)
+    if (other := engine.mine()) and other.run_id != identity:
+        elsewhere(other.experiment)
+    if engine.running(identity):
+        live.show(identity)
+    elif run := engine.stored(identity):
+        if notice := engine.notice(identity):
+            st.info(notice)
+        results.show(run)
+    else:
+        if broken := engine.failed(identity):
+            st.error(f"The last training of this network failed: {broken.error}")
+        before(experiment, plan, examples)
+        return
+    with st.expander(f"The network: {plan.parameters:,} parameters"):
+        picture(experiment, plan)
+        explain.reading_aid(experiment)
+
 
 with frame.page("Train", ":material/model_training:"):
     st.title("Train a network")
     with st.sidebar:
-        experiment = controls.experiment()
+        current = controls.experiment()
     for problem in controls.problems():
         st.warning(problem)
-    st.write(controls.name(experiment))
-    st.write(experiment.query())
+    show(current, dataset.load())

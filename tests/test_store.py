@@ -26,6 +26,8 @@ METRICS = {
     "stopped": False,
     "best_epoch": 1,
     "epochs_done": 1,
+    "steps_per_epoch": 7,
+    "train_examples": 896,
     "confusion": [[1] * 10] * 10,
 }
 TINY = Experiment(units=8, layers=1, epochs=1)

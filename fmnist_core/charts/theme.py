@@ -21,7 +21,7 @@ CLASS_COLOURS = (
 TRAIN, VALIDATION = "#0b82c4", "#e07b00"
 TRAIN_NAME, VALIDATION_NAME = "training", "validation"
 MUTED = "#8a94a0"
-HEIGHT = 260
+HEIGHT = 340
 
 
 def split_colours() -> alt.Scale:

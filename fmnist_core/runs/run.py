@@ -24,7 +24,10 @@ T = TypeVar("T")
 # What reading a truncated, overwritten or missing file of a standard format raises.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, LabError)
 REQUIRED = ("experiment.json", "metrics.json", "provenance.json", "history.csv", "step_losses.npy")
-METRICS = ("test_loss", "test_accuracy", "seconds", "stopped", "best_epoch", "epochs_done", "confusion")
+METRICS = (
+    *("test_loss", "test_accuracy", "test_loss_std", "seconds", "stopped", "best_epoch", "epochs_done"),
+    *("steps_per_epoch", "train_examples", "confusion"),
+)
 
 
 class RunDamaged(LabError):

@@ -24,6 +24,7 @@ GROUPS = {
 # Names that plain words would get wrong; any other choice shows with its underscores as spaces.
 WORDS = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU", "leaky_relu": "leaky ReLU"}
 WORDS |= {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "nadam": "Nadam", "adagrad": "Adagrad", "lsuv": "LSUV"}
+WORDS |= {"glorot": "Glorot", "he": "He", "lecun": "LeCun"}
 MOST_POSITIONS = 400  # A slider with more positions cannot be set by hand; a number field can.
 
 
@@ -48,7 +49,8 @@ def problems() -> list[str]:
 
 def title(value: Any) -> str:
     """A choice in words."""
-    return WORDS.get(value, str(value).replace("_", " "))
+    first, _, rest = str(value).partition("_")
+    return WORDS.get(value) or f"{WORDS.get(first, first)} {rest.replace('_', ' ')}".strip()
 
 
 def name(experiment: Experiment) -> str:

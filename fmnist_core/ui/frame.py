@@ -11,6 +11,7 @@ import streamlit as st
 from fmnist_core import dataset
 from fmnist_core.charts import theme
 from fmnist_core.settings import LabError
+from fmnist_core.ui import engine
 
 ROOT = Path(__file__).parents[2]
 MENU = (
@@ -37,6 +38,7 @@ def page(title: str, icon: str) -> Iterator[None]:
         st.error(str(error))
     with st.sidebar:
         _data_line()
+    engine.wake()
 
 
 def _menu() -> None:

@@ -1,0 +1,70 @@
+"""How long a training will take on this machine, from what was measured on it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+
+import numpy as np
+import streamlit as st
+
+from fmnist_core.cost import cost
+from fmnist_core.experiment import Experiment
+from fmnist_core.runs.run import Run
+from fmnist_core.ui import engine
+
+# Measured with the compiled training loop: the share of a plain matrix product's speed it reaches, and what each
+# step costs on top (weight update aside): launching the step and gathering its batch.
+EFFICIENCY, STEP_SECONDS = 0.55, 6e-5
+RECENT = 5
+
+
+def seconds(experiment: Experiment, train_examples: int) -> float:
+    """Estimated training time in seconds; compiling comes on top."""
+    return _raw(experiment, train_examples) * _correction()
+
+
+def words(value: float) -> str:
+    """A duration to the precision an estimate has."""
+    if value < 1:
+        return "under 1 s"
+    if value < 90:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def _raw(experiment: Experiment, train_examples: int) -> float:
+    plan = cost(experiment, train_examples)
+    return plan.flops / (_speed() * EFFICIENCY) + plan.steps_per_epoch * experiment.epochs * STEP_SECONDS
+
+
+@st.cache_resource(show_spinner=False)
+def _speed() -> float:
+    """FLOP/s of a matrix product of the base network's size, on this machine; about 20 ms once per server."""
+    a, b = np.ones((128, 784), np.float32), np.ones((784, 512), np.float32)
+    best = math.inf
+    for _ in range(20):  # The best of many: the first ones wait for BLAS' threads, and others for the machine's.
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return 2 * 128 * 784 * 512 / best
+
+
+@st.cache_data(show_spinner=False, ttl=20)
+def _correction() -> float:
+    """Measured time of the latest runs over their estimate: what the rule of thumb misses on this machine."""
+    ratios: list[float] = []
+    for run in engine.store().runs():
+        if len(ratios) < RECENT and (ratio := _ratio(run)):
+            ratios.append(ratio)
+    return statistics.median(ratios) if ratios else 1.0
+
+
+def _ratio(run: Run) -> float | None:
+    epochs = run.metrics["epochs_done"]
+    examples = run.metrics["train_examples"]
+    if not epochs or not examples:
+        return None
+    raw: float = _raw(run.experiment, examples) * epochs / run.experiment.epochs
+    return float(run.metrics["seconds"]) / raw

@@ -1,0 +1,94 @@
+"""What a finished run says, in numbers and plain words. Pure functions; every statement is measured on that run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from fmnist_core.experiment import Experiment
+
+Z95 = 1.959964  # 97.5 % quantile of the standard normal distribution
+LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level.
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927): holds for small n and near 0 and 1, unlike the plain one."""
+    z2 = Z95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def mean_interval(mean: float, deviation: float, n: int) -> tuple[float, float]:
+    """95 % interval of a mean of n values with this standard deviation."""
+    half = Z95 * deviation / math.sqrt(n)
+    return mean - half, mean + half
+
+
+def overfitting(history: pd.DataFrame) -> str:
+    """Where validation loss was lowest, and what followed. history: columns of EpochRecord."""
+    rows = history[history["epoch"] > 0]
+    if not len(rows):
+        return "No epoch was completed."
+    if not rows[["loss", "val_loss"]].map(math.isfinite).all(axis=None):
+        return "The loss left the range of numbers: the learning rate is too high for this network."
+    last, best = rows.iloc[-1], rows.iloc[int(rows["val_loss"].argmin())]
+    low, where = f"{best.val_loss:.3f}", f"epoch {best.epoch:.0f}"
+    if len(rows) == 1:
+        return f"Validation loss is {low} after one epoch: too short to see overfitting."
+    if best.epoch == last.epoch:
+        return f"Validation loss was lowest at the very end ({low} after {where}): no overfitting to see; more epochs may help."
+    start = f"Validation loss was lowest after {where} ({low})"
+    if last.val_loss <= best.val_loss * (1 + LEVEL):
+        return f"{start} and has stayed level since ({last.val_loss:.3f} at the end): longer training gained nothing on images it does not learn from."
+    rise = f"{start} and rose by {100 * (last.val_loss / best.val_loss - 1):.0f} % to {last.val_loss:.3f}"
+    if last.loss >= best.loss:
+        return f"{rise}, and training loss did not fall either ({best.loss:.3f} to {last.loss:.3f}): that is unsteady training rather than overfitting; try a lower learning rate."
+    return f"{rise}, while training loss went on falling from {best.loss:.3f} to {last.loss:.3f}: this is overfitting. {_accuracy_since(best, last)}"
+
+
+def _accuracy_since(best: pd.Series, last: pd.Series) -> str:
+    """What validation accuracy did while validation loss rose."""
+    moved = f"Validation accuracy went from {best.val_accuracy:.3f} to {last.val_accuracy:.3f} meanwhile"
+    if last.val_accuracy >= best.val_accuracy:
+        return f"{moved}: it errs no more often, but is surer of itself where it errs."
+    return f"{moved}: it also errs more often."
+
+
+def overfits(history: pd.DataFrame) -> bool:
+    """True where validation loss rose by more than LEVEL after its lowest point."""
+    losses = history.loc[history["epoch"] > 0, "val_loss"]
+    return len(losses) > 1 and bool(losses.iloc[-1] > losses.min() * (1 + LEVEL))
+
+
+def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+    """The largest confusion in one sentence. counts: rows true, columns predicted."""
+    pairs = [(counts[a][b], a, b) for a in range(len(counts)) for b in range(len(counts)) if a != b]
+    most, true, taken = max(pairs)
+    if not most:
+        return "No test image was put into a wrong class."
+    total, back, back_total = sum(counts[true]), counts[taken][true], sum(counts[taken])
+    return (
+        f"Most confused: {classes[true]} taken for {classes[taken]}, {most:,} of {total:,}"
+        f" ({100 * most / total:.0f} %); the other way round {back:,} of {back_total:,}."
+    )
+
+
+def next_steps(experiment: Experiment, history: pd.DataFrame, stopped: bool) -> list[tuple[str, Experiment]]:
+    """A few changes worth trying now, each with a reason from this run."""
+    steps: list[tuple[str, dict[str, object]]] = []
+    if overfits(history) and not stopped:
+        if not experiment.dropout and experiment.hidden_widths:
+            steps.append(
+                ("It overfits: switch off 30 % of the units at random in each step (dropout)", {"dropout": 0.3})
+            )
+        if not experiment.patience:
+            steps.append(("It overfits: stop by itself when validation loss rises (patience 3)", {"patience": 3}))
+    elif experiment.epochs < 200 and not stopped:
+        steps.append(
+            ("Validation loss has not risen: train twice as long", {"epochs": min(200, 2 * experiment.epochs)})
+        )
+    steps.append(("How much is chance? The same network from another seed", {"seed": experiment.seed + 1}))
+    return [(text, experiment.model_copy(update=change)) for text, change in steps]

@@ -1,0 +1,158 @@
+"""A finished run: what it got, how sure that is, how it went, its weights, and its files."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import curves, histograms, schedule
+from fmnist_core.dataset import CLASSES
+from fmnist_core.runs.run import Run
+from fmnist_core.schedule import learning_rates
+from fmnist_core.ui import controls, engine, estimate, reading
+
+MOST_STEPS = 600
+
+
+def show(run: Run) -> None:
+    """Everything about a stored run, top to bottom."""
+    history = run.history.reset_index()
+    if run.metrics["stopped"]:
+        _stopped(run)
+    _figures(run)
+    _curves(run, history)
+    st.markdown(reading.overfitting(history))
+    st.markdown(reading.confusion(run.metrics["confusion"], CLASSES))
+    _next(run, history)
+    _more(run, history)
+    _weights(run)
+    _downloads(run)
+
+
+def _stopped(run: Run) -> None:
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.info(f"This run was stopped after {run.metrics['epochs_done']} of {run.experiment.epochs} epochs.")
+    button.button("Train in full", on_click=engine.submit, args=(run.experiment,), width="stretch")
+
+
+def _figures(run: Run) -> None:
+    metrics, n = run.metrics, sum(map(sum, run.metrics["confusion"]))
+    accuracy, loss, took, best = st.columns(4)
+    low, high = reading.wilson(metrics["test_accuracy"], n)
+    accuracy.metric("Test accuracy", f"{metrics['test_accuracy']:.3f}")
+    accuracy.caption(f"95 % interval {low:.3f} to {high:.3f}")
+    loss.metric("Test loss", f"{metrics['test_loss']:.3f}")
+    if math.isfinite(metrics["test_loss"]):
+        low, high = reading.mean_interval(metrics["test_loss"], metrics["test_loss_std"], n)
+        loss.caption(f"95 % interval {low:.3f} to {high:.3f}")
+    took.metric("Training time", estimate.words(metrics["seconds"]))
+    took.caption(f"{metrics['epochs_done']} epochs")
+    best.metric("Lowest validation loss", f"{run.history['val_loss'].loc[metrics['best_epoch']]:.3f}")
+    best.caption(f"after epoch {metrics['best_epoch']}")
+    st.caption(
+        f"The test set is finite: {n:,} images, a sample of all there could be. The intervals say how far that alone"
+        " may move the figures; runs that differ by less need more seeds to tell apart."
+    )
+
+
+def _curves(run: Run, history: pd.DataFrame) -> None:
+    per_epoch = run.metrics["steps_per_epoch"]
+    stride = max(1, len(run.step_losses) // MOST_STEPS)
+    steps = [((i + 1) / per_epoch, float(run.step_losses[i])) for i in range(0, len(run.step_losses), stride)]
+    epochs = max(math.ceil(len(run.step_losses) / per_epoch), 1)
+    left, right = st.columns(2, gap="medium")
+    best = run.metrics["best_epoch"]
+    left.altair_chart(curves.curve("loss", history, epochs, steps, mark=best), key="loss")
+    right.altair_chart(curves.curve("accuracy", history, epochs, mark=best), key="accuracy")
+    st.caption("Thin line: the loss of single training steps. Dashed: where validation loss was lowest.")
+
+
+def _next(run: Run, history: pd.DataFrame) -> None:
+    st.markdown("**Where to go next**")
+    for text, experiment in reading.next_steps(run.experiment, history, run.metrics["stopped"]):
+        st.page_link(controls.PAGE, label=text, icon=":material/arrow_forward:", query_params=experiment.query())
+
+
+def _more(run: Run, history: pd.DataFrame) -> None:
+    with st.expander("Learning rate, gradients and weights over the epochs"):
+        per_epoch = run.metrics["steps_per_epoch"]
+        if len(run.step_losses):
+            rates = learning_rates(run.experiment, per_epoch)[: len(run.step_losses)]
+            st.altair_chart(schedule.chart(rates, per_epoch), key="rates")
+        left, right = st.columns(2, gap="medium")
+        left.altair_chart(curves.norms(history, "gradient_norm", "Gradient norm, mean over the epoch"))
+        right.altair_chart(curves.norms(history, "weight_norm", "Norm of all weights"))
+
+
+def _weights(run: Run) -> None:
+    panel = st.expander("Weights and biases over the epochs", on_change="rerun", key=f"weights {run.run_id}")
+    if panel.open:
+        with panel:
+            _histograms(run.run_id)
+
+
+@st.fragment
+def _histograms(identity: str) -> None:
+    run = engine.stored(identity)
+    if run is None or not run.epochs:
+        st.caption("No weights are stored for this run.")
+        return
+    names = _tensors(identity)
+    choice, epochs, view = st.columns([2, 2, 1], vertical_alignment="bottom")
+    tensor = choice.selectbox("Layer", names, format_func=_tensor_title)
+    low, high = run.epochs[0], run.epochs[-1]
+    first, last = epochs.slider("Epochs", low, high, (low, high)) if low < high else (low, high)
+    kind = view.segmented_control("View", ["Ridges", "Heat map"], default="Ridges", required=True)
+    rows = _spread(identity, tensor)
+    rows = rows[rows["epoch"].between(first, last)]
+    draw = histograms.ridges if kind == "Ridges" else histograms.heat_map
+    st.altair_chart(draw(rows, f"Distribution of {_tensor_title(tensor)}"), key="histogram")
+
+
+def _tensor_title(tensor: str) -> str:
+    return tensor.replace("/", " ")
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _tensors(identity: str) -> list[str]:
+    run = engine.stored(identity)
+    return list(run.weights(run.epochs[0])) if run else []
+
+
+@st.cache_data(show_spinner="Counting weights", max_entries=200)
+def _spread(identity: str, tensor: str) -> pd.DataFrame:
+    run = engine.stored(identity)
+    assert run is not None
+    return histograms.spread((epoch, run.weights(epoch)[tensor]) for epoch in run.epochs)
+
+
+def _downloads(run: Run) -> None:
+    st.markdown("**Take it away**")
+    history, model, boards = st.columns(3)
+    stem = f"fashion-mnist-{run.run_id}"
+    table = run.history.to_csv().encode()
+    history.download_button("History (CSV)", table, f"{stem}.csv", "text/csv", on_click="ignore", width="stretch")
+    model.download_button(
+        "Model (Keras)", (run.path / "model.keras").read_bytes, f"{stem}.keras", on_click="ignore", width="stretch"
+    )
+    boards.download_button(
+        "TensorBoard logs (zip)",
+        lambda: _zip(run.path / "tensorboard"),
+        f"{stem}-tensorboard.zip",
+        on_click="ignore",
+        width="stretch",
+    )
+
+
+def _zip(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder.parent))
+    return buffer.getvalue()
