@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from fmnist_core.runs.jobs import Job
 from fmnist_core.settings import LabError
@@ -52,10 +52,10 @@ class Board:
             return 0
         return max(self.waiting.index(job) - (slots - len(self.running)) + 1, 0)
 
-    def take(self, address: str) -> Job:
-        """The first of the queue, for the worker at `address`."""
+    def take(self) -> Job:
+        """The first of the queue, for a worker."""
         job = self.waiting.popleft()
-        job.address, job.fold.state = address, "starting"
+        job.fold.state = "starting"
         self.running[job.key] = job
         return job
 
@@ -85,7 +85,8 @@ class Crew:
 
     def __init__(self) -> None:
         self.warm: dict[str, bool] = {}  # of those that are there
-        self.replacing: set[str] = set()  # not to be given a job
+        self.replacing: set[str] = set()
+        self.leaving: set[str] = set()  # of these, those that are still there
         self.starved: set[str] = set()  # ended because of their memory
 
     def count(self) -> int:
@@ -94,11 +95,13 @@ class Crew:
 
     def keep(self, present: Iterable[str]) -> None:
         """Forget those that are gone."""
+        self.leaving = self.replacing.intersection(present)
         self.warm = {address: self.warm.get(address, False) for address in present if address not in self.replacing}
 
-    def free(self, running: Collection[Job]) -> str | None:
-        """A worker without a job, a warm one if there is one."""
-        if len(running) >= len(self.warm):
-            return None  # a job whose worker died has no worker yet, but takes the next one's place
-        taken = {job.address for job in running}
-        return max((address for address in self.warm if address not in taken), key=self.warm.__getitem__, default=None)
+    def free(self, jobs: int) -> bool:
+        """Whether one of them has nothing to do while `jobs` run.
+
+        Dask chooses the worker: a job bound to one would never run again if that one died. So while a worker that
+        is being replaced is still there, nobody gets a job.
+        """
+        return jobs < len(self.warm) and not self.leaving

@@ -16,7 +16,7 @@ from fmnist_core.settings import LabError, Settings
 
 ROOT = Path(__file__).parents[2]
 MEMORY_TOPIC = "worker-restart-memory"  # Dask's nannies tell here whom they ended because of its memory
-START_SECONDS = 60
+START_SECONDS, CONNECT_SECONDS = 60, 10
 
 
 class EngineError(LabError):
@@ -55,7 +55,7 @@ class Cluster:
     def _connect(self, wanted: Settings) -> Any:
         from distributed import Client, Security
 
-        options: dict[str, Any] = {"set_as_default": False, "timeout": START_SECONDS / 4, "name": "fmnist-lab"}
+        options: dict[str, Any] = {"set_as_default": False, "timeout": CONNECT_SECONDS, "name": "fmnist-lab"}
         if wanted.engine:
             return Client(wanted.engine, **options)
         self._host = _start_host(wanted)
@@ -76,21 +76,11 @@ class Cluster:
         """Addresses of the workers that are there now; asks the scheduler."""
         return sorted(self.client.nthreads())
 
-    def submit(self, kind: str, params: Mapping[str, Any], key: str, address: str) -> Any:
-        """Start a job, on the worker at `address` unless it died meanwhile; returns Dask's future."""
+    def submit(self, kind: str, params: Mapping[str, Any], key: str) -> Any:
+        """Start a job on some free worker, and again on another if that one dies; returns Dask's future."""
         from fmnist_core.runs.worker import execute
 
-        return self.client.submit(
-            execute,
-            kind,
-            dict(params),
-            self.topic,
-            key,
-            key=key,
-            workers=[address],
-            allow_other_workers=True,
-            pure=False,
-        )
+        return self.client.submit(execute, kind, dict(params), self.topic, key, key=key, pure=False)
 
     def stop(self, key: str, address: str) -> None:
         """Ask the job that the worker at `address` has to end; returns at once."""

@@ -11,10 +11,10 @@ from typing import Any
 from fmnist_core.runs.board import Board, Crew
 from fmnist_core.runs.cluster import Cluster
 from fmnist_core.runs.jobs import Job, died_again, died_once
-from fmnist_core.settings import GIB, LabError, settings
+from fmnist_core.settings import GIB, LabError, Settings
 
 log = logging.getLogger(__name__)
-TICK = 1.0  # seconds between two looks at what sends no event: a lost connection
+TICK = 1.0  # seconds between two looks at what sends no event: a worker or a connection that is gone
 
 
 class Dispatcher:
@@ -24,11 +24,12 @@ class Dispatcher:
     are no workers, one sentence or "".
     """
 
-    def __init__(self, lock: threading.RLock, board: Board, warm_up: bool) -> None:
+    def __init__(self, lock: threading.RLock, board: Board, wanted: Settings, warm_up: bool) -> None:
         self.board = board
         self.crew = Crew()
         self.problem = ""
         self._lock = lock
+        self._wanted = wanted
         self._warm_up = warm_up
         self._changed = threading.Event()  # something that may let a job start
         self._closed = False
@@ -44,13 +45,13 @@ class Dispatcher:
         self._changed.set()
 
     def stop(self, job: Job) -> None:
-        """Ask a running job to end."""
-        if self._cluster:
+        """Ask a running job to end; one that no worker has begun yet is asked when it begins."""
+        if self._cluster and job.address:
             self._cluster.stop(job.key, job.address)
 
     def slots(self) -> int:
         """Jobs that run at a time; before the workers are there, as many as there will be."""
-        return max(self.crew.count(), 1 if settings().engine else settings().workers)
+        return max(self.crew.count(), 1 if self._wanted.engine else self._wanted.workers)
 
     def close(self) -> None:
         """End the workers and the thread."""
@@ -65,7 +66,7 @@ class Dispatcher:
         """Hold a connection to workers; when it is lost or cannot be had, say so and build it anew when needed."""
         while not self._closed:
             try:
-                cluster = Cluster(settings(), self._warm_up, self._on_event, self._on_worker, self._on_memory)
+                cluster = Cluster(self._wanted, self._warm_up, self._on_event, self._on_worker, self._on_memory)
             except LabError as error:
                 self._fail_waiting(str(error))
                 continue
@@ -81,7 +82,7 @@ class Dispatcher:
     def _serve(self, cluster: Cluster) -> None:
         while not self._closed and cluster.alive():
             try:
-                while self.board.waiting and self._hand_over(cluster):
+                while self._hand_over(cluster):
                     pass
             except Exception as error:  # the scheduler does not answer; `alive` decides what that means
                 log.warning("The engine's scheduler did not answer: %s", error)
@@ -89,15 +90,14 @@ class Dispatcher:
             self._changed.clear()
 
     def _hand_over(self, cluster: Cluster) -> bool:
-        """Give the first waiting job to a free worker; whether there were both."""
+        """See who is there, and give the first waiting job to a free worker; whether there were both."""
         present = cluster.workers()
         with self._lock:
             self.crew.keep(present)
-            address = self.crew.free(self.board.running.values())
-            if address is None or not self.board.waiting:
+            if not self.board.waiting or not self.crew.free(len(self.board.running)):
                 return False
-            job = self.board.take(address)
-        future = cluster.submit(job.kind, job.params, job.key, address)
+            job = self.board.take()
+        future = cluster.submit(job.kind, job.params, job.key)
         with self._lock:
             job.future = future
         future.add_done_callback(lambda done: self._on_done(job, done))
@@ -164,7 +164,7 @@ class Dispatcher:
 
     def _why(self, job: Job, error: BaseException) -> str:
         if type(error).__name__ == "KilledWorker":
-            return died_again(job.address in self.crew.starved, settings().worker_memory / GIB)
+            return died_again(job.address in self.crew.starved, self._wanted.worker_memory / GIB)
         return f"The engine could not run this job: {str(error).splitlines()[0][:300]}."
 
     def _replace(self, cluster: Cluster, address: str) -> None:

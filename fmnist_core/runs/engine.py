@@ -51,7 +51,7 @@ class Engine:
         self._alive = alive
         self._lock = threading.RLock()
         self._board = Board()
-        self._dispatcher = Dispatcher(self._lock, self._board, warm_up)
+        self._dispatcher = Dispatcher(self._lock, self._board, settings(), warm_up)
 
     def start(self) -> None:
         """Start workers in the background; jobs may be submitted before they are there."""

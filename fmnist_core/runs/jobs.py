@@ -14,7 +14,7 @@ class Job:
     """A job from its submission to its end. The engine's lock guards it.
 
     key: its name at Dask, new for each job. kind, params: what a worker executes. name: the run's name. address: of
-    the worker that has it. attempts: how often a worker started it; losses: how often a scheduler died with it.
+    the worker that began it last, or "". attempts: how often a worker started it; losses: how often a scheduler died with it.
     """
 
     key: str

@@ -34,7 +34,7 @@ PERIOD = 0.1  # seconds between two signs of life within an epoch, at least
 MOST_LOSSES = 50  # in one sign
 STALE_SHARE = 0.75  # of the memory limit: a worker that holds more after a job is replaced before the next
 STOPPED: set[str] = set()  # keys of jobs that shall end; filled from outside by `stop`
-WARMING, WARM = threading.Event(), threading.Event()
+WARMING, WARM, WANTED = threading.Event(), threading.Event(), threading.Event()  # WANTED: a training waits for WARM
 
 
 def train_and_store(
@@ -144,6 +144,7 @@ def train_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[]
     stored = store.find(params["run_id"])
     if stored and stored.complete:  # by another app on the same store, while this one waited
         return {"stopped": False}
+    WANTED.set()
     while WARMING.is_set() and not WARM.wait(PERIOD):
         if should_stop():
             return {"stopped": True}
@@ -191,7 +192,8 @@ def start_warming(then: Callable[[], None]) -> None:
         try:
             from fmnist_core.learning import training
 
-            training.warm_up(dataset.load())
+            if not WANTED.is_set():  # else its own network is to be compiled, not the base network
+                training.warm_up(dataset.load())
         except Exception as error:  # the first training will say it, to somebody who listens
             log.warning("Warming up failed: %s", error)
         WARM.set()
