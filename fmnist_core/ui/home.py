@@ -67,7 +67,7 @@ def teach() -> None:
         "- Students who press Train on the **same settings watch the same run**; it is trained once. Different settings"
         " wait in line, and everyone sees their place.\n"
         "- A finished run opens at once for everybody, so train what you will show **before the lesson**.\n"
-        "- For the projector: the menu at the top right (Settings) chooses the light or dark theme, F11 fills the screen."
+        "- For the projector: F11 fills the screen, Ctrl and + enlarge it; light or dark follows the computer's setting."
     )
 
 

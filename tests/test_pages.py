@@ -1,0 +1,239 @@
+"""Each page as a script: what it shows, what it says to bad input, and what it must not import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core import dataset
+from fmnist_core.experiment import FIELDS, PRESETS, Experiment, run_id
+from fmnist_core.recording import EpochRecord
+from fmnist_core.runs.store import RunStore
+from fmnist_core.runs.writer import RunWriter
+from fmnist_core.ui import engine
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def no_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Pages alone: the engine exists, but starts no processes. The engine's own tests and the browser's have them."""
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("fmnist_core.runs.engine.Engine.start", lambda self: None)
+    for cached in (engine.engine, engine.store):
+        cached.clear()
+    yield
+    for cached in (engine.engine, engine.store):
+        cached.clear()
+
+
+def opened(page: str, **query: str) -> AppTest:
+    """A page as a browser opens it by a link."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    if page != "app.py":
+        app.switch_page(page)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def url(app: AppTest) -> dict[str, str]:
+    return {name: values[0] if isinstance(values, list) else values for name, values in app.query_params.items()}
+
+
+def stored(tmp_path: Path, experiment: Experiment, losses: list[float], **metrics: object) -> str:
+    """A run in the store, as a training leaves it, with these validation losses."""
+    data = dataset.load()
+    writer = RunWriter(RunStore(tmp_path / "runs", 10**9), experiment, data.name, data.source)
+    for epoch, loss in enumerate(losses):
+        writer.epoch(EpochRecord(epoch, 2.0 / (epoch + 1), 0.5, loss, 0.8, 0.001, 1.0, 30.0, 0.5))
+        kernel = np.random.default_rng(epoch).normal(size=(784, 16)).astype(np.float32)
+        writer.snapshot(epoch, {"hidden_1/kernel": kernel}, np.full((10, 10), 0.1, np.float32))
+    writer.steps(1, np.linspace(2, 1, 7 * (len(losses) - 1)).astype(np.float32))
+    (writer.folder / "model.keras").write_bytes(b"model")
+    (writer.folder / "tensorboard").mkdir()
+    counts = np.diag([90] * 10)
+    counts[6, 0], counts[0, 6] = 17, 4
+    facts = {
+        "test_loss": 0.35, "test_accuracy": 0.89, "test_loss_std": 0.8, "seconds": 12.0, "compile_seconds": 1.0,
+        "stopped": False, "best_epoch": int(np.argmin(losses[1:])) + 1, "epochs_done": len(losses) - 1,
+        "steps_per_epoch": 7, "train_examples": 800, "confusion": counts.tolist(),
+    }  # fmt: skip
+    writer.commit(facts | metrics)
+    return writer.run_id
+
+
+# --- Home -------------------------------------------------------------------------------------------------------------
+
+
+def test_home_without_runs_says_what_to_do() -> None:
+    app = opened("app.py")
+    assert app.title[0].value == "Fashion-MNIST Lab"
+    assert [heading.value for heading in app.subheader] == ["Follow the path", "Play", "Teach a class", "Runs so far"]
+    assert "press Train" in app.info[0].value
+
+
+def test_home_lists_runs_and_ticks_the_path(tmp_path: Path) -> None:
+    stored(tmp_path, PRESETS["base"].experiment, [2.3, 0.5, 0.4])
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5], stopped=True)
+    app = opened("app.py")
+    links = [link.proto.label for link in app.get("page_link")]
+    assert "Base network: 0.890" in links and "Dropout" in links
+    assert "Units per layer 16 (stopped after 1 epochs)" in "\n".join(links)
+
+
+def test_a_damaged_run_is_named_on_home(tmp_path: Path) -> None:
+    identity = stored(tmp_path, Experiment(units=16), [2.3, 0.5])
+    (tmp_path / "runs" / identity / "metrics.json").write_text("{")
+    app = opened("app.py")
+    app.run()
+    assert any(identity in warning.value for warning in app.warning)
+
+
+# --- Train: controls and URL ------------------------------------------------------------------------------------------
+
+
+def test_train_shows_the_base_network_before_training() -> None:
+    app = opened("pages/Train.py")
+    shown = texts(app)
+    for words in ("669,706", "softmax", "cross-entropy", "Base network"):
+        assert words in shown
+    assert [button.label for button in app.button if button.label == "Train"] == ["Train"]
+    assert url(app) == {}
+
+
+def test_every_basic_control_explains_itself_in_one_sentence() -> None:
+    app = opened("pages/Train.py", schedule="exponential", optimiser="sgd", initialiser="random_normal")
+    kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "text_input")
+    widgets = {widget.key: widget for kind in kinds for widget in app.get(kind)}
+    shown = Experiment(schedule="exponential", optimiser="sgd", initialiser="random_normal")
+    for name, field in FIELDS.items():
+        if field.relevant(shown):
+            assert widgets[f"control {name}"].help == field.help
+
+
+def test_the_url_sets_the_controls_and_controls_set_the_url() -> None:
+    app = opened("pages/Train.py", units="64", dropout="0.3", schedule="cosine")
+    assert app.slider(key="control units").value == 64
+    assert app.slider(key="control dropout").value == 0.3
+    app.slider(key="control layers").set_value(4).run()
+    assert url(app) == {"units": "64", "dropout": "0.3", "schedule": "cosine", "layers": "4"}
+    assert "Hidden layers 4" in texts(app)
+
+
+def test_wrong_url_parameters_are_named_and_replaced() -> None:
+    app = opened("pages/Train.py", units="99999", colour="red", dropout="0.2", epochs="ten")
+    sentences = [warning.value for warning in app.warning]
+    assert len(sentences) == 3
+    for words in ("99999", "'colour'", "'ten'"):
+        assert any(words in sentence for sentence in sentences)
+    assert url(app) == {"dropout": "0.2"}
+
+
+def test_a_preset_sets_everything_and_reset_brings_the_base_back() -> None:
+    app = opened("pages/Train.py", layers="5")
+    app.button_group(key="preset").set_value("l2").run()
+    assert url(app) == {"l2": "0.01"}
+    next(button for button in app.button if button.label == "Reset").click().run()
+    assert url(app) == {} and app.slider(key="control layers").value == 2
+
+
+def test_widths_that_cannot_be_read_are_named_and_not_taken() -> None:
+    app = opened("pages/Train.py")
+    app.text_input(key="control widths").set_value("512-abc").run()
+    assert "512-abc" in app.warning[0].value and url(app) == {}
+    app.text_input(key="control widths").set_value("64-32").run()
+    assert url(app) == {"widths": "64-32"}
+
+
+def test_a_training_over_the_budget_is_refused_in_one_sentence() -> None:
+    app = opened("pages/Train.py", layers="20", units="2048", epochs="200")
+    next(button for button in app.button if button.label == "Train").click().run()
+    assert "FMNIST_COMPUTE_BUDGET" in app.error[0].value
+
+
+# --- Train: results ---------------------------------------------------------------------------------------------------
+
+
+def test_a_stored_run_opens_with_intervals_and_measured_sentences(tmp_path: Path) -> None:
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5, 0.4, 0.6])
+    app = opened("pages/Train.py", units="16")
+    shown = texts(app)
+    assert {metric.label: metric.value for metric in app.metric}["Test accuracy"] == "0.890"
+    assert "95 % interval 0.8" in shown and "921 images" in shown
+    assert "lowest after epoch 2 (0.400) and rose by 50 % to 0.600" in shown and "overfitting" in shown
+    assert "Most confused: Shirt taken for T-shirt/top, 17 of 107" in shown
+    assert [button.proto.label for button in app.get("download_button")] == [
+        "History (CSV)", "Model (Keras)", "TensorBoard logs (zip)",
+    ]  # fmt: skip
+    links = [link.proto.label for link in app.get("page_link")]
+    assert any("dropout" in link for link in links)
+
+
+def test_a_stopped_run_is_marked_and_can_be_trained_in_full(tmp_path: Path) -> None:
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5], stopped=True)
+    app = opened("pages/Train.py", units="16")
+    assert "stopped after 1 of 20 epochs" in texts(app)
+    assert "Train in full" in [button.label for button in app.button]
+
+
+def test_a_diverged_run_opens_and_says_why(tmp_path: Path) -> None:
+    nan = float("nan")
+    stored(tmp_path, Experiment(units=16), [2.3, nan], test_loss=nan, test_loss_std=nan, best_epoch=0)
+    app = opened("pages/Train.py", units="16")
+    assert "left the range of numbers" in texts(app)
+
+
+def test_weights_open_as_histograms(tmp_path: Path) -> None:
+    identity = stored(tmp_path, Experiment(units=16), [2.3, 0.5, 0.4])
+    app = opened("pages/Train.py", units="16")
+    app.session_state[f"weights {identity}"] = True
+    app.run()
+    assert not app.exception
+    assert "Layer" in [box.label for box in app.selectbox]
+
+
+# --- All --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["app.py", "pages/Data.py", "pages/Train.py"])
+def test_damaged_data_is_one_sentence_and_the_page_stays_up(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "nothing"))
+    app = opened(page)
+    assert app.error and all(str(tmp_path / "nothing") in error.value for error in app.error)
+
+
+def test_the_app_process_stays_free_of_tensorflow() -> None:
+    script = """
+import sys
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+import fmnist_core.runs.engine
+fmnist_core.runs.engine.Engine.start = lambda self: None
+for page in ("app.py", "pages/Data.py", "pages/Train.py"):
+    app = AppTest.from_file("app.py", default_timeout=60)
+    app = (app if page == "app.py" else app.switch_page(page)).run()
+    assert not app.exception, app.exception
+heavy = {"tensorflow", "keras", "umap", "numba", "sklearn", "scipy", "openTSNE"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True)
+
+
+def test_run_names_of_sample_and_full_data_differ() -> None:
+    assert run_id(Experiment(), "full") != run_id(Experiment(), "sample")
