@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core import dataset
-from fmnist_core.charts import images
+from fmnist_core import dataset, pixels
+from fmnist_core.charts import data as charts
+from fmnist_core.charts import images, preparation
 from fmnist_core.ui import data_grid, data_view
 from fmnist_core.ui.data_view import SPLITS, View
 
@@ -123,6 +124,67 @@ def test_sheet_is_a_png_with_all_rows() -> None:
     one, ten = (Image.open(io.BytesIO(images.sheet([row] * n, 5, "caption"))) for n in (1, 10))
     assert one.format == "PNG"
     assert ten.height > 8 * (one.height - 40)
+
+
+# --- Figures --------------------------------------------------------------------------------------------------------
+
+
+def test_class_pixels_are_what_plain_numpy_says(sample: dataset.Dataset) -> None:
+    found = pixels.describe(sample.train_images, sample.train_labels, sample.test_images, sample.test_labels, 10)
+    flat = sample.train_images.reshape(-1, 784).astype(float)
+    means = np.array([flat[sample.train_labels == label].mean(axis=0) for label in range(10)])
+    assert np.allclose(found.means.reshape(10, 784), means, atol=1e-3)
+    assert found.intensities.sum() == sample.train_images.size
+    assert found.intensities[3, 255] == (sample.train_images[sample.train_labels == 3] == 255).sum()
+    shirts, coats = (flat[sample.train_labels == label] for label in (6, 4))
+    wrong = sum(
+        (np.linalg.norm(own - means[other], axis=1) < np.linalg.norm(own - means[label], axis=1)).sum()
+        for own, label, other in ((shirts, 6, 4), (coats, 4, 6))
+    )
+    assert found.mixed_up[4, 6] == pytest.approx(wrong / (len(shirts) + len(coats)), abs=0.001)
+    test = sample.test_images.reshape(-1, 1, 784).astype(float)
+    nearest = np.linalg.norm(test - means, axis=2).argmin(axis=1)
+    assert found.accuracy == pytest.approx((nearest == sample.test_labels).mean(), abs=0.002)
+
+
+def test_closest_pairs_are_the_highest_shares_once_each() -> None:
+    nearer = np.array([[0.0, 0.4, 0.1], [0.2, 0.0, 0.0], [0.3, 0.1, 0.0]])
+    found = pixels.ClassPixels(np.array([10, 10, 30]), np.zeros((3, 28, 28), np.float32), np.zeros((3, 256)), nearer, 0)
+    assert found.mixed_up[0, 2] == pytest.approx((0.1 * 10 + 0.3 * 30) / 40)
+    assert [pair[:2] for pair in found.closest_pairs(9)] == [(0, 1), (0, 2), (1, 2)]
+
+
+def test_intensities_are_shares_of_what_is_not_black() -> None:
+    values = np.zeros((2, 256), np.int64)
+    values[0, [0, 1, 255]] = 50, 20, 30
+    values[1, 0] = 100
+    rows = charts.intensity_rows(values, ("a", "b"))
+    assert rows[rows["class"] == "a"]["share"].tolist()[::16] == [0.4, 0.6]
+    assert rows.groupby("class")["black"].first().tolist() == [0.5, 1.0]
+    assert not rows[rows["class"] == "b"]["share"].any()
+
+
+def test_charts_hold_the_figures() -> None:
+    counts = {part: np.full(10, number) for part, number in (("training", 54), ("validation", 6), ("test", 10))}
+    balance = charts.balance(counts, dataset.CLASSES).to_dict()
+    assert "same number" in balance["title"]
+    (rows,) = balance["datasets"].values()
+    assert sum(row["images"] for row in rows) == 700
+    counts["test"][3] = 9
+    assert "same number" not in charts.balance(counts, dataset.CLASSES).to_dict()["title"]
+    shares = np.full((10, 10), 0.25)
+    rows = charts.similarity_rows(shares, dataset.CLASSES)
+    assert len(rows) == 90
+    assert charts.similarity_map(rows, dataset.CLASSES).to_dict()
+    assert charts.similarity_map(rows.assign(share=0.0), dataset.CLASSES).to_dict()
+
+
+def test_patch_is_the_square_with_the_most_contrast() -> None:
+    image = np.zeros((28, 28), np.uint8)
+    image[14:21, 7:10] = 255
+    assert preparation.patch(image) == (14, 7)
+    assert preparation.patch(np.zeros((28, 28), np.uint8)) == (0, 0)
+    assert "1.00" in preparation.before_and_after(image, "told")
 
 
 # --- The page -------------------------------------------------------------------------------------------------------

@@ -107,3 +107,21 @@ def sheet(rows: Sequence[Row], places: int, caption: str, factor: int = 2) -> by
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
+
+
+def pairs(closest: Sequence[tuple[int, int, float]], rows: Sequence[Row]) -> str:
+    """Class pairs with a picture of each class and their share. closest: (class, other, share). rows: one a class."""
+    cells = "".join(_pair(rows[one], rows[other], share) for one, other, share in closest)
+    columns = "repeat(auto-fit,minmax(17rem,1fr))"
+    return f'<div style="display:grid;grid-template-columns:{columns};gap:0.6rem 2.5rem">{cells}</div>'
+
+
+def _pair(one: Row, other: Row, share: float) -> str:
+    pictures = "".join(
+        f'<img src="{source(enlarged(strip(row.images[:1]), 2))}" alt="{escape(row.told)}" style="width:44px;height:44px">'
+        for row in (one, other)
+    )
+    names = " and ".join(escape(row.label) for row in (one, other))
+    layout = "display:flex;align-items:center;gap:0.35rem"
+    figure = f'<b style="margin-left:auto;font-variant-numeric:tabular-nums">{share:.0%}</b>'
+    return f'<div style="{layout}">{pictures}<span style="margin-left:0.4rem">{names}</span>{figure}</div>'

@@ -10,6 +10,7 @@ from fmnist_core import dataset
 from fmnist_core.charts import images, theme
 from fmnist_core.dataset import CLASSES, Dataset
 from fmnist_core.ui import data_view
+from fmnist_core.ui.data_parts import download
 from fmnist_core.ui.data_view import MOST_DRAWS, MOST_IMAGES, SPLITS, View
 
 
@@ -23,14 +24,11 @@ def show(data: Dataset, view: View) -> None:
     drawing = (view.number, view.classes, view.seed)
     st.html(_html(*part, *drawing))
     st.caption(caption(data, view))
-    st.download_button(
+    download(
         "Picture (PNG)",
         lambda: images.sheet(_rows(*part, *drawing), view.number, caption(data, view)),
         f"fashion-mnist-{view.split}-seed-{view.seed}.png",
         "image/png",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
     )
 
 
