@@ -24,7 +24,7 @@ from fmnist_core.runs.worker import Events
 from fmnist_core.settings import LabError, settings
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 90.0  # seconds until a condition counts as never coming true
+PATIENCE = 150.0  # seconds until a condition counts as never coming true
 TINY = Experiment(units=8, layers=1, epochs=2)
 GONE: set[str] = set()  # sessions whose browser is closed
 STEPS, WAIT, FAIL, ALLOCATE, GROW = (

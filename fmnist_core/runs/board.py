@@ -84,24 +84,28 @@ class Crew:
     """The workers, by address."""
 
     def __init__(self) -> None:
-        self.warm: dict[str, bool] = {}  # of those that are there
-        self.replacing: set[str] = set()
-        self.leaving: set[str] = set()  # of these, those that are still there
+        self.warm: dict[str, bool] = {}  # of those that may get a job
+        self.leaving: set[str] = set()  # those that are to be replaced, while they are still there
         self.starved: set[str] = set()  # ended because of their memory
 
     def count(self) -> int:
-        """How many are there, those that are being replaced included."""
-        return len(self.warm.keys() | self.replacing)
+        """How many there are, those that are to be replaced included."""
+        return len(self.warm) + len(self.leaving)
+
+    def replace(self, address: str) -> None:
+        """A worker is to be replaced."""
+        self.leaving.add(address)
+        self.warm.pop(address, None)
 
     def keep(self, present: Iterable[str]) -> None:
         """Forget those that are gone."""
-        self.leaving = self.replacing.intersection(present)
-        self.warm = {address: self.warm.get(address, False) for address in present if address not in self.replacing}
+        self.leaving.intersection_update(present)
+        self.warm = {address: self.warm.get(address, False) for address in present if address not in self.leaving}
 
     def free(self, jobs: int) -> bool:
         """Whether one of them has nothing to do while `jobs` run.
 
         Dask chooses the worker: a job bound to one would never run again if that one died. So while a worker that
-        is being replaced is still there, nobody gets a job.
+        is to be replaced is still there, nobody gets a job.
         """
         return jobs < len(self.warm) and not self.leaving

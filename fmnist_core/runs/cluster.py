@@ -88,16 +88,9 @@ class Cluster:
 
         self._aside(lambda: self.client.run(worker.stop, key, workers=[address]))
 
-    def restart(self, address: str, done: Callable[[], None]) -> None:
-        """Replace a worker's process by a fresh one; `done` is called when it is there or could not be replaced."""
-
-        def replace() -> None:
-            try:
-                self.client.restart_workers([address], timeout=START_SECONDS, raise_for_error=False)
-            finally:
-                done()
-
-        self._aside(replace)
+    def replace(self, address: str) -> None:
+        """Let a nanny put a fresh process in the place of a worker that has no job; returns at once."""
+        self._aside(lambda: self.client.restart_workers([address], timeout=START_SECONDS, raise_for_error=False))
 
     def _aside(self, action: Callable[[], Any]) -> None:
         def run() -> None:

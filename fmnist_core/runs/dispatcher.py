@@ -159,26 +159,14 @@ class Dispatcher:
     def _finished(self, job: Job, facts: Mapping[str, Any]) -> None:
         state = "failed" if facts["error"] else "stopped" if facts["stopped"] else "done"
         if facts["stale"] and self._cluster:
-            self._replace(self._cluster, job.address)
+            self.crew.replace(job.address)
+            self._cluster.replace(job.address)
         self.board.end(job, state, facts["error"])
 
     def _why(self, job: Job, error: BaseException) -> str:
         if type(error).__name__ == "KilledWorker":
             return died_again(job.address in self.crew.starved, self._wanted.worker_memory / GIB)
         return f"The engine could not run this job: {str(error).splitlines()[0][:300]}."
-
-    def _replace(self, cluster: Cluster, address: str) -> None:
-        """A fresh process instead of one that has grown."""
-        crew = self.crew
-        crew.replacing.add(address)
-        crew.warm.pop(address, None)
-
-        def done() -> None:
-            with self._lock:
-                crew.replacing.discard(address)
-            self.wake()
-
-        cluster.restart(address, done)
 
     def _lost(self, job: Job) -> None:
         """Dask lost a job together with its scheduler: it starts again, once."""

@@ -42,6 +42,8 @@ def configuration(workers: int, scratch: str) -> dict[str, Any]:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": 0.95,
+        # Dask takes a worker off that is missing this long after it missed one, also when it is only being replaced.
+        "distributed.deploy.lost-worker-timeout": "365 days",
         "distributed.worker.profile.enabled": False,
         # TensorFlow holds Python's lock while it traces a network: no reason for a warning.
         "distributed.admin.tick.limit": "60s",

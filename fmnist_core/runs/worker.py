@@ -219,6 +219,9 @@ def _sentence(error: Exception) -> str:
 
 
 def _stale(worker: Any) -> bool:
-    """TensorFlow keeps about 16 MB for each architecture it has seen, so a worker grows from job to job."""
+    """TensorFlow keeps about 16 MB for each architecture it has seen, so a worker grows from job to job.
+
+    Without a nanny nobody would start the next process.
+    """
     limit = worker.memory_manager.memory_limit
-    return bool(limit) and psutil.Process().memory_info().rss > STALE_SHARE * limit
+    return bool(limit and worker.nanny) and psutil.Process().memory_info().rss > STALE_SHARE * limit
