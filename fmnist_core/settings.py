@@ -13,6 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 GIB = 1024**3
+MIRROR = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"  # Where Keras itself downloads from.
 
 
 class LabError(Exception):
@@ -26,6 +27,7 @@ class Settings:
     data: folder with the four Fashion-MNIST files, or None to search the usual places.
     cache: folder for decompressed, memory-mapped data. runs: folder of the run store.
     runs_budget: bytes that stored runs may take. engine: address of a Dask scheduler ("" for this machine).
+    mirror: address of the folder that the data set is downloaded from.
     workers: worker processes on this machine. worker_memory: bytes for each. compute_budget: FLOPs for one training.
     """
 
@@ -34,6 +36,7 @@ class Settings:
     runs: Path
     runs_budget: int
     engine: str
+    mirror: str
     workers: int
     worker_memory: int
     compute_budget: float
@@ -53,6 +56,7 @@ def settings() -> Settings:
         runs=_path("FMNIST_RUNS", home / "runs"),
         runs_budget=_number("FMNIST_RUNS_BUDGET", 2 * GIB, int, low=10 * 1024**2),
         engine=os.environ.get("FMNIST_ENGINE", ""),
+        mirror=os.environ.get("FMNIST_MIRROR") or MIRROR,
         workers=_number("FMNIST_WORKERS", 1, int, low=1),
         worker_memory=_number("FMNIST_WORKER_MEMORY", int(1.7 * GIB), int, low=700 * 1024**2),
         # 1e15 is a little under six minutes at a sustained 3e12 and about an hour at 3e11 FLOP/s (a 2-core machine).

@@ -3,15 +3,17 @@
 import streamlit as st
 
 from fmnist_core import dataset
-from fmnist_core.ui import data_classes, data_grid, data_split, data_steps, data_view, frame
+from fmnist_core.ui import data_classes, data_grid, data_source, data_split, data_steps, data_view, frame
 
 with frame.page("Data", ":material/grid_view:"):
     data = dataset.load()
     view, problems = data_view.current(len(data.train_images))
     st.title("Look at the images")
+    data_source.introduction(data)
     for problem in problems:
         st.warning(problem)
     data_grid.show(data, view)
+    data_source.facts(data)
     data_classes.show(data)
     data_steps.show(data, view)
     data_split.show(data, view)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
+import time
 from dataclasses import fields
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +21,14 @@ from streamlit.testing.v1 import AppTest
 from fmnist_core import dataset, pixels
 from fmnist_core.charts import data as charts
 from fmnist_core.charts import images, preparation
-from fmnist_core.ui import data_grid, data_view
+from fmnist_core.ui import data_grid, data_source, data_view
 from fmnist_core.ui.data_view import SPLITS, View
 
 ROOT = Path(__file__).parent.parent
 IMAGES = 6000
+needs_full = pytest.mark.skipif(
+    not dataset.DEBIAN_FOLDER.is_dir() and not os.environ.get("CI"), reason="needs the package dataset-fashion-mnist"
+)
 views = st.builds(
     View,
     split=st.sampled_from(SPLITS),
@@ -33,10 +41,12 @@ views = st.builds(
 
 
 @pytest.fixture
-def sample(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> dataset.Dataset:
+def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dataset.Dataset:
     """The embedded sample as the only data set there is."""
     monkeypatch.delenv("FMNIST_DATA", raising=False)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.getbasetemp() / "keras"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("FMNIST_MIRROR", "http://127.0.0.1:1")
+    data_source._downloader.clear()
     monkeypatch.setattr(dataset, "DEBIAN_FOLDER", Path("/nonexistent"))
     data = dataset.load()
     assert data.name == "sample"
@@ -208,7 +218,7 @@ def test_page_shows_the_grid_of_the_link(sample: dataset.Dataset) -> None:
 
 def test_new_draw_takes_the_next_seed_and_the_link_follows(sample: dataset.Dataset) -> None:
     app = page(number="3")
-    app.button[0].click().run()
+    app.button(key="data new draw").click().run()
     assert app.number_input(key="data seed").value == 1
     assert {name: values[0] for name, values in app.query_params.items()} == {"number": "3", "seed": "1"}
 
@@ -231,3 +241,47 @@ def test_limits_hold_on_the_server(sample: dataset.Dataset) -> None:
     app.number_input(key="data seed").set_value(123_456).run()
     assert not app.exception
     assert app.query_params == {}
+
+
+def test_offline_download_is_one_sentence_and_can_be_tried_again(sample: dataset.Dataset) -> None:
+    app = page()
+    assert "embedded sample" in " ".join(text.value for text in app.markdown)
+    app.button(key="data download").click().run()
+    wait_for_download("failed")
+    app.run()
+    assert "127.0.0.1 cannot be reached" in app.error[0].value
+    assert app.button(key="data download").label == "Go on with the download"
+
+
+@needs_full
+def test_full_set_is_used_as_soon_as_it_has_arrived(
+    sample: dataset.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMNIST_CACHE", str(tmp_path / "cache"))
+    handler = partial(SimpleHTTPRequestHandler, directory="/usr/share/datasets/fashion-mnist")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("FMNIST_MIRROR", f"http://127.0.0.1:{server.server_port}")
+        app = page(image="5999")
+        app.button(key="data download").click().run()
+        wait_for_download("done")
+        server.shutdown()
+    app.run()
+    assert not app.exception
+    assert "60,000" in app.markdown[0].value
+    assert app.number_input(key="data image").max == 59_999
+    assert (tmp_path / "keras" / "datasets" / "fashion-mnist").is_dir()
+
+
+def wait_for_download(state: str) -> None:
+    until = time.monotonic() + 60
+    while data_source._downloader().status.state != state:
+        assert time.monotonic() < until, data_source._downloader().status
+        time.sleep(0.05)
+
+
+def test_damaged_named_folder_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path))
+    app = page()
+    assert not app.exception
+    assert "train-images-idx3-ubyte.gz is missing" in app.error[0].value

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fmnist_core.charts import theme
 
 BIN = 15  # Grey values in a bin: 255 = 17 bins of 15 above black; narrower ones show little but spikes at the ends.
-OVERLAP = 2.2  # The highest ridge reaches over this many rows.
+OVERLAP = 1.7  # The highest ridge reaches over this many rows.
 TEST_NAME = "test"
 PALE = 0.04  # Opacity of an empty cell, so that it still shows as a cell.
 
@@ -76,7 +76,7 @@ def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
     )
     return (
         alt.Chart(drawn)
-        .mark_area(line={"strokeWidth": 1.5}, fillOpacity=0.55, interpolate="monotone")
+        .mark_area(line={"strokeWidth": 1.5}, fillOpacity=0.7, interpolate="monotone")
         .encode(
             x=alt.X("value:Q", title="pixel value (0 black, 255 white)", scale=alt.Scale(domain=[0, 255], nice=False)),
             y=alt.Y(
@@ -110,7 +110,12 @@ def similarity_rows(shares: NDArray[np.float64], classes: Sequence[str]) -> pd.D
 
 def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
     """rows: as from `similarity_rows`. The stronger the cell, the more the two classes look alike."""
-    x = alt.X("other:N", sort=list(classes), title=None, axis=alt.Axis(labelAngle=-40, domain=False, ticks=False))
+    x = alt.X(
+        "other:N",
+        sort=list(classes),
+        title=None,
+        axis=alt.Axis(labelAngle=-40, labelOverlap=False, domain=False, ticks=False),
+    )
     y = alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(domain=False, ticks=False))
     base = alt.Chart(rows).encode(
         x=x,

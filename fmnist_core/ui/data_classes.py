@@ -10,7 +10,7 @@ from fmnist_core.charts import data as charts
 from fmnist_core.charts import images, theme
 from fmnist_core.dataset import CLASSES, Dataset
 from fmnist_core.pixels import ClassPixels
-from fmnist_core.ui.data_parts import download
+from fmnist_core.ui.data_parts import foot
 
 PAIRS = 6
 
@@ -35,11 +35,11 @@ def _described(data_name: str) -> ClassPixels:
 def _means(found: ClassPixels) -> None:
     rows = mean_rows(found)
     st.html(images.grid(rows, 1))
-    st.caption(
+    foot(
         "Each pixel is the mean of that pixel over all training images of the class. Where a mean image is sharp, the"
-        " images of the class agree; where it is a blur, they differ."
+        " images of the class agree; where it is a blur, they differ.",
+        ("Picture (PNG)", lambda: images.sheet(rows, 1, "Mean images"), "fashion-mnist-means.png", "image/png"),
     )
-    download("Picture (PNG)", lambda: images.sheet(rows, 1, "Mean images"), "fashion-mnist-means.png", "image/png")
 
 
 def mean_rows(found: ClassPixels) -> list[images.Row]:
@@ -54,29 +54,29 @@ def mean_rows(found: ClassPixels) -> list[images.Row]:
 def _intensities(found: ClassPixels) -> None:
     rows = charts.intensity_rows(found.intensities, CLASSES)
     st.altair_chart(charts.intensity_ridges(rows, CLASSES), key="intensities")
-    st.caption(
+    foot(
         "All training images. Beside each name: the share of its pixels that are exactly 0, the background. The ridge"
-        " shows how the other pixels spread over the grey values; the areas of all ridges are equal."
+        " shows how the other pixels spread over the grey values; the areas of all ridges are equal.",
+        ("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-intensities.csv", "text/csv"),
     )
-    download("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-intensities.csv", "text/csv")
 
 
 def _similar(found: ClassPixels) -> None:
     st.markdown(
         "**The measure:** of the training images of two classes, the share that lies nearer to the *other* class's mean"
-        " image than to its own (Euclidean distance over the 784 pixels). At 0 % the two mean images alone tell the"
-        " classes apart; at 50 % they are no help at all."
+        " image than to its own (Euclidean distance over the 784 pixels). At 0% the two mean images alone tell the"
+        " classes apart; at 50% they are no help at all."
     )
     rows = charts.similarity_rows(found.mixed_up, CLASSES)
     st.markdown("**The pairs most alike**")
     st.html(images.pairs(found.closest_pairs(PAIRS), mean_rows(found)))
     st.altair_chart(charts.similarity_map(rows, CLASSES), width=680, key="similarity")
-    st.caption(
+    foot(
         f"Taking the nearest of the ten mean images as the answer is right for {found.accuracy:.0%} of the test images."
         " The measure knows nothing but mean images: a network also learns finer differences, and page Train shows how"
-        " far that takes it."
+        " far that takes it.",
+        ("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-similarity.csv", "text/csv"),
     )
-    download("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-similarity.csv", "text/csv")
 
 
 def _csv(rows: pd.DataFrame) -> bytes:

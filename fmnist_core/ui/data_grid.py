@@ -10,7 +10,7 @@ from fmnist_core import dataset
 from fmnist_core.charts import images, theme
 from fmnist_core.dataset import CLASSES, Dataset
 from fmnist_core.ui import data_view
-from fmnist_core.ui.data_parts import download
+from fmnist_core.ui.data_parts import foot
 from fmnist_core.ui.data_view import MOST_DRAWS, MOST_IMAGES, SPLITS, View
 
 
@@ -23,13 +23,9 @@ def show(data: Dataset, view: View) -> None:
     part = (data.name, view.split, view.validation_fraction if view.split != "test" else 0.0)
     drawing = (view.number, view.classes, view.seed)
     st.html(_html(*part, *drawing))
-    st.caption(caption(data, view))
-    download(
-        "Picture (PNG)",
-        lambda: images.sheet(_rows(*part, *drawing), view.number, caption(data, view)),
-        f"fashion-mnist-{view.split}-seed-{view.seed}.png",
-        "image/png",
-    )
+    told = caption(data, view)
+    name = f"fashion-mnist-{view.split}-seed-{view.seed}.png"
+    foot(told, ("Picture (PNG)", lambda: images.sheet(_rows(*part, *drawing), view.number, told), name, "image/png"))
 
 
 def caption(data: Dataset, view: View) -> str:
@@ -49,6 +45,7 @@ def _controls(view: View) -> None:
         following = (view.seed + 1) % (MOST_DRAWS + 1)
         st.button(
             "New draw",
+            key="data new draw",
             icon=":material/casino:",
             help="Takes the next seed: other images, and the same ones again whenever the seed comes back.",
             on_click=lambda: data_view.change(seed=following),

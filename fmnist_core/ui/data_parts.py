@@ -7,15 +7,22 @@ from collections.abc import Callable
 import streamlit as st
 
 
-def download(label: str, content: Callable[[], bytes], name: str, kind: str) -> None:
-    """A quiet button under a picture; the file is made only when it is pressed."""
-    st.download_button(
-        label,
-        content,
-        name,
-        kind,
-        key=f"download {name}",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-    )
+def foot(caption: str, *files: tuple[str, Callable[[], bytes], str, str]) -> None:
+    """What a picture shows, and quiet buttons to take it away: (label, content, file name, type).
+
+    A file is made only when its button is pressed.
+    """
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
+        with st.container(width="stretch"):
+            st.caption(caption)
+        for label, content, name, kind in files:
+            st.download_button(
+                label,
+                content,
+                name,
+                kind,
+                key=f"download {name}",
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+            )

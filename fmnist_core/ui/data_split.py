@@ -11,7 +11,7 @@ from fmnist_core import dataset
 from fmnist_core.charts import data as charts
 from fmnist_core.dataset import CLASSES, Dataset
 from fmnist_core.ui import data_view
-from fmnist_core.ui.data_parts import download
+from fmnist_core.ui.data_parts import foot
 from fmnist_core.ui.data_view import SHARE, View
 
 REASONS = {
@@ -39,12 +39,12 @@ def show(data: Dataset, view: View) -> None:
         column.metric(part.capitalize(), f"{counts[part].sum():,}")
         column.caption(reason)
     st.altair_chart(charts.balance(counts, CLASSES), key="balance")
-    st.caption(
-        "The split is stratified: class by class, the same share is drawn at random, always with the same seed"
-        f" ({dataset.SPLIT_SEED}). So no class is rare in any part, and two runs differ only in their settings."
-    )
     table = pd.DataFrame({"class": CLASSES, **counts})
-    download("Figures (CSV)", lambda: table.to_csv(index=False).encode(), "fashion-mnist-split.csv", "text/csv")
+    foot(
+        "The split is stratified: class by class, the same share is drawn at random, always with the same seed"
+        f" ({dataset.SPLIT_SEED}). So no class is rare in any part, and two runs differ only in their settings.",
+        ("Figures (CSV)", lambda: table.to_csv(index=False).encode(), "fashion-mnist-split.csv", "text/csv"),
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=100)

@@ -13,7 +13,7 @@ from PIL import Image
 from fmnist_core.charts import images, preparation, theme
 from fmnist_core.dataset import CLASSES, Dataset
 from fmnist_core.ui import data_view
-from fmnist_core.ui.data_parts import download
+from fmnist_core.ui.data_parts import foot
 from fmnist_core.ui.data_view import View
 
 
@@ -59,11 +59,13 @@ def _choice(number: int) -> None:
 
 
 def _downloads(image: NDArray[np.uint8], number: int) -> None:
-    with st.container(horizontal=True):
-        name = f"fashion-mnist-training-{number}"
-        enlarged = images.enlarged(Image.fromarray(image), 16)
-        download("Image (PNG)", lambda: images.png(enlarged), f"{name}.png", "image/png")
-        download("Its 784 numbers (CSV)", lambda: _table(image).to_csv(index=False).encode(), f"{name}.csv", "text/csv")
+    name = f"fashion-mnist-training-{number}"
+    enlarged = images.enlarged(Image.fromarray(image), 16)
+    foot(
+        "The file of its numbers has a line for each pixel, in the flat order, with the stored and the scaled value.",
+        ("Image (PNG)", lambda: images.png(enlarged), f"{name}.png", "image/png"),
+        ("Its 784 numbers (CSV)", lambda: _table(image).to_csv(index=False).encode(), f"{name}.csv", "text/csv"),
+    )
 
 
 def _table(image: NDArray[np.uint8]) -> pd.DataFrame:
