@@ -111,7 +111,7 @@ def store() -> RunStore:
 def test_the_app_process_stays_light() -> None:
     """Neither the engine nor the live events may pull the large packages into the app."""
     code = (
-        "import sys, fmnist_core.runs.engine, fmnist_core.runs.worker, fmnist_core.runs.plugin;"
+        "import sys, fmnist_core.runs.engine, fmnist_core.runs.worker, fmnist_core.runs.remote;"
         "print([n for n in ('tensorflow', 'keras', 'sklearn', 'scipy', 'umap') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -26,7 +26,7 @@ class EngineError(LabError):
 class Cluster:
     """Workers and the one client that talks to them. Raises: EngineError when they cannot be reached.
 
-    on_worker and on_memory get the events of plugin.TOPIC and MEMORY_TOPIC; on_event those of this cluster's jobs.
+    on_worker and on_memory get the events of remote.TOPIC and MEMORY_TOPIC; on_event those of this cluster's jobs.
     All are called from the client's own thread, in the order of sending for one worker.
     """
 
@@ -43,7 +43,7 @@ class Cluster:
             self.client = self._connect(wanted)
             self.topic = f"fmnist-lab-{self.client.id}"
             self._listen(on_event, on_worker, on_memory)
-            from fmnist_core.runs.plugin import Greeter
+            from fmnist_core.runs.remote import Greeter
 
             self.client.register_plugin(Greeter(warm_up))
         except Exception as error:
@@ -63,7 +63,7 @@ class Cluster:
         return Client(answer["address"], security=Security(require_encryption=True, **answer["tls"]), **options)
 
     def _listen(self, on_event: Any, on_worker: Any, on_memory: Any) -> None:
-        from fmnist_core.runs.plugin import TOPIC
+        from fmnist_core.runs.remote import TOPIC
 
         for topic, handler in ((self.topic, on_event), (TOPIC, on_worker), (MEMORY_TOPIC, on_memory)):
             self.client.subscribe_topic(topic, _payload(handler))
@@ -78,15 +78,15 @@ class Cluster:
 
     def submit(self, kind: str, params: Mapping[str, Any], key: str) -> Any:
         """Start a job on some free worker, and again on another if that one dies; returns Dask's future."""
-        from fmnist_core.runs.worker import execute
+        from fmnist_core.runs.remote import execute
 
         return self.client.submit(execute, kind, dict(params), self.topic, key, key=key, pure=False)
 
     def stop(self, key: str, address: str) -> None:
         """Ask the job that the worker at `address` has to end; returns at once."""
-        from fmnist_core.runs import worker
+        from fmnist_core.runs.remote import stop
 
-        self._aside(lambda: self.client.run(worker.stop, key, workers=[address]))
+        self._aside(lambda: self.client.run(stop, key, workers=[address]))
 
     def replace(self, address: str) -> None:
         """Let a nanny put a fresh process in the place of a worker that has no job; returns at once."""

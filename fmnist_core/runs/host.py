@@ -73,10 +73,11 @@ def main() -> None:
 
 def _serve(wanted: dict[str, Any], scratch: str, answer: Any) -> None:
     import dask
-
-    dask.config.set(configuration(wanted["workers"], scratch))
     from distributed import LocalCluster, Security
 
+    # After the import, which would add Dask's own worker environment to ours: its MALLOC_TRIM_THRESHOLD_ saves a tenth
+    # of the memory and costs a fifth of the speed.
+    dask.config.set(configuration(wanted["workers"], scratch))
     security = Security.temporary()
     cluster = LocalCluster(
         n_workers=wanted["workers"],

@@ -1,11 +1,10 @@
-"""What a worker process does: a job from its first event to its stored run. Without a cluster: the training alone.
+"""The jobs of a worker process, from the first event to the stored run. Without a cluster: the training alone.
 
-Nothing heavy is imported before it is needed: the app process imports this module, and must stay free of TensorFlow.
+TensorFlow is imported when it is needed, not before.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import threading
@@ -15,7 +14,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from fmnist_core import dataset
@@ -24,7 +22,7 @@ from fmnist_core.recording import EpochRecord, Listener, Progress, Recorder, Wei
 from fmnist_core.runs.run import Run
 from fmnist_core.runs.store import RunStore, StoreError
 from fmnist_core.runs.writer import RunWriter
-from fmnist_core.settings import LabError, settings
+from fmnist_core.settings import settings
 
 log = logging.getLogger(__name__)
 Event = dict[str, Any]
@@ -32,8 +30,6 @@ Job = Callable[[Mapping[str, Any], "Events", Callable[[], bool]], Mapping[str, A
 
 PERIOD = 0.1  # seconds between two signs of life within an epoch, at least
 MOST_LOSSES = 50  # in one sign
-STALE_SHARE = 0.75  # of the memory limit: a worker that holds more after a job is replaced before the next
-STOPPED: set[str] = set()  # keys of jobs that shall end; filled from outside by `stop`
 WARMING, WARM, WANTED = threading.Event(), threading.Event(), threading.Event()  # WANTED: a training waits for WARM
 
 
@@ -157,34 +153,6 @@ def check_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[]
     return {"stopped": False, "pid": os.getpid()}
 
 
-def execute(kind: str, params: Mapping[str, Any], topic: str, key: str) -> dict[str, Any]:
-    """Run one job inside a Dask worker. kind: "module:function" of a Job.
-
-    Returns the job's facts with "error" (a sentence or "") and "stale" (whether this process shall be replaced).
-    A failure is a result, not an exception, so that Dask retries a job for one reason only: its worker died.
-    """
-    from distributed import get_worker
-
-    worker = get_worker()
-
-    def send(event: Event) -> None:
-        worker.log_event(topic, {"job": key, **event})
-
-    send({"what": "start", "address": worker.address, "pid": os.getpid()})
-    try:
-        facts = dict(_function(kind)(params, Events(send), lambda: key in STOPPED))
-        return {"error": "", "stopped": False} | facts | {"stale": _stale(worker)}
-    except Exception as error:
-        return {"error": _sentence(error), "stopped": False, "stale": _stale(worker)}
-    finally:
-        STOPPED.discard(key)
-
-
-def stop(key: str) -> None:
-    """Ask a job in this process to end; runs beside it."""
-    STOPPED.add(key)
-
-
 def start_warming(then: Callable[[], None]) -> None:
     """Import and compile in the background what the first training needs, once in a process; `then` tells the end."""
 
@@ -202,26 +170,3 @@ def start_warming(then: Callable[[], None]) -> None:
     if not WARMING.is_set():
         WARMING.set()
         threading.Thread(target=run, name="warm-up", daemon=True).start()
-
-
-def _function(kind: str) -> Job:
-    module, name = kind.split(":")
-    job: Job = getattr(importlib.import_module(module), name)
-    return job
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, LabError):
-        return str(error)
-    log.error("A job failed", exc_info=error)
-    reason = str(error).strip().split("\n")[0][:300]
-    return f"The job failed with {type(error).__name__}{': ' + reason if reason else ''}."
-
-
-def _stale(worker: Any) -> bool:
-    """TensorFlow keeps about 16 MB for each architecture it has seen, so a worker grows from job to job.
-
-    Without a nanny nobody would start the next process.
-    """
-    limit = worker.memory_manager.memory_limit
-    return bool(limit and worker.nanny) and psutil.Process().memory_info().rss > STALE_SHARE * limit
