@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from fmnist_core.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment import Experiment
 from fmnist_core.runs.snapshot import ACTIVE, Fold, Snapshot
 
@@ -43,8 +44,9 @@ class Job:
     @property
     def title(self) -> str:
         """What it trains, in words."""
-        widths = "-".join(map(str, self.experiment.hidden_widths)) or "no hidden layer"
-        return f"{widths}, {self.experiment.epochs} epochs"
+        widths = "-".join(map(str, (INPUTS, *self.experiment.hidden_widths, OUTPUTS)))
+        epochs = self.experiment.epochs
+        return f"the network {widths} ({epochs} epoch{'s' if epochs > 1 else ''})"
 
     def restart(self, notice: str, state: str = "starting") -> None:
         """From the beginning, with a sentence that says why."""
