@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fmnist_core.runs.run import reason_of
 from fmnist_core.settings import LabError, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +50,7 @@ class Cluster:
         except Exception as error:
             self.close()
             where = f"at {wanted.engine} (FMNIST_ENGINE) cannot be reached" if wanted.engine else "did not start"
-            reason = str(error).split("\n")[0] or type(error).__name__
-            raise EngineError(f"The engine {where}: {reason[:300]}.") from error
+            raise EngineError(f"The engine {where}: {reason_of(error)}.") from error
 
     def _connect(self, wanted: Settings) -> Any:
         from distributed import Client, Security

@@ -11,10 +11,12 @@ from typing import Any
 from fmnist_core.runs.board import Board, Crew
 from fmnist_core.runs.cluster import Cluster
 from fmnist_core.runs.jobs import Job, died_again, died_once
+from fmnist_core.runs.run import reason_of
 from fmnist_core.settings import GIB, LabError, Settings
 
 log = logging.getLogger(__name__)
 TICK = 1.0  # seconds between two looks at what sends no event: a worker or a connection that is gone
+DESERTED_SECONDS = 120  # a new process takes a few seconds, many on a busy machine
 
 
 class Dispatcher:
@@ -33,6 +35,7 @@ class Dispatcher:
         self._warm_up = warm_up
         self._changed = threading.Event()  # something that may let a job start
         self._closed = False
+        self._manned = 0.0  # when there was a worker for the jobs that run
         self._cluster: Cluster | None = None
         self._thread = threading.Thread(target=self._supervise, name="engine", daemon=True)
 
@@ -80,7 +83,8 @@ class Dispatcher:
             cluster.close()
 
     def _serve(self, cluster: Cluster) -> None:
-        while not self._closed and cluster.alive():
+        self._manned = time.monotonic()
+        while not self._closed and cluster.alive() and not self._deserted():
             try:
                 while self._hand_over(cluster):
                     pass
@@ -94,6 +98,8 @@ class Dispatcher:
         present = cluster.workers()
         with self._lock:
             self.crew.keep(present)
+            if present or not self.board.running:
+                self._manned = time.monotonic()
             if not self.board.waiting or not self.crew.free(len(self.board.running)):
                 return False
             job = self.board.take()
@@ -102,6 +108,10 @@ class Dispatcher:
             job.future = future
         future.add_done_callback(lambda done: self._on_done(job, done))
         return True
+
+    def _deserted(self) -> bool:
+        """Whether a job has waited in vain for a worker in the place of its dead one."""
+        return time.monotonic() - self._manned > DESERTED_SECONDS
 
     def _fail_waiting(self, sentence: str) -> None:
         """No engine: whoever waits is told; the next job tries again."""
@@ -166,7 +176,7 @@ class Dispatcher:
     def _why(self, job: Job, error: BaseException) -> str:
         if type(error).__name__ == "KilledWorker":
             return died_again(job.address in self.crew.starved, self._wanted.worker_memory / GIB)
-        return f"The engine could not run this job: {str(error).splitlines()[0][:300]}."
+        return f"The engine could not run this job: {reason_of(error)}."
 
     def _lost(self, job: Job) -> None:
         """Dask lost a job together with its scheduler: it starts again, once."""

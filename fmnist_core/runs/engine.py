@@ -32,7 +32,7 @@ TRAIN, CHECK = "fmnist_core.runs.worker:train_job", "fmnist_core.runs.worker:che
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """ready: a worker waits for its first job, or is past it. workers: how many there are. message: for people."""
+    """ready: a warm worker is there. workers: how many there are. message: for people."""
 
     ready: bool
     workers: int
