@@ -222,10 +222,11 @@ def test_a_shared_job_goes_on_while_somebody_wants_it(light_engine: Engine, tmp_
     for session in ("ann", "bob", "cleo"):
         light_engine.submit_job(WAIT, "shared", TINY, {"file": str(tmp_path / "go")}, session)
     assert shot(light_engine, "shared").watchers == 3 and light_engine.active("bob") == "shared"
-    light_engine.stop("shared", "ann")
+    assert not light_engine.stop("shared", "ann"), "it goes on"
     assert shot(light_engine, "shared").active and light_engine.active("ann") is None
     GONE.add("cleo")
-    light_engine.stop("shared", "bob")
+    assert light_engine.stop("shared", "bob")
+    assert shot(light_engine, "shared").watchers == 0
     assert ended(light_engine, "shared").state == "stopped", "a closed browser does not count"
 
 

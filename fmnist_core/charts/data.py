@@ -72,7 +72,12 @@ def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
     names = [f"{name}, {black[name]:.0%} black" for name in classes]
     labels = f"{names!r}[datum.value]"
     axis = alt.Axis(
-        values=list(range(len(classes))), labelExpr=labels, grid=True, labelLimit=240, labelOverlap=False, ticks=False
+        values=list(range(len(classes))),
+        labelExpr=labels,
+        grid=True,
+        labelLimit=240,
+        tickCount=len(classes),
+        ticks=False,
     )
     return (
         alt.Chart(drawn)

@@ -43,8 +43,8 @@ class EngineStatus:
 class Engine:
     """Takes jobs from several threads; no method waits for a worker.
 
-    warm_up: whether workers import and compile before the first job. alive: whether a session still has a browser;
-    the engine asks when somebody stops a job that others asked for, too.
+    warm_up: whether workers import and compile before the first job. alive: whether a session still has a browser:
+    who has none is not counted, and keeps no job from being stopped.
     """
 
     def __init__(self, warm_up: bool = True, alive: Callable[[str], bool] = lambda session: True) -> None:
@@ -90,18 +90,24 @@ class Engine:
         """The latest job of this name as it is now; None when there was none, or long ago."""
         with self._lock:
             job = self._board.find(run_id)
-            return job.snapshot(self._board.place(job, self._dispatcher.slots()), time.monotonic()) if job else None
+            if job is None:
+                return None
+            watchers = sum(map(self._alive, job.watchers))
+            return job.snapshot(self._board.place(job, self._dispatcher.slots()), watchers, time.monotonic())
 
-    def stop(self, run_id: str, session: str) -> None:
-        """Leave a job; it ends, with what it has, unless another living session asked for it."""
+    def stop(self, run_id: str, session: str) -> bool:
+        """Leave a job; it ends, with what it has, unless another living session asked for it. Returns whether it ends."""
         with self._lock:
             job = self._board.find(run_id)
-            if job is None or not job.active or not self._board.leave(job, session, self._alive):
-                return
+            if job is None or not job.active:
+                return True
+            if not self._board.leave(job, session, self._alive):
+                return False
             if job in self._board.waiting:
                 self._board.end(job, "stopped")
             else:
                 self._dispatcher.stop(job)
+            return True
 
     def active(self, session: str) -> str | None:
         """The name of the job that this session asked for and that has not ended."""

@@ -54,7 +54,7 @@ class Job:
         self.fold.state = state
         self.notice = notice
 
-    def snapshot(self, place: int, now: float) -> Snapshot:
+    def snapshot(self, place: int, watchers: int, now: float) -> Snapshot:
         """The frozen picture for screens; a job that waits for nobody but a worker is starting."""
         fold = self.fold
         state = "starting" if fold.state == "queued" and place == 0 else fold.state
@@ -73,7 +73,7 @@ class Job:
             seconds_left=fold.seconds_left(now),
             notice=self.notice,
             error=self.error,
-            watchers=len(self.watchers),
+            watchers=watchers,
         )
 
 

@@ -22,7 +22,7 @@ class Snapshot:
     state: one of ACTIVE, or done, stopped, failed. place: jobs that end before this one starts (0: it has a worker).
     step: steps done; step_losses: (step, loss), at most MOST_POINTS, evenly thinned. accuracy: running training
     accuracy in this epoch. seconds_left: from the measured pace, None before there is one. notice: what happened that
-    a person should know; error: why it failed; each one sentence or "". watchers: sessions that asked for this job.
+    a person should know; error: why it failed; each one sentence or "". watchers: living sessions that asked for this job.
     """
 
     run_id: str

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import math
-import time
-import uuid
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fmnist_core.experiment import Experiment
 from fmnist_core.runs.engine import Engine, Snapshot
 from fmnist_core.runs.run import Run
 from fmnist_core.runs.store import RunStore
 from fmnist_core.settings import LabError, settings
-
-SESSION_SECONDS = 30  # A live view draws twice a second; a tab that has been silent this long has gone elsewhere.
 
 
 @st.cache_resource(show_spinner=False)
@@ -33,13 +30,17 @@ def wake() -> None:
 
 
 def _alive(name: str) -> bool:
-    """Whether a session's browser tab was heard of lately."""
-    return time.monotonic() - _seen().get(name, -math.inf) < SESSION_SECONDS
+    """Whether a person has a tab that is connected."""
+    return any(map(_connected, tuple(_tabs().get(name, ()))))
+
+
+def _connected(tab: str) -> bool:
+    return runtime.exists() and runtime.get_instance().is_active_session(tab)
 
 
 @st.cache_resource(show_spinner=False)
-def _seen() -> dict[str, float]:
-    """When each session last drew something."""
+def _tabs() -> dict[str, set[str]]:
+    """Each person's tabs, by Streamlit's name of their session: a reloaded page is another one."""
     return {}
 
 
@@ -50,10 +51,24 @@ def store() -> RunStore:
 
 
 def session() -> str:
-    """This browser tab's name at the engine."""
-    name: str = st.session_state.setdefault("session", uuid.uuid4().hex)
-    _seen()[name] = time.monotonic()
+    """This person's name at the engine: of the browser where its cookie tells it, so that a reload changes nothing;
+    else of the tab.
+    """
+    context = get_script_run_ctx()
+    tab = context.session_id if context else ""
+    name = _browser(st.context.cookies.get("_streamlit_xsrf", "")) or tab
+    _tabs()[name] = {tab, *filter(_connected, _tabs().get(name, ()))}
     return name
+
+
+def _browser(cookie: str) -> str:
+    """The token in Streamlit's cookie against forged requests ("2|mask|masked token|time"), one for each browser."""
+    try:
+        _, mask, masked, _ = cookie.split("|")
+        key, text = bytes.fromhex(mask), bytes.fromhex(masked)
+        return bytes(byte ^ key[place % len(key)] for place, byte in enumerate(text)).hex()
+    except (ValueError, ZeroDivisionError):
+        return ""
 
 
 def running(identity: str) -> Snapshot | None:
@@ -96,8 +111,9 @@ def submit(experiment: Experiment) -> None:
 
 
 def stop(identity: str) -> None:
-    """Leave a training; it ends unless somebody else watches it."""
-    engine().stop(identity, session())
+    """Leave a training; it ends unless somebody else asked for it. Meant as a button's callback."""
+    if not engine().stop(identity, session()):
+        st.toast("Somebody else asked for this training too, so it goes on. You may start another one.")
 
 
 def refusal() -> str:

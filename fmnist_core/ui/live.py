@@ -32,7 +32,7 @@ def show(identity: str) -> None:
 
 @st.fragment(run_every=PERIOD)
 def _fragment(identity: str) -> None:
-    engine.session()  # this tab is still there
+    engine.session()  # this tab is there
     snapshot = engine.running(identity)
     if snapshot is None:
         st.rerun()
