@@ -167,7 +167,7 @@ class Experiment(BaseModel):
         """The experiment of `to_json`'s text. Raises: ExperimentError."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ExperimentError(f"The experiment is not valid JSON ({error}).") from None
         if not isinstance(values, dict):
             raise ExperimentError("The experiment must be a JSON object with one entry per hyperparameter.")

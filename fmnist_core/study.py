@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from fmnist_core import wording
 from fmnist_core.cost import cost
 from fmnist_core.experiment import FIELDS, PRESETS, Experiment, ExperimentError
 from fmnist_core.settings import LabError
@@ -31,10 +32,6 @@ from fmnist_core.settings import LabError
 MOST_RUNS, MOST_CHARACTERS = 300, 100_000
 # What a study of presets takes from its base: how much is trained, and on what; the network is the preset's own.
 SHARED = ("epochs", "batch_size", "training_fraction", "validation_fraction", "seed")
-# Names that plain words would get wrong, as in ui/controls; any other choice shows with its underscores as spaces.
-WORDS = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU", "leaky_relu": "leaky ReLU"}
-WORDS |= {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "nadam": "Nadam", "adagrad": "Adagrad", "lsuv": "LSUV"}
-WORDS |= {"glorot": "Glorot", "he": "He", "lecun": "LeCun"}
 
 
 class StudyError(LabError):
@@ -150,10 +147,12 @@ class Study(BaseModel):
             chosen = [PRESETS[name] for name in self.presets]
             return tuple(Variant(p.title, p.experiment.model_copy(update=shared), {"preset": p.name}) for p in chosen)
         if not self.axes:
-            return (Variant(_own_name(self.base), self.base, {}),)
+            return (Variant(wording.name(self.base, leave_out=SHARED), self.base, {}),)
         fields = [axis.field for axis in self.axes]
         settings = [dict(zip(fields, held, strict=True)) for held in product(*(axis.values for axis in self.axes))]
-        return tuple(Variant(_name(values), self.base.model_copy(update=values), values) for values in settings)
+        return tuple(
+            Variant(wording.settings(values), self.base.model_copy(update=values), values) for values in settings
+        )
 
     def experiments(self) -> tuple[tuple[Variant, Experiment], ...]:
         """Every run, seed by seed: all variants with the first seed come first, so that early results compare."""
@@ -216,40 +215,6 @@ def check_budget(study: Study, train_examples: Callable[[Experiment], int], budg
             f"This study needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
             f" allows ({budget:.1e}); take fewer variants, seeds or epochs, or a smaller share of the training images."
         )
-
-
-# --- In words -------------------------------------------------------------------------------------------------------
-
-
-def words(field: str, value: Any) -> str:
-    """A hyperparameter's value as a reader would say it: "Dropout 0.3", "Activation ReLU", "No batch normalisation"."""
-    declared = FIELDS[field]
-    if declared.kind == "bool":
-        return declared.title if value else f"No {_lowered(declared.title)}"
-    if declared.kind == "widths" and value is None:
-        return "Same width for each layer"
-    return f"{declared.title} {_choice(value) if declared.kind == 'choice' else declared.write(value)}"
-
-
-def _choice(value: str) -> str:
-    first, _, rest = value.partition("_")
-    return WORDS.get(value) or f"{WORDS.get(first, first)} {rest.replace('_', ' ')}".strip()
-
-
-def _lowered(text: str) -> str:
-    """Ready to stand inside a sentence; "L2 penalty" keeps its capital."""
-    return text[0].lower() + text[1:] if text[1:2].islower() else text
-
-
-def _name(values: Mapping[str, Any]) -> str:
-    first, *others = (words(field, value) for field, value in values.items())
-    return ", ".join([first, *map(_lowered, others)])
-
-
-def _own_name(base: Experiment) -> str:
-    """What differs from the base network, apart from how much is trained and on what."""
-    own = {name: getattr(base, name) for name in base.query() if name not in SHARED}
-    return _name(own) if own else PRESETS["base"].title
 
 
 def _check_effects(variants: tuple[Variant, ...]) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fmnist_core import dataset
+from fmnist_core import dataset, wording
 from fmnist_core.charts import network, schedule
 from fmnist_core.cost import Cost, cost
 from fmnist_core.experiment import Experiment, run_id
@@ -23,7 +23,7 @@ def train_examples(data_name: str, validation_fraction: float, training_fraction
 
 
 def picture(experiment: Experiment, plan: Cost) -> None:
-    st.html(network.html(plan.layers, controls.title(experiment.activation), experiment.dropout))
+    st.html(network.html(plan.layers, wording.choice(experiment.activation), experiment.dropout))
 
 
 def before(experiment: Experiment, plan: Cost, examples: int) -> None:
@@ -52,7 +52,7 @@ def before(experiment: Experiment, plan: Cost, examples: int) -> None:
 def elsewhere(experiment: Experiment) -> None:
     """The way back to the training that this session has under way."""
     text, link = st.columns([3, 1], vertical_alignment="center")
-    text.info(f"Your training is under way: {controls.name(experiment)}.")
+    text.info(f"Your training is under way: {wording.name(experiment)}.")
     link.page_link(controls.PAGE, label="Watch it", icon=":material/visibility:", query_params=experiment.query())
 
 
@@ -60,7 +60,7 @@ def show(experiment: Experiment, data: dataset.Dataset) -> None:
     """The state this experiment is in: running, finished, failed, or not yet trained."""
     plan, examples = plan_of(experiment, data)
     identity = run_id(experiment, data.name)
-    st.markdown(f"**{controls.name(experiment)}**")
+    st.markdown(f"**{wording.name(experiment)}**")
     if refusal := engine.refusal():
         st.error(refusal)
     if (other := engine.mine()) and other.run_id != identity:

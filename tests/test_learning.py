@@ -139,7 +139,7 @@ def test_the_gradient_norm_is_that_of_all_gradients(sample: dataset.Dataset) -> 
     images, labels = sample.train_images[:64].reshape(1, 64, 784), sample.train_labels[:64].reshape(1, 64)
     weights = initialisers.initial_weights(e, images[0])
     made.reset(e, weights)
-    steps = made.run(images, labels, np.array([0.01]), np.zeros((1, 2)), 1)
+    steps = made.run(images, labels, np.array([0.01]), np.zeros((1, 2)), np.array([True]), 1)
     model = network.build(e)
     network.assign(model, weights)
     with tf.GradientTape() as tape:
@@ -189,12 +189,11 @@ def test_layers_and_parameters_agree_with_keras(values: dict[str, Any]) -> None:
 def test_flops_agree_with_tensorflows_count_of_the_training_step(values: dict[str, Any]) -> None:
     e = Experiment.of({"batch_size": 32} | values)
     made = program.Program(e)
-    arguments = (tf.uint8, (32, 784)), (tf.int32, (32,)), (tf.float32, ()), (tf.uint32, (2,))
+    arguments = (tf.uint8, (32, 784)), (tf.int32, (32,)), (tf.float32, ()), (tf.uint32, (2,)), (tf.bool, ())
     graph = made._rest.get_concrete_function(*(tf.TensorSpec(shape, dtype) for dtype, shape in arguments)).graph
     operations = [operation for operation in graph.get_operations() if operation.type == "MatMul"]
-    products = [operation for operation in operations if operation.outputs[0].shape != (1, 1)]  # not the norm's
     counted = 0
-    for product in products:
+    for product in operations:
         transposed = product.get_attr("transpose_a")
         inner = int(product.inputs[0].shape[0 if transposed else 1])
         counted += 2 * inner * math.prod(int(size) for size in product.outputs[0].shape)

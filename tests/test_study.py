@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from fmnist_core.cost import cost
 from fmnist_core.experiment import FIELDS, PRESETS, Experiment, Hyperparameter
-from fmnist_core.study import MOST_CHARACTERS, MOST_RUNS, STUDIES, Axis, Study, StudyError, check_budget, words
+from fmnist_core.study import MOST_CHARACTERS, MOST_RUNS, STUDIES, Axis, Study, StudyError, check_budget
+from fmnist_core.wording import setting
 
 ROOT = Path(__file__).parent.parent
 FULL = 54_000
@@ -78,7 +79,7 @@ def test_two_axes_are_all_combinations_with_the_last_fastest() -> None:
     ],
 )
 def test_values_in_words(field: str, value: Any, text: str) -> None:
-    assert words(field, value) == text
+    assert setting(field, value) == text
 
 
 def test_names_stay_whole_inside_a_list() -> None:

@@ -18,7 +18,7 @@ from fmnist_core.dataset import CLASSES, Dataset, noisy_labels, split
 from fmnist_core.experiment import Experiment
 from fmnist_core.learning import network
 from fmnist_core.learning.initialisers import initial_weights
-from fmnist_core.learning.program import Evaluation, Program, Steps, program_for
+from fmnist_core.learning.program import NORM_EVERY, Evaluation, Program, Steps, program_for
 from fmnist_core.recording import EpochRecord, Progress, Recorder, Weights
 from fmnist_core.schedule import learning_rates
 
@@ -173,7 +173,7 @@ class _Training:
         done, right, first = 0, 0.0, (epoch - 1) * self.steps_per_epoch
         clock = time.perf_counter()
         for rows in self._chunks(order):
-            steps = self._train(rows, first + done, keys)
+            steps = self._train(rows, first, done, keys)
             found.append(steps)
             done += len(steps.losses)
             right += float(steps.right.sum())
@@ -199,7 +199,9 @@ class _Training:
         if whole < len(order):
             yield order[whole:]
 
-    def _train(self, rows: NDArray[Any], step: int, keys: np.random.Generator) -> Steps:
+    def _train(self, rows: NDArray[Any], first: int, done: int, keys: np.random.Generator) -> Steps:
+        """first: number of the epoch's first step. done: steps of this epoch so far."""
+        step = first + done
         pixels, labels = self.images.take(rows)
         if len(rows) < self.batch:
             return self.program.run_rest(pixels, labels, float(self.rates[step]), keys.integers(0, 2**32, 2))
@@ -209,6 +211,7 @@ class _Training:
             labels.reshape(steps, self.batch),
             self.rates[step : step + steps],
             keys.integers(0, 2**32, (steps, 2)),
+            np.arange(done, done + steps) % NORM_EVERY == 0,
             steps,
         )
 
@@ -227,7 +230,7 @@ class _Training:
             val_loss=val_loss,
             val_accuracy=val_accuracy,
             learning_rate=float(self.rates[max(epoch * self.steps_per_epoch - 1, 0)]),
-            gradient_norm=float(steps.gradient_norms.mean(dtype=np.float64)),
+            gradient_norm=float(steps.gradient_norms[::NORM_EVERY].mean(dtype=np.float64)),
             weight_norm=self.program.weight_norm(),
             seconds=time.perf_counter() - start if epoch else 0.0,
         )

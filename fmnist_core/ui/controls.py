@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from fmnist_core import wording
 from fmnist_core.experiment import FIELDS, PRESETS, Experiment, ExperimentError, Hyperparameter
 
 PAGE = "pages/Train.py"
@@ -21,10 +22,6 @@ GROUPS = {
     "data": "Data",
     "training": "Training",
 }
-# Names that plain words would get wrong; any other choice shows with its underscores as spaces.
-WORDS = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU", "leaky_relu": "leaky ReLU"}
-WORDS |= {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "nadam": "Nadam", "adagrad": "Adagrad", "lsuv": "LSUV"}
-WORDS |= {"glorot": "Glorot", "he": "He", "lecun": "LeCun"}
 MOST_POSITIONS = 400  # A slider with more positions cannot be set by hand; a number field can.
 
 
@@ -45,21 +42,6 @@ def problems() -> list[str]:
     """One sentence for each URL parameter that could not be used, until the experiment is changed."""
     found: list[str] = st.session_state.get("problems", [])
     return found
-
-
-def title(value: Any) -> str:
-    """A choice in words."""
-    first, _, rest = str(value).partition("_")
-    return WORDS.get(value) or f"{WORDS.get(first, first)} {rest.replace('_', ' ')}".strip()
-
-
-def name(experiment: Experiment) -> str:
-    """A few words that tell an experiment: its preset, or what differs from the base network."""
-    for preset in PRESETS.values():
-        if preset.experiment == experiment:
-            return preset.title
-    fields = {key: FIELDS[key] for key in experiment.query()}
-    return ", ".join(_told(field, getattr(experiment, key)) for key, field in fields.items()).capitalize()
 
 
 def options(field: Hyperparameter, *extra: float) -> list[float]:
@@ -153,7 +135,7 @@ def _control(field: Hyperparameter) -> None:
     if field.kind == "bool":
         st.toggle(field.title, **common)
     elif field.kind == "choice":
-        st.selectbox(field.title, field.choices, format_func=title, **common)
+        st.selectbox(field.title, field.choices, format_func=wording.choice, **common)
     elif field.kind == "widths":
         st.text_input(field.title, placeholder="such as 512-256-128", **common)
     elif field.log:
@@ -181,7 +163,7 @@ def _take(key: str) -> None:
     try:
         state["values"] = Experiment.of({**state["values"], key: value}).model_dump()
     except ExperimentError as error:
-        state["problems"] = [f"{error} It is left at {_shown(field, state['values'][key]) or 'empty'}."]
+        state["problems"] = [f"{error} It is left at {wording.value(key, state['values'][key]) or 'empty'}."]
 
 
 def _to_control(field: Hyperparameter, value: Any) -> Any:
@@ -190,17 +172,6 @@ def _to_control(field: Hyperparameter, value: Any) -> Any:
 
 def _from_control(field: Hyperparameter, value: Any) -> Any:
     return field.read(value or "") if field.kind == "widths" else value
-
-
-def _shown(field: Hyperparameter, value: Any) -> str:
-    return title(value) if field.kind == "choice" else field.write(value)
-
-
-def _told(field: Hyperparameter, value: Any) -> str:
-    """A setting in words: "dropout 0.3", "batch normalisation"."""
-    if field.kind == "bool":
-        return field.title.lower() if value else f"no {field.title.lower()}"
-    return f"{field.title.lower()} {_shown(field, value)}"
 
 
 def _plain(value: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from fmnist_core import wording
 from fmnist_core.experiment import PRESETS, Experiment, run_id
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import controls, engine, estimate
@@ -79,7 +80,7 @@ def runs() -> None:
     found = engine.store().runs()
     if active := engine.mine():
         query = active.experiment.query()
-        label = f"Under way: {controls.name(active.experiment)}"
+        label = f"Under way: {wording.name(active.experiment)}"
         st.page_link(controls.PAGE, label=label, icon=":material/visibility:", query_params=query)
     if not found:
         st.info("No network has been trained here yet. Open page Train and press Train: the base network is set.")
@@ -98,7 +99,7 @@ def _row(run: Run) -> None:
     name, accuracy, loss, took, when = st.columns(WIDTHS, vertical_alignment="center")
     stopped = "" if run.complete else f" (stopped after {run.metrics['epochs_done']} epochs)"
     sample = " · sample" if run.data_name == "sample" else ""
-    label = f"{run.name or controls.name(run.experiment)}{stopped}{sample}"
+    label = f"{run.name or wording.name(run.experiment)}{stopped}{sample}"
     name.page_link(controls.PAGE, label=label, query_params=run.experiment.query())
     accuracy.markdown(f"{run.metrics['test_accuracy']:.3f}")
     loss.markdown(f"{run.metrics['test_loss']:.3f}")
