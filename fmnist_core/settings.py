@@ -54,11 +54,11 @@ def settings() -> Settings:
         data=Path(data).expanduser() if data else None,
         cache=_path("FMNIST_CACHE", home / "data"),
         runs=_path("FMNIST_RUNS", home / "runs"),
-        runs_budget=_number("FMNIST_RUNS_BUDGET", 2 * GIB, int, low=10 * 1024**2),
+        runs_budget=_number("FMNIST_RUNS_BUDGET", 2 * GIB, _bytes, low=10 * 1024**2),
         engine=os.environ.get("FMNIST_ENGINE", ""),
         mirror=os.environ.get("FMNIST_MIRROR") or MIRROR,
         workers=_number("FMNIST_WORKERS", 1, int, low=1),
-        worker_memory=_number("FMNIST_WORKER_MEMORY", int(1.7 * GIB), int, low=700 * 1024**2),
+        worker_memory=_number("FMNIST_WORKER_MEMORY", int(1.7 * GIB), _bytes, low=700 * 1024**2),
         # 1e15 is a little under six minutes at a sustained 3e12 and about an hour at 3e11 FLOP/s (a 2-core machine).
         compute_budget=_number("FMNIST_COMPUTE_BUDGET", 1e15, float, low=1.0),
     )
@@ -66,6 +66,14 @@ def settings() -> Settings:
 
 def _path(name: str, default: Path) -> Path:
     return Path(os.environ.get(name) or default).expanduser()
+
+
+def _bytes(text: str) -> int:
+    """A whole number, also written as 20e9."""
+    try:
+        return int(float(text))
+    except OverflowError:
+        raise ValueError from None
 
 
 def _number(name: str, default: T, convert: Callable[[str], T], *, low: float) -> T:

@@ -33,7 +33,7 @@ def balance(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> 
         .mark_bar(height={"band": 0.72})
         .encode(
             x=alt.X("images:Q", title="images", axis=alt.Axis(format=",d", grid=True)),
-            y=alt.Y("class:N", title=None, sort=list(classes)),
+            y=alt.Y("class:N", title=None, sort=list(classes), axis=alt.Axis(labelOverlap=False)),
             color=alt.Color("part:N", scale=colours, legend=alt.Legend(title=None)),
             order="order:Q",
             tooltip=["class:N", "part:N", alt.Tooltip("images:Q", format=",d")],

@@ -92,7 +92,7 @@ def _presets() -> None:
     matching = [key for key, preset in PRESETS.items() if preset.experiment.model_dump() == state["values"]]
     last = state.get("preset")
     state["preset"] = last if last in matching else (matching[0] if matching else None)
-    heading, reset = st.columns([2, 1], vertical_alignment="bottom")
+    heading, reset = st.columns([2, 1], vertical_alignment="center")
     heading.markdown("**Start from**")
     reset.button(
         "Reset", on_click=_choose, args=("base",), help="Puts every control back to the base network.", type="tertiary"
