@@ -1,4 +1,4 @@
-"""The command line: `doctor` (is all well?), `presets`, and `train` without a browser.
+"""The command line: `doctor` (is all well?), `presets`, and `train` and `study` without a browser.
 
 Exit codes are a contract: 0 all well, 1 the training failed, 2 a bad value, 3 data missing or damaged.
 """
@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import sys
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fmnist_core import __version__, dataset
+from fmnist_core import __version__, dataset, statistics
 from fmnist_core.cost import check_budget
 from fmnist_core.experiment import FIELDS, PRESETS, Experiment, ExperimentError, run_id
 from fmnist_core.recording import EpochRecord, Progress
 from fmnist_core.settings import LabError, settings
+from fmnist_core.study import STUDIES, Study, StudyError
+from fmnist_core.study import check_budget as check_study
 
 PACKAGES = (
     "streamlit tensorflow keras numpy pandas altair scikit-learn umap-learn openTSNE pydantic distributed pyarrow"
@@ -33,7 +37,7 @@ def main(arguments: list[str]) -> int:
         return int(chosen.command(chosen))
     except dataset.DataError as error:
         return _refuse(str(error), BAD_DATA)
-    except ExperimentError as error:
+    except (ExperimentError, StudyError) as error:
         return _refuse(str(error), BAD_VALUE)
     except LabError as error:
         return _refuse(str(error), FAILED)
@@ -60,18 +64,25 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("presets", help="the named experiments").set_defaults(command=presets)
     train_parser = commands.add_parser("train", help="train one network, store the run and print its result")
     train_parser.add_argument("--preset", metavar="NAME", help="start from a named experiment: " + ", ".join(PRESETS))
+    _common(train_parser)
+    train_parser.set_defaults(command=train)
+    study_parser = commands.add_parser("study", help="train several networks with several seeds and compare them")
+    study_parser.add_argument("--preset", metavar="NAME", help="a ready-made study: " + ", ".join(STUDIES))
+    study_parser.add_argument("--file", metavar="FILE", help="a study's definition as JSON, as page Compare saves it")
+    study_parser.add_argument("--seeds", metavar="N", help="seeds of each network, 1 to 30")
+    _common(study_parser)
+    study_parser.set_defaults(command=study)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    """The flags of every command that trains."""
     for name, field in FIELDS.items():
-        train_parser.add_argument(
+        parser.add_argument(
             f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=f"{field.title}: {field.allowed}"
         )
-    train_parser.add_argument(
-        "--data", choices=("full", "sample"), help="which data set; the fullest one found by default"
-    )
-    train_parser.add_argument(
-        "--json", metavar="FILE", help="write the result as one JSON object; - is standard output"
-    )
-    train_parser.set_defaults(command=train)
-    return parser
+    parser.add_argument("--data", choices=("full", "sample"), help="which data set; the fullest one found by default")
+    parser.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output")
 
 
 def presets(chosen: argparse.Namespace) -> int:
@@ -134,6 +145,65 @@ def train(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def study_of(chosen: argparse.Namespace) -> Study:
+    """The study that preset or file, and flags, describe. Raises: StudyError, ExperimentError."""
+    if chosen.preset is not None and chosen.preset not in STUDIES:
+        raise StudyError(f"Preset (preset) is {chosen.preset!r}, but it must be one of {', '.join(STUDIES)}.")
+    if chosen.preset and chosen.file:
+        raise StudyError(f"Both a preset ({chosen.preset}) and a file ({chosen.file}) are given; take one of them.")
+    base = _read_study(chosen.file) if chosen.file else STUDIES[chosen.preset or "notebook"]
+    own = {name: getattr(chosen, name) for name in FIELDS if getattr(chosen, name) is not None}
+    values: dict[str, Any] = dict(base) | {"base": Experiment.parse(base.base.query() | own)}
+    if chosen.seeds is not None:
+        values["seeds"] = int(chosen.seeds) if chosen.seeds.isdecimal() else chosen.seeds
+    return Study.of(values)
+
+
+def _read_study(name: str) -> Study:
+    try:
+        return Study.from_json(Path(name).read_bytes())
+    except OSError as error:
+        raise StudyError(f"The study's file {name} cannot be read ({error.strerror}); name another one.") from None
+
+
+def study(chosen: argparse.Namespace) -> int:
+    """Train what the store does not have of a study, in this process, and print the comparison."""
+    from fmnist_core.runs import tables
+    from fmnist_core.runs.engine import train_examples
+    from fmnist_core.runs.store import RunStore
+    from fmnist_core.runs.worker import train_and_store
+
+    wanted = study_of(chosen)
+    data = dataset.load(chosen.data)
+    check_study(wanted, lambda experiment: train_examples(experiment, data.name), settings().compute_budget)
+    store = RunStore(settings().runs, settings().runs_budget)
+    runs = wanted.experiments()
+    trained = []
+    for number, (variant, experiment) in enumerate(runs, start=1):
+        stored = store.find(run_id(experiment, data.name))
+        told = f"{number}/{len(runs)} {variant.name}, seed {experiment.seed}"
+        if stored is None or not stored.complete:
+            stored = train_and_store(experiment, data.name, watch=_Bar(experiment.epochs, told))
+        trained.append(tables.Trained(variant.name, stored))
+    result = tables.result(trained, trained[0].model)
+    _write(result, chosen.json, lambda: _told(trained))
+    return 0
+
+
+def _told(trained: Any) -> str:
+    """The comparison as text: the table in the notebook's form, then what differs from the first model."""
+    from fmnist_core.runs import tables
+
+    rows = [f"{'':32} {'test loss':>16} {'test accuracy':>16} {'seconds':>8}"]
+    for line in tables.lines(trained):
+        figures = (f"{held.mean:.3f} ± {held.std:.3f}" for held in (line.test_loss, line.test_accuracy))
+        rows.append(f"{line.model[:32]:32} {next(figures):>16} {next(figures):>16} {line.seconds.mean:8.1f}")
+    found = statistics.compare(trained[0].model, tables.measures(trained))
+    names = dict.fromkeys(one.name for one in found)
+    rows += [statistics.sentence([one for one in found if one.name == name]) for name in names]
+    return "\n".join([*rows, statistics.footnote(found)])
+
+
 def _history(run: Any) -> list[dict[str, float]]:
     """The contract's rows: trained epochs only (epoch 0 is the untrained network)."""
     columns = ["loss", "accuracy", "val_loss", "val_accuracy"]
@@ -142,34 +212,50 @@ def _history(run: Any) -> list[dict[str, float]]:
 
 
 def _report(result: dict[str, Any], target: str | None, run: str) -> None:
+    summary = f"Test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}, {result['seconds']:.1f} s; run {run}."
+    _write(result, target, lambda: summary)
+
+
+def _write(result: dict[str, Any], target: str | None, summary: Callable[[], str]) -> None:
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
-    summary = f"Test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}, {result['seconds']:.1f} s; run {run}."
     if target == "-":
-        print(json.dumps(result))
+        print(json.dumps(_finite(result), allow_nan=False))
         return
-    print(summary)
+    print(summary())
     if target:
-        Path(target).write_text(json.dumps(result, indent=1), encoding="utf-8")
+        Path(target).write_text(json.dumps(_finite(result), indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no nan: what is not known, or left the range of numbers, becomes null."""
+    if isinstance(value, dict):
+        return {key: _finite(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_finite(held) for held in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class _Bar:
     """A progress line on a terminal; silent where standard error is a file."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, title: str = "") -> None:
         self.epochs = epochs
+        self.title = f"{title}: " if title else ""
         self.shown = sys.stderr.isatty()
 
     def phase(self, name: str) -> None:
-        self._line(f"{name} ...")
+        self._line(f"{self.title}{name} ...")
 
     def progress(self, progress: Progress) -> None:
         done = progress.step / (self.epochs * progress.steps_per_epoch)
         bar = "#" * int(30 * done)
-        self._line(f"[{bar:30}] epoch {progress.epoch}/{self.epochs}  {progress.examples_per_second:,.0f} images/s")
+        self._line(
+            f"{self.title}[{bar:30}] epoch {progress.epoch}/{self.epochs}  {progress.examples_per_second:,.0f} images/s"
+        )
 
     def epoch(self, record: EpochRecord) -> None:
-        if self.shown and record.epoch:
+        if self.shown and record.epoch and not self.title:
             numbers = f"loss {record.loss:.4f}  accuracy {record.accuracy:.4f}"
             print(
                 f"\r\x1b[Kepoch {record.epoch:3}  {numbers}  validation {record.val_loss:.4f} {record.val_accuracy:.4f}",

@@ -166,6 +166,11 @@ class Study(BaseModel):
         return self.seeds * sum(cost(experiment, train_examples(experiment)).flops for experiment in each)
 
     @property
+    def title(self) -> str:
+        """Its name, or its variants in words."""
+        return self.name or " / ".join(variant.name for variant in self.variants())[:200]
+
+    @property
     def digest(self) -> str:
         """16 hexadecimal digits of a SHA-256: studies with the same trainings in the same order are equal here."""
         own = {"variants": [variant.experiment.digest for variant in self.variants()], "seeds": self.seeds}
@@ -213,7 +218,8 @@ def check_budget(study: Study, train_examples: Callable[[Experiment], int], budg
     if needed > budget:
         raise StudyError(
             f"This study needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
-            f" allows ({budget:.1e}); take fewer variants, seeds or epochs, or a smaller share of the training images."
+            f" allows ({budget:.1e}); take fewer variants, seeds or epochs, or a smaller share of the training images"
+            " (the setting FMNIST_COMPUTE_BUDGET is the limit)."
         )
 
 

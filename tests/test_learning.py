@@ -190,7 +190,8 @@ def test_flops_agree_with_tensorflows_count_of_the_training_step(values: dict[st
     e = Experiment.of({"batch_size": 32} | values)
     made = program.Program(e)
     arguments = (tf.uint8, (32, 784)), (tf.int32, (32,)), (tf.float32, ()), (tf.uint32, (2,)), (tf.bool, ())
-    graph = made._rest.get_concrete_function(*(tf.TensorSpec(shape, dtype) for dtype, shape in arguments)).graph
+    step = tf.function(made._step).get_concrete_function(*(tf.TensorSpec(shape, dtype) for dtype, shape in arguments))
+    graph = step.graph
     operations = [operation for operation in graph.get_operations() if operation.type == "MatMul"]
     counted = 0
     for product in operations:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import cycle, islice
+
 import altair as alt
 
 # One colour for each class, in the order of `dataset.CLASSES`, told apart with any of the three colour-vision
@@ -18,10 +21,16 @@ CLASS_COLOURS = (
     "#c86fc9",
     "#8a94a0",
 )
+# One colour for each model of a comparison. Any two of the first five differ by 19 or more, any two of all by 12 or more
+# (CIEDE2000), with normal sight and with each colour-vision deficiency (Machado et al. 2009).
+MODEL_COLOURS = ("#2f55f0", "#c8a018", "#a0376f", "#0fb0a8", "#63673e", "#a68eff", "#fa5f9b", "#6f9a62")
 TRAIN, VALIDATION = "#0b82c4", "#e07b00"
 TRAIN_NAME, VALIDATION_NAME = "training", "validation"
 MUTED = "#8a94a0"
 HEIGHT = 340
+# Text inside a picture follows the page: Vega knows its background (from its configuration) as a signal.
+PAPER = alt.ExprRef("background || 'white'")
+INK = alt.ExprRef("luminance(background || 'white') > 0.4 ? '#1d2733' : '#e4e9ee'")
 
 
 def split_colours() -> alt.Scale:
@@ -32,6 +41,16 @@ def split_colours() -> alt.Scale:
 def class_colours(classes: tuple[str, ...]) -> alt.Scale:
     """The classes' colours, whatever subset a chart shows. classes: all ten names, in their order."""
     return alt.Scale(domain=list(classes), range=list(CLASS_COLOURS))
+
+
+def model_colours(models: Sequence[str]) -> alt.Scale:
+    """A colour for each model in the order given; from the ninth on they repeat."""
+    return alt.Scale(domain=list(models), range=[*islice(cycle(MODEL_COLOURS), len(models))])
+
+
+def titled(title: str, subtitle: str | Sequence[str]) -> alt.TitleParams:
+    """A title with a line or two under it, in the page's own text colour, which subtitles do not follow by themselves."""
+    return alt.TitleParams(title, subtitle=subtitle, subtitleColor=INK, subtitleFontSize=12, subtitlePadding=5)
 
 
 def enable() -> None:

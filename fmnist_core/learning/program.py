@@ -73,8 +73,11 @@ class Program:
         # All slots start at one constant each; kept as numbers, they cost nothing to keep.
         self._fresh = [float(np.ravel(np.array(variable))[0]) for variable in self.optimiser.variables]
         self._chunk = tf.function(self._loop, jit_compile=True, reduce_retracing=False)
-        self._rest = tf.function(self._step)
-        self._evaluate = tf.function(self._forward)
+        # Any number of images, or each new number would trace the graph anew.
+        batch = (tf.TensorSpec((None, INPUTS), tf.uint8), tf.TensorSpec((None,), tf.int32))
+        numbers = (tf.TensorSpec((), tf.float32), tf.TensorSpec((2,), tf.uint32), tf.TensorSpec((), tf.bool))
+        self._rest = tf.function(self._step, input_signature=(*batch, *numbers))
+        self._evaluate = tf.function(self._forward, input_signature=batch)
 
     def _dropout(self, name: str) -> FastDropout:
         return FastDropout(self.rate, self.key, int(name.rsplit("_", 1)[1]), name)

@@ -1,4 +1,7 @@
-"""The engine's memory: which jobs wait, run or have ended, and which workers there are. Guarded by the engine's lock."""
+"""The engine's memory: which jobs wait, run or have ended, and which workers there are. Guarded by the engine's lock.
+
+Who asks for a job is a session or a study. A study's jobs wait until no person does, and studies take turns.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,11 @@ class Board:
     def __init__(self) -> None:
         self.waiting: deque[Job] = deque()
         self.running: dict[str, Job] = {}  # by key
+        self.on_end: Callable[[Job], None] = lambda job: None
         self._latest: dict[str, Job] = {}  # by name
         self._ended: deque[Job] = deque()
+        self._turns: dict[str, int] = {}  # when each study was served last
+        self._served = 0
 
     def find(self, name: str) -> Job | None:
         """The latest job of this name, if it runs or ended not long ago."""
@@ -34,11 +40,15 @@ class Board:
         busy = self.of(session)
         if busy and busy.name != job.name:
             raise LabError(f"Your training of {busy.title} is still active; stop it first or wait for its end.")
+        self.join(job, session)
+
+    def join(self, job: Job, name: str) -> None:
+        """Queue a job for a session or a study, or let it join the active one of the same name."""
         same = self._latest.get(job.name)
         if same is None or not same.active or same.stopping:
             self._latest[job.name] = same = job
             self.waiting.append(job)
-        same.watchers.add(session)
+        same.watchers.add(name)
 
     def leave(self, job: Job, session: str, alive: Callable[[str], bool]) -> bool:
         """Take a session off a job; whether the job shall stop, because nobody else wants it."""
@@ -50,11 +60,15 @@ class Board:
         """How many jobs end before this one starts, when `slots` of them run at a time."""
         if job not in self.waiting:
             return 0
-        return max(self.waiting.index(job) - (slots - len(self.running)) + 1, 0)
+        before = [other for other in self.waiting if job.patient or not other.patient]
+        return max(before.index(job) - (slots - len(self.running)) + 1, 0)
 
     def take(self) -> Job:
-        """The first of the queue, for a worker."""
-        job = self.waiting.popleft()
+        """The next job, for a worker: the first that a person waits for, else one of the study that waited longest."""
+        job = next((job for job in self.waiting if not job.patient), None) or min(self.waiting, key=self._turn)
+        self.waiting.remove(job)
+        self._served += 1
+        self._turns |= dict.fromkeys(job.watchers, self._served) if job.patient else {}
         job.fold.state = "starting"
         self.running[job.key] = job
         return job
@@ -78,6 +92,10 @@ class Board:
             old = self._ended.popleft()
             if self._latest.get(old.name) is old:
                 del self._latest[old.name]
+        self.on_end(job)
+
+    def _turn(self, job: Job) -> int:
+        return min((self._turns.get(name, 0) for name in job.watchers), default=0)
 
 
 class Crew:

@@ -20,12 +20,15 @@ from fmnist_core.experiment import Experiment, run_id
 from fmnist_core.runs.board import Board
 from fmnist_core.runs.cluster import EngineError
 from fmnist_core.runs.dispatcher import Dispatcher
-from fmnist_core.runs.jobs import Job
+from fmnist_core.runs.jobs import STUDY, Job
 from fmnist_core.runs.snapshot import Snapshot
 from fmnist_core.runs.store import RunStore
+from fmnist_core.runs.studies import Studies, StudySnapshot
 from fmnist_core.settings import settings
+from fmnist_core.study import Study
+from fmnist_core.study import check_budget as study_budget
 
-__all__ = ["Engine", "EngineError", "EngineStatus", "Snapshot", "check"]
+__all__ = ["Engine", "EngineError", "EngineStatus", "Snapshot", "StudySnapshot", "check"]
 
 TRAIN, CHECK = "fmnist_core.runs.worker:train_job", "fmnist_core.runs.worker:check_job"
 
@@ -51,6 +54,7 @@ class Engine:
         self._alive = alive
         self._lock = threading.RLock()
         self._board = Board()
+        self._studies = Studies(self._board)
         self._dispatcher = Dispatcher(self._lock, self._board, settings(), warm_up)
 
     def start(self) -> None:
@@ -65,15 +69,43 @@ class Engine:
         Raises:
             LabError: too expensive for this server, or another training of the session is still active.
         """
+        job = _training(experiment, dataset.load().name)
+        if not _is_stored(job.name):
+            self._add(job, session)
+        return job.name
+
+    def submit_study(self, study: Study, session: str) -> None:
+        """Ask for all runs of a study that the store does not have; its name is the study's digest.
+
+        They are trained one by one, whenever no single training waits, whether or not anybody looks on.
+
+        Raises:
+            LabError: too expensive for this server, or another study of the session is still active.
+        """
         data = dataset.load().name
-        identity = run_id(experiment, data)
-        examples = _train_examples(data, experiment.validation_fraction, experiment.training_fraction)
-        check_budget(experiment, examples, settings().compute_budget)
-        stored = RunStore(settings().runs, settings().runs_budget).find(identity)
-        if not (stored and stored.complete):
-            params = {"experiment": experiment.to_json(), "data": data, "run_id": identity}
-            self.submit_job(TRAIN, identity, experiment, params, session)
-        return identity
+        study_budget(study, lambda experiment: train_examples(experiment, data), settings().compute_budget)
+        jobs = [_training(experiment, data) for _, experiment in study.experiments()]
+        stored = {job.name for job in jobs if _is_stored(job.name)}
+        with self._lock:
+            self._studies.begin(study, jobs, stored, session)
+        self._dispatcher.wake()
+
+    def study(self, digest: str) -> StudySnapshot | None:
+        """A study of this server as it is now; None when it was not asked for, or long ago."""
+        with self._lock:
+            return self._studies.snapshot(digest, self._shot)
+
+    def stop_study(self, digest: str) -> None:
+        """End a study; what it has finished stays, and asking again goes on from there."""
+        with self._lock:
+            for job in self._studies.stop(digest):
+                if self._board.leave(job, self._studies.party(digest), self._present):
+                    self._end(job)
+
+    def active_study(self, session: str) -> Study | None:
+        """The study that this session asked for and that has not ended."""
+        with self._lock:
+            return self._studies.of(session)
 
     def submit_job(self, kind: str, name: str, experiment: Experiment, params: Mapping[str, Any], session: str) -> None:
         """Queue a job of any kind ("module:function", see worker.Job), or join the active one of this name.
@@ -81,19 +113,26 @@ class Engine:
         Raises:
             LabError: another job of the session is still active.
         """
-        key = f"{name}-{uuid.uuid4().hex[:8]}"  # apps that share a scheduler must not share Dask's keys
+        self._add(_job(kind, name, experiment, params), session)
+
+    def _add(self, job: Job, session: str) -> None:
         with self._lock:
-            self._board.add(Job(key, kind, name, experiment, dict(params)), session)
+            self._board.add(job, session)
         self._dispatcher.wake()
 
     def snapshot(self, run_id: str) -> Snapshot | None:
         """The latest job of this name as it is now; None when there was none, or long ago."""
         with self._lock:
             job = self._board.find(run_id)
-            if job is None:
-                return None
-            watchers = sum(map(self._alive, job.watchers))
-            return job.snapshot(self._board.place(job, self._dispatcher.slots()), watchers, time.monotonic())
+            return self._shot(job) if job else None
+
+    def _shot(self, job: Job) -> Snapshot:
+        watchers = sum(self._present(name) for name in job.watchers)
+        return job.snapshot(self._board.place(job, self._dispatcher.slots()), watchers, time.monotonic())
+
+    def _present(self, name: str) -> bool:
+        """Whether somebody who asked for a job still wants it."""
+        return self._studies.active(name) if name.startswith(STUDY) else self._alive(name)
 
     def stop(self, run_id: str, session: str) -> bool:
         """Leave a job; it ends, with what it has, unless another living session asked for it. Returns whether it ends."""
@@ -101,13 +140,16 @@ class Engine:
             job = self._board.find(run_id)
             if job is None or not job.active:
                 return True
-            if not self._board.leave(job, session, self._alive):
+            if not self._board.leave(job, session, self._present):
                 return False
-            if job in self._board.waiting:
-                self._board.end(job, "stopped")
-            else:
-                self._dispatcher.stop(job)
+            self._end(job)
             return True
+
+    def _end(self, job: Job) -> None:
+        if job in self._board.waiting:
+            self._board.end(job, "stopped")
+        else:
+            self._dispatcher.stop(job)
 
     def active(self, session: str) -> str | None:
         """The name of the job that this session asked for and that has not ended."""
@@ -130,10 +172,33 @@ class Engine:
         self._dispatcher.close()
 
 
+def train_examples(experiment: Experiment, data_name: str) -> int:
+    """How many images an experiment trains on."""
+    return _train_examples(data_name, experiment.validation_fraction, experiment.training_fraction)
+
+
 @cache
 def _train_examples(data_name: str, validation_fraction: float, training_fraction: float) -> int:
     labels = dataset.load(data_name).train_labels
     return len(dataset.split(labels, validation_fraction, training_fraction).train)
+
+
+def _training(experiment: Experiment, data: str) -> Job:
+    """The job that trains an experiment. Raises: LabError (too expensive for this server)."""
+    check_budget(experiment, train_examples(experiment, data), settings().compute_budget)
+    identity = run_id(experiment, data)
+    params = {"experiment": experiment.to_json(), "data": data, "run_id": identity}
+    return _job(TRAIN, identity, experiment, params)
+
+
+def _job(kind: str, name: str, experiment: Experiment, params: Mapping[str, Any]) -> Job:
+    key = f"{name}-{uuid.uuid4().hex[:8]}"  # apps that share a scheduler must not share Dask's keys
+    return Job(key, kind, name, experiment, dict(params))
+
+
+def _is_stored(identity: str) -> bool:
+    stored = RunStore(settings().runs, settings().runs_budget).find(identity)
+    return stored is not None and stored.complete
 
 
 def check(seconds: float = 60) -> str:

@@ -21,10 +21,10 @@ TLS = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 
 
 def worker_environment(workers: int, processors: int) -> dict[str, Any]:
-    """Environment of a worker: its share of the processors, and no chatter from TensorFlow."""
+    """Environment of a worker: its share of the processors."""
     threads = max(processors // workers, 1)
     counts = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {"TF_CPP_MIN_LOG_LEVEL": 2, "TF_NUM_INTEROP_THREADS": 1} | dict.fromkeys(counts, threads)
+    return {"TF_NUM_INTEROP_THREADS": 1} | dict.fromkeys(counts, threads)
 
 
 def configuration(workers: int, scratch: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from fmnist_core.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment import Experiment
 from fmnist_core.runs.snapshot import ACTIVE, Fold, Snapshot
 
+STUDY = "study "  # begins the name under which a study asks for its jobs
+
 
 @dataclass(eq=False)
 class Job:
@@ -40,6 +42,11 @@ class Job:
     def active(self) -> bool:
         """Whether it has not ended."""
         return self.fold.state in ACTIVE
+
+    @property
+    def patient(self) -> bool:
+        """Whether only studies asked for it: a person who waits goes first."""
+        return all(name.startswith(STUDY) for name in self.watchers)
 
     @property
     def title(self) -> str:

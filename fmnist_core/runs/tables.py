@@ -1,0 +1,164 @@
+"""Stored runs as tables: grouped into models (one network, several seeds), ready for charts and statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fmnist_core import wording
+from fmnist_core.experiment import FIELDS, Experiment, run_id
+from fmnist_core.runs.run import Run
+from fmnist_core.statistics import Runs, Summary, compare, summary
+from fmnist_core.study import Study
+
+MEASURES = ("test_loss", "test_accuracy")
+SPLIT_FIELDS = ("validation_fraction",)  # what decides which images are kept aside
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One run as a member of a comparison. model: the name it shares with its other seeds."""
+
+    model: str
+    run: Run
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.run.experiment.seed
+
+
+def of_study(study: Study, data_name: str, find: Callable[[str], Run | None]) -> list[Trained]:
+    """The study's complete runs that are there, in its order."""
+    found = ((variant.name, find(run_id(experiment, data_name))) for variant, experiment in study.experiments())
+    return [Trained(name, run) for name, run in found if run is not None and run.complete]
+
+
+def of_runs(runs: Iterable[Run]) -> list[Trained]:
+    """Any runs, grouped by what they share apart from the seed, in the order given; a group is named by its settings.
+
+    Networks that would have one name (trained on different data, say) get numbers.
+    """
+    names: dict[tuple[str, str], str] = {}
+    found = []
+    for run in runs:
+        key = (run.experiment.model_copy(update={"seed": 0}).digest, run.data_name)
+        if key not in names:
+            names[key] = _unused(model_name(run), names.values())
+        found.append(Trained(names[key], run))
+    return found
+
+
+def model_name(run: Run) -> str:
+    """The name a person gave the run, or its settings in words, the seed left out."""
+    own = run.name or wording.name(run.experiment.model_copy(update={"seed": FIELDS["seed"].default}))
+    return own if run.data_name == "full" else f"{own} ({run.data_name})"
+
+
+def _unused(name: str, taken: Iterable[str]) -> str:
+    held = set(taken)
+    number = 2
+    unused = name
+    while unused in held:
+        unused, number = f"{name} ({number})", number + 1
+    return unused
+
+
+def models(trained: Sequence[Trained]) -> list[str]:
+    """The names of the models, in the order of their first run."""
+    return list(dict.fromkeys(one.model for one in trained))
+
+
+def history(trained: Sequence[Trained]) -> pd.DataFrame:
+    """One row per run and trained epoch: model, seed, run_id, epoch, step, seconds (since the start), the measures."""
+    tables = []
+    for one in trained:
+        rows = one.run.history.reset_index()
+        rows = rows[rows["epoch"] > 0]
+        steps = rows["epoch"] * one.run.metrics["steps_per_epoch"]
+        named = {"model": one.model, "seed": one.seed, "run_id": one.run.run_id, "step": steps}
+        tables.append(rows.assign(**named, seconds=rows["seconds"].cumsum()))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def measures(trained: Sequence[Trained]) -> Runs:
+    """The measures of each model and seed, as `statistics.compare` wants them."""
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for one in trained:
+        found.setdefault(one.model, {})[one.seed] = {name: float(one.run.metrics[name]) for name in MEASURES}
+    return found
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model in the summary: its seeds, and each measure over them."""
+
+    model: str
+    seeds: tuple[int, ...]
+    test_loss: Summary
+    test_accuracy: Summary
+    seconds: Summary
+
+
+def lines(trained: Sequence[Trained]) -> list[Line]:
+    """The summary in the notebook's form: model, test loss, test accuracy, time; over the seeds."""
+    return [_line(name, [one for one in trained if one.model == name]) for name in models(trained)]
+
+
+def _line(name: str, own: Sequence[Trained]) -> Line:
+    values = {key: summary(float(one.run.metrics[key]) for one in own) for key in (*MEASURES, "seconds")}
+    return Line(name, tuple(one.seed for one in own), **values)
+
+
+def differing(trained: Sequence[Trained]) -> list[str]:
+    """The hyperparameters in which the runs differ, the seed left out; by what has an effect."""
+    canonical = [one.run.experiment.canonical() for one in trained]
+    fields = [name for name in FIELDS if name not in ("seed", "layers", "units")]
+    return [name for name in fields if len({str(values.get(name)) for values in canonical}) > 1]
+
+
+def table(trained: Sequence[Trained]) -> pd.DataFrame:
+    """One row per run: run_id, model, seed, every hyperparameter that differs, and the measures."""
+    fields = differing(trained)
+    return pd.DataFrame([_row(one, fields) for one in trained])
+
+
+def _row(one: Trained, fields: Iterable[str]) -> dict[str, Any]:
+    held = one.run.experiment
+    settings = {name: _plain(held, name) for name in fields}
+    best = one.run.history["val_loss"].get(one.run.metrics["best_epoch"])
+    facts = {name: float(one.run.metrics[name]) for name in (*MEASURES, "seconds")}
+    return {"run_id": one.run.run_id, "model": one.model, "seed": one.seed} | settings | facts | {"best_val_loss": best}
+
+
+def _plain(experiment: Experiment, name: str) -> Any:
+    """A setting as a table's cell: numbers stay numbers, the rest becomes words."""
+    if name == "widths":
+        return "-".join(map(str, experiment.hidden_widths)) or "none"
+    held = getattr(experiment, name)
+    return held if isinstance(held, bool | int | float) else wording.value(name, held)
+
+
+def uneven(trained: Sequence[Trained]) -> str:
+    """Why these runs cannot be compared fairly, one sentence, or ""."""
+    if len({one.run.data_name for one in trained}) > 1:
+        return "Some of these runs were trained on the full data set and some on the sample: their test images differ."
+    shares = sorted({one.run.experiment.validation_fraction for one in trained})
+    if len(shares) > 1:
+        told = " and ".join(f"{share:g}" for share in shares)
+        return f"These runs kept different shares of the images for validation ({told}): their curves are not alike."
+    return ""
+
+
+def result(trained: Sequence[Trained], baseline: str) -> dict[str, Any]:
+    """The summary and the comparisons with the baseline, in JSON types."""
+    rows = [
+        {"name": line.model, "seeds": list(line.seeds)}
+        | {key: {"mean": getattr(line, key).mean, "std": getattr(line, key).std} for key in (*MEASURES, "seconds")}
+        for line in lines(trained)
+    ]
+    found = [vars(comparison) | {"differs": comparison.differs} for comparison in compare(baseline, measures(trained))]
+    return {"models": rows, "comparisons": found}
