@@ -180,6 +180,11 @@ class Study(BaseModel):
         """All entries as one JSON object."""
         return self.model_dump_json()
 
+    def to_short_json(self) -> str:
+        """Only what differs from the defaults, for a link; `from_json` reads it back."""
+        entries = self.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps(entries, separators=(",", ":"))
+
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """The study of `to_json`'s text. Raises: StudyError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -48,6 +49,11 @@ def name(experiment: Experiment, leave_out: Collection[str] = ()) -> str:
             return preset.title
     own = {field: getattr(experiment, field) for field in experiment.query() if field not in leave_out}
     return settings(own) if own else PRESETS["base"].title
+
+
+def number(value: object) -> str:
+    """1e-05 as 0.00001: the reader of a table thinks in plain numbers."""
+    return re.sub(r"0+$", "", f"{value:.8f}").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def _lowered(text: str) -> str:

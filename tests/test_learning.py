@@ -423,3 +423,40 @@ def test_any_weights_have_a_histogram(values: list[float]) -> None:
     array = np.array(values, np.float32)
     finite = array[np.isfinite(array)]
     assert sum(tensorboard._histogram(array).bucket) == len(finite)
+
+
+# --- Side by side -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [{"l2": 0.01}, {"learning_rate": 0.01}, {"units": 8}])
+def test_trainings_side_by_side_give_what_each_gives_alone(change: dict[str, Any], sample: dataset.Dataset) -> None:
+    """Equal graphs too: each lane has a program of its own."""
+    pair = [Experiment.of(SMALL), Experiment.of(SMALL | change)]
+    together = [Recording(), Recording()]
+    outcomes = training.train_together(pair, sample, together)
+    for values, seen, outcome in zip(({}, change), together, outcomes, strict=True):
+        alone, own = run(values, sample)
+        assert all(np.array_equal(seen.losses[epoch], alone.losses[epoch]) for epoch in (1, 2))
+        assert outcome.test_loss == own.test_loss and outcome.seconds < 60
+
+
+def test_side_by_side_neither_runs_away(sample: dataset.Dataset) -> None:
+    """The lanes take turns by images seen, so that one look at the screen compares equals."""
+    turns: list[tuple[int, int]] = []
+
+    class Turn(Recording):
+        def __init__(self, lane: int) -> None:
+            super().__init__()
+            self.lane = lane
+
+        def progress(self, progress: Progress) -> None:
+            turns.append((self.lane, progress.step))
+
+    training.train_together([Experiment.of(SMALL), Experiment.of(SMALL | {"units": 96})], sample, [Turn(0), Turn(1)])
+    last = [0, 0]
+    most = 0
+    for lane, step in turns:
+        chunk = step - last[lane]
+        last[lane] = step
+        most = max(most, abs(last[0] - last[1]) - chunk)
+    assert most <= 0 and last[0] == last[1]

@@ -218,9 +218,12 @@ def graph_key(experiment: Experiment) -> tuple[Any, ...]:
 _programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
 
 
-def program_for(experiment: Experiment) -> tuple[Program, bool]:
-    """The program of an experiment, and whether it is new and still to be compiled; a process keeps the latest few."""
-    key = graph_key(experiment)
+def program_for(experiment: Experiment, lane: int = 0) -> tuple[Program, bool]:
+    """The program of an experiment, and whether it is new and still to be compiled; a process keeps the latest few.
+
+    lane: trainings side by side must not share a program, which holds their weights.
+    """
+    key = (*graph_key(experiment), lane)
     known = key in _programs
     if not known:
         _programs[key] = Program(experiment)

@@ -1,10 +1,13 @@
-"""One training from start to end: epochs of compiled chunks, validation, early stopping, the test, all recorded."""
+"""One training from start to end: epochs of compiled chunks, validation, early stopping, the test, all recorded.
+
+A training is a generator that pauses after each chunk, so that several can run side by side in one process.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,7 +79,34 @@ def train(
     `should_stop` is asked several times a second; what was trained until then is tested and returned.
     The same experiment on the same data gives the same numbers in every process on one machine.
     """
-    return _Training(experiment, data, recorder, should_stop).run()
+    [outcome] = train_together([experiment], data, [recorder], should_stop)
+    return outcome
+
+
+def train_together(
+    experiments: Sequence[Experiment],
+    data: Dataset,
+    recorders: Sequence[Recorder],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Outcome]:
+    """Train several experiments side by side: whoever has seen the fewest images gets the next chunk of steps.
+
+    Each gives the same numbers as alone; with equal seeds and batch sizes they see the same batches.
+    """
+    trainings = [
+        _Training(experiment, data, recorder, should_stop, lane)
+        for lane, (experiment, recorder) in enumerate(zip(experiments, recorders, strict=True))
+    ]
+    lives = {lane: training.run() for lane, training in enumerate(trainings)}
+    outcomes: dict[int, Outcome] = {}
+    while lives:
+        lane = min(lives, key=lambda lane: trainings[lane].seen)
+        try:
+            next(lives[lane])
+        except StopIteration as end:
+            outcomes[lane] = end.value
+            del lives[lane]
+    return [outcomes[lane] for lane in range(len(trainings))]
 
 
 def warm_up(data: Dataset) -> None:
@@ -96,12 +126,15 @@ def save(model: keras.Model, path: Path) -> None:
 
 
 class _Training:
-    """The state of one training; `run` goes through its life."""
+    """The state of one training; `run` goes through its life. lane: its number among those side by side."""
 
     def __init__(
-        self, experiment: Experiment, data: Dataset, recorder: Recorder, should_stop: Callable[[], bool]
+        self, experiment: Experiment, data: Dataset, recorder: Recorder, should_stop: Callable[[], bool], lane: int
     ) -> None:
         recorder.phase("preparing")
+        self.lane = lane
+        self.seen = 0  # training images so far
+        self.paused = 0.0  # seconds that others had
         self.experiment, self.recorder, self.should_stop = experiment, recorder, should_stop
         rows = split(data.train_labels, experiment.validation_fraction, experiment.training_fraction)
         pixels = data.train_images.reshape(-1, INPUTS)
@@ -121,12 +154,15 @@ class _Training:
         self.unkept: tuple[int, Weights, NDArray[np.float32]] | None = None
         self.best = (math.inf, 0, Weights())
 
-    def run(self) -> Outcome:
+    def run(self) -> Generator[None, None, Outcome]:
         """Epoch 0 (evaluation only), the epochs, the test."""
         self.recorder.phase("training")
         self._untrained()
-        epochs = range(1, self.experiment.epochs + 1)
-        ended = any(self._epoch(epoch) for epoch in epochs)
+        ended = False
+        for epoch in range(1, self.experiment.epochs + 1):
+            ended = yield from self._epoch(epoch)
+            if ended:
+                break
         if self.unkept is not None and (ended or self.stopped):
             self.recorder.snapshot(*self.unkept)
         if self.experiment.patience and self.best[2]:
@@ -136,7 +172,7 @@ class _Training:
     def _prepared(self) -> tuple[Program, float]:
         """The compiled program, reset for this experiment, and the seconds that compiling took."""
         start = time.perf_counter()
-        program, new = program_for(self.experiment)
+        program, new = program_for(self.experiment, self.lane)
         sample = self.rows[:EVALUATED_BEFORE]
         program.reset(self.experiment, initial_weights(self.experiment, self.images.pixels[sample]))
         if new:
@@ -150,10 +186,10 @@ class _Training:
         nothing = Steps(*(np.full(1, math.nan, np.float32) for _ in Steps._fields))
         self._record(0, found, nothing, 0.0)
 
-    def _epoch(self, epoch: int) -> bool:
+    def _epoch(self, epoch: int) -> Generator[None, None, bool]:
         """Train and validate one epoch; True where the training ends with it, complete or not."""
-        start = time.perf_counter()
-        steps = self._steps(epoch)
+        start = time.perf_counter() - self.paused
+        steps = yield from self._steps(epoch)
         self.recorder.steps(epoch, steps.losses)
         if self.stopped:
             return True
@@ -165,7 +201,7 @@ class _Training:
         # Once the weights are not numbers they never will be again; and patience may have run out.
         return not math.isfinite(record.loss) or self._out_of_patience(record)
 
-    def _steps(self, epoch: int) -> Steps:
+    def _steps(self, epoch: int) -> Generator[None, None, Steps]:
         """All steps of an epoch, chunk by chunk; fewer where a stop is asked for."""
         order = self.rows[np.random.default_rng([self.experiment.seed, epoch]).permutation(len(self.rows))]
         keys = np.random.default_rng([self.experiment.seed, epoch, 1])
@@ -181,11 +217,14 @@ class _Training:
             speed = len(rows) / (now - clock)
             self.chunk = max(1, min(round(speed * CHUNK_SECONDS / self.batch), max(1, self.steps_per_epoch // 8)))
             seen = min(done * self.batch, len(order))
+            self.seen = (epoch - 1) * len(order) + seen
             self.recorder.progress(self._sign(epoch, first + done, steps.losses, right / seen, speed))
-            clock = now
             if self.should_stop():
                 self.stopped = True
                 break
+            yield
+            clock = time.perf_counter()
+            self.paused += clock - now
         return Steps(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
     def _chunks(self, order: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -232,7 +271,7 @@ class _Training:
             learning_rate=float(self.rates[max(epoch * self.steps_per_epoch - 1, 0)]),
             gradient_norm=float(steps.gradient_norms[::NORM_EVERY].mean(dtype=np.float64)),
             weight_norm=self.program.weight_norm(),
-            seconds=time.perf_counter() - start if epoch else 0.0,
+            seconds=time.perf_counter() - self.paused - start if epoch else 0.0,
         )
         self.history.append(record)
         self.recorder.epoch(record)

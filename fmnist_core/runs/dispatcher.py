@@ -132,7 +132,7 @@ class Dispatcher:
             if event["what"] == "start":
                 self._started(job, event["address"])
             else:
-                job.fold.add(event, time.monotonic())
+                job.add(event, time.monotonic())
 
     def _started(self, job: Job, address: str) -> None:
         job.attempts += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,13 +24,13 @@ from fmnist_core.runs.jobs import STUDY, Job
 from fmnist_core.runs.snapshot import Snapshot
 from fmnist_core.runs.store import RunStore
 from fmnist_core.runs.studies import Studies, StudySnapshot
-from fmnist_core.settings import settings
+from fmnist_core.settings import LabError, settings
 from fmnist_core.study import Study
 from fmnist_core.study import check_budget as study_budget
 
 __all__ = ["Engine", "EngineError", "EngineStatus", "Snapshot", "StudySnapshot", "check"]
 
-TRAIN, CHECK = "fmnist_core.runs.worker:train_job", "fmnist_core.runs.worker:check_job"
+TRAIN, RACE, CHECK = (f"fmnist_core.runs.worker:{name}_job" for name in ("train", "race", "check"))
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,28 @@ class Engine:
         if not _is_stored(job.name):
             self._add(job, session)
         return job.name
+
+    def submit_race(self, experiments: Sequence[Experiment], session: str) -> str:
+        """Ask for trainings side by side in one worker, whether or not their runs are stored; returns the race's name.
+
+        Raises:
+            LabError: too expensive for this server, or another training of the session is still active.
+        """
+        data = dataset.load().name
+        if len({experiment.digest for experiment in experiments}) < len(experiments):
+            raise LabError("Both lanes of the race have the same settings; change one of them.")
+        for experiment in experiments:
+            check_budget(experiment, train_examples(experiment, data), settings().compute_budget)
+        params = {"experiments": [experiment.to_json() for experiment in experiments], "data": data}
+        job = _job(RACE, race_name(experiments), experiments[0], params, tuple(experiments[1:]))
+        self._add(job, session)
+        return job.name
+
+    def race(self, name: str) -> tuple[Snapshot, ...]:
+        """The latest race of this name as it is now, lane by lane; empty when there was none, or long ago."""
+        with self._lock:
+            job = self._board.find(name)
+            return tuple(self._shot(job, lane) for lane in range(1 + len(job.rivals))) if job else ()
 
     def submit_study(self, study: Study, session: str) -> None:
         """Ask for all runs of a study that the store does not have; its name is the study's digest.
@@ -126,9 +148,9 @@ class Engine:
             job = self._board.find(run_id)
             return self._shot(job) if job else None
 
-    def _shot(self, job: Job) -> Snapshot:
+    def _shot(self, job: Job, lane: int = 0) -> Snapshot:
         watchers = sum(self._present(name) for name in job.watchers)
-        return job.snapshot(self._board.place(job, self._dispatcher.slots()), watchers, time.monotonic())
+        return job.snapshot(self._board.place(job, self._dispatcher.slots()), watchers, time.monotonic(), lane)
 
     def _present(self, name: str) -> bool:
         """Whether somebody who asked for a job still wants it."""
@@ -191,9 +213,16 @@ def _training(experiment: Experiment, data: str) -> Job:
     return _job(TRAIN, identity, experiment, params)
 
 
-def _job(kind: str, name: str, experiment: Experiment, params: Mapping[str, Any]) -> Job:
+def race_name(experiments: Sequence[Experiment]) -> str:
+    """The name of a race, the same for the same experiments in the same lanes."""
+    return "race-" + "-".join(experiment.digest for experiment in experiments)
+
+
+def _job(
+    kind: str, name: str, experiment: Experiment, params: Mapping[str, Any], rivals: tuple[Experiment, ...] = ()
+) -> Job:
     key = f"{name}-{uuid.uuid4().hex[:8]}"  # apps that share a scheduler must not share Dask's keys
-    return Job(key, kind, name, experiment, dict(params))
+    return Job(key, kind, name, experiment, dict(params), rivals)
 
 
 def _is_stored(identity: str) -> bool:

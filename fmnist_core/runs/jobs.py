@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,8 @@ STUDY = "study "  # begins the name under which a study asks for its jobs
 class Job:
     """A job from its submission to its end. The engine's lock guards it.
 
-    key: its name at Dask, new for each job. kind, params: what a worker executes. name: the run's name. address: of
+    key: its name at Dask, new for each job. kind, params: what a worker executes. name: the run's name. rivals: what
+    trains beside the experiment, each in a lane of its own (the experiment's is 0). address: of
     the worker that began it last, or "". attempts: how often a worker started it; losses: how often a scheduler died with it.
     """
 
@@ -25,6 +27,7 @@ class Job:
     name: str
     experiment: Experiment
     params: dict[str, Any]
+    rivals: tuple[Experiment, ...] = ()
     watchers: set[str] = field(default_factory=set)
     address: str = ""
     attempts: int = 0
@@ -34,9 +37,18 @@ class Job:
     error: str = ""
     future: Any = None
     fold: Fold = field(init=False)
+    others: tuple[Fold, ...] = field(init=False)  # of the rivals
 
     def __post_init__(self) -> None:
-        self.fold = Fold(self.experiment)
+        self._fold_anew("queued")
+
+    def _fold_anew(self, state: str) -> None:
+        self.fold, self.others = Fold(self.experiment), tuple(map(Fold, self.rivals))
+        self.fold.state = state
+
+    def add(self, event: Mapping[str, Any], now: float) -> None:
+        """Take an event of one of the lanes."""
+        (self.fold, *self.others)[event.get("lane", 0)].add(event, now)
 
     @property
     def active(self) -> bool:
@@ -57,17 +69,16 @@ class Job:
 
     def restart(self, notice: str, state: str = "starting") -> None:
         """From the beginning, with a sentence that says why."""
-        self.fold = Fold(self.experiment)
-        self.fold.state = state
+        self._fold_anew(state)
         self.notice = notice
 
-    def snapshot(self, place: int, watchers: int, now: float) -> Snapshot:
+    def snapshot(self, place: int, watchers: int, now: float, lane: int = 0) -> Snapshot:
         """The frozen picture for screens; a job that waits for nobody but a worker is starting."""
-        fold = self.fold
-        state = "starting" if fold.state == "queued" and place == 0 else fold.state
+        fold = (self.fold, *self.others)[lane]
+        state = "starting" if self.fold.state == "queued" and place == 0 else self.fold.state
         return Snapshot(
             run_id=self.name,
-            experiment=self.experiment,
+            experiment=fold.experiment,
             state=state,
             place=place,
             epoch=fold.epoch,

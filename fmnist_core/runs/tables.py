@@ -128,13 +128,13 @@ def table(trained: Sequence[Trained]) -> pd.DataFrame:
 
 def _row(one: Trained, fields: Iterable[str]) -> dict[str, Any]:
     held = one.run.experiment
-    settings = {name: _plain(held, name) for name in fields}
+    settings = {name: plain(held, name) for name in fields}
     best = one.run.history["val_loss"].get(one.run.metrics["best_epoch"])
     facts = {name: float(one.run.metrics[name]) for name in (*MEASURES, "seconds")}
     return {"run_id": one.run.run_id, "model": one.model, "seed": one.seed} | settings | facts | {"best_val_loss": best}
 
 
-def _plain(experiment: Experiment, name: str) -> Any:
+def plain(experiment: Experiment, name: str) -> Any:
     """A setting as a table's cell: numbers stay numbers, the rest becomes words."""
     if name == "widths":
         return "-".join(map(str, experiment.hidden_widths)) or "none"

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -44,30 +44,55 @@ def train_and_store(
     Raises:
         LabError: data or store cannot be used. Whatever happens, no half-written run stays.
     """
-    data = dataset.load(data_name)
-    store = RunStore(settings().runs, settings().runs_budget)
-    writer = RunWriter(store, experiment, data.name, data.source)
-    try:
-        _fill(writer, data, watch, should_stop)
-    except BaseException:
-        writer.abandon()
-        raise
-    run = store.find(writer.run_id)
-    if run is None:
-        raise StoreError(f"The run {writer.run_id} is not in the run store {store.root} any more; train it again.")
+    [run] = train_and_store_together([experiment], data_name, [watch], should_stop)
     return run
 
 
-def _fill(writer: RunWriter, data: dataset.Dataset, watch: Listener | None, should_stop: Callable[[], bool]) -> None:
+def train_and_store_together(
+    experiments: Sequence[Experiment],
+    data_name: str,
+    watches: Sequence[Listener | None],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Run]:
+    """Train experiments side by side in this process and store their runs; as `train_and_store` otherwise."""
+    data = dataset.load(data_name)
+    store = RunStore(settings().runs, settings().runs_budget)
+    writers: list[RunWriter] = []
+    try:
+        for experiment in experiments:
+            writers.append(RunWriter(store, experiment, data.name, data.source))
+        _fill(writers, data, watches, should_stop)
+    except BaseException:
+        for writer in writers:
+            writer.abandon()
+        raise
+    return [_found(store, writer.run_id) for writer in writers]
+
+
+def _found(store: RunStore, identity: str) -> Run:
+    run = store.find(identity)
+    if run is None:
+        raise StoreError(f"The run {identity} is not in the run store {store.root} any more; train it again.")
+    return run
+
+
+def _fill(
+    writers: Sequence[RunWriter],
+    data: dataset.Dataset,
+    watches: Sequence[Listener | None],
+    should_stop: Callable[[], bool],
+) -> None:
     from fmnist_core.learning import tensorboard, training
 
-    outcome = training.train(writer.experiment, data, _Both(writer, watch) if watch else writer, should_stop)
-    if watch:
-        watch.phase("saving")
-    with writer.errors():
-        training.save(outcome.model, writer.folder / "model.keras")
-        tensorboard.write(writer.folder / "tensorboard", writer.history, writer.snapshots())
-    writer.commit(outcome.metrics())
+    recorders = [_Both(writer, watch) if watch else writer for writer, watch in zip(writers, watches, strict=True)]
+    outcomes = training.train_together([writer.experiment for writer in writers], data, recorders, should_stop)
+    for writer, watch, outcome in zip(writers, watches, outcomes, strict=True):
+        if watch:
+            watch.phase("saving")
+        with writer.errors():
+            training.save(outcome.model, writer.folder / "model.keras")
+            tensorboard.write(writer.folder / "tensorboard", writer.history, writer.snapshots())
+        writer.commit(outcome.metrics())
 
 
 class _Both:
@@ -105,6 +130,10 @@ class Events:
         self._losses: list[tuple[int, float]] = []
         self._sent = -PERIOD
 
+    def lane(self, number: int) -> Events:
+        """A listener of its own for one of several trainings side by side."""
+        return Events(lambda event: self.send({"lane": number, **event}))
+
     def phase(self, name: str) -> None:
         """A phase begins."""
         self._flush()
@@ -140,12 +169,30 @@ def train_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[]
     stored = store.find(params["run_id"])
     if stored and stored.complete:  # by another app on the same store, while this one waited
         return {"stopped": False}
+    if not _warmed_up(should_stop):
+        return {"stopped": True}
+    run = train_and_store(experiment, params["data"], watch, should_stop)
+    return {"stopped": not run.complete}
+
+
+def race_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """The job "race": several trainings side by side; params: experiments (JSON texts) and data (name)."""
+    watch.phase("preparing")
+    experiments = [Experiment.from_json(text) for text in params["experiments"]]
+    if not _warmed_up(should_stop):
+        return {"stopped": True}
+    lanes = [watch.lane(number) for number in range(len(experiments))]
+    runs = train_and_store_together(experiments, params["data"], lanes, should_stop)
+    return {"stopped": not all(run.complete for run in runs)}
+
+
+def _warmed_up(should_stop: Callable[[], bool]) -> bool:
+    """Wait for the warm-up, if there is one; whether it ended before a stop was asked for."""
     WANTED.set()
     while WARMING.is_set() and not WARM.wait(PERIOD):
         if should_stop():
-            return {"stopped": True}
-    run = train_and_store(experiment, params["data"], watch, should_stop)
-    return {"stopped": not run.complete}
+            return False
+    return True
 
 
 def check_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:

@@ -9,10 +9,11 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fmnist_core.experiment import Experiment
-from fmnist_core.runs.engine import Engine, Snapshot
+from fmnist_core.runs.engine import Engine, Snapshot, StudySnapshot
 from fmnist_core.runs.run import Run
 from fmnist_core.runs.store import RunStore
 from fmnist_core.settings import LabError, settings
+from fmnist_core.study import Study
 
 
 @st.cache_resource(show_spinner=False)
@@ -108,6 +109,32 @@ def submit(experiment: Experiment) -> None:
         engine().submit(experiment, session())
     except LabError as error:
         state["refused"] = str(error)
+
+
+def submit_study(study: Study) -> None:
+    """Ask for a study's runs; a refusal is kept for the page to show. Meant as a button's callback."""
+    state = st.session_state
+    state["compare moved"], state["refused"] = True, ""
+    try:
+        engine().submit_study(study, session())
+    except LabError as error:
+        state["refused"] = str(error)
+
+
+def study(digest: str) -> StudySnapshot | None:
+    """A study of this server as it is now."""
+    return engine().study(digest)
+
+
+def my_study() -> Study | None:
+    """The study that this session asked for and that has not ended."""
+    return engine().active_study(session())
+
+
+def stop_study(digest: str) -> None:
+    """End a study. Meant as a button's callback."""
+    st.session_state["compare moved"] = True
+    engine().stop_study(digest)
 
 
 def stop(identity: str) -> None:
