@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import tempfile
@@ -24,7 +25,7 @@ from fmnist_core import idx
 from fmnist_core.idx import DataError, Expected
 from fmnist_core.settings import settings
 
-__all__ = ["CLASSES", "SPLIT_SEED", "DataError", "Dataset", "Split", "load", "noisy_labels", "split"]
+__all__ = ["CLASSES", "SPLIT_SEED", "DataError", "Dataset", "Split", "load", "noisy_labels", "release", "split"]
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 # Every run holds out the same images (the notebook's seed), so that runs differ only in what their settings say.
@@ -188,6 +189,14 @@ def _fill(folder: Path, source: Source) -> dict[str, NDArray[np.uint8]]:
     if mapped is None:
         raise OSError(f"{folder} was written but cannot be read back")
     return mapped
+
+
+def release(data: Dataset) -> None:
+    """Give back the memory that reading all images took; those in the cache are read again where they are needed."""
+    for array in (data.train_images, data.test_images):
+        mapped = getattr(array, "_mmap", None)
+        if hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def split(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fmnist_core.settings import LabError
 
 ALPHA = 0.05
+FEWEST = 3  # seeds: the t distribution of two is so wide that hardly any difference would be beyond it
 # Measures agree to about this much of their size when they are equal but for the rounding of floating-point numbers.
 ROUNDING = 1e-12
 NAN = math.nan
@@ -172,6 +173,8 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
     seeds = f"over {first.n} seeds{_left_out(first)}"
     different = [c for c in comparisons if c.differs]
     alike = [_measure(c) for c in comparisons if not c.differs]
+    if not different and first.n < FEWEST:
+        return f"Two seeds tell too little about {first.name}{_left_out(first)}: take three or more, better five."
     if not different:
         return f"{first.name} shows no difference beyond the noise in {_listed(alike, 'or')} {seeds}."
     told = _listed([_change(c) for c in different], "and")

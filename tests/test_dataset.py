@@ -185,3 +185,10 @@ def test_label_noise_changes_exactly_its_share(fraction: float, seed: int) -> No
     noisy = dataset.noisy_labels(labels, fraction, seed)
     assert (noisy != labels).sum() == round(300 * fraction)
     assert noisy.max() <= 9
+
+
+def test_released_images_are_the_same_when_they_are_read_again(own_cache: Path) -> None:
+    data = load("sample")
+    before = int(data.train_images.sum())
+    dataset.release(data)
+    assert int(data.train_images.sum()) == before

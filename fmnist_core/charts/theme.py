@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle, islice
+from typing import Any
 
 import altair as alt
 
@@ -21,13 +22,13 @@ CLASS_COLOURS = (
     "#c86fc9",
     "#8a94a0",
 )
-# One colour for each model of a comparison. Any two of the first five differ by 19 or more, any two of all by 12 or more
-# (CIEDE2000), with normal sight and with each colour-vision deficiency (Machado et al. 2009).
-MODEL_COLOURS = ("#2f55f0", "#c8a018", "#a0376f", "#0fb0a8", "#63673e", "#a68eff", "#fa5f9b", "#6f9a62")
+# One colour for each model of a comparison: any two of the first five differ by 18 or more, any two of all by 11 or more
+# (CIEDE2000), for normal sight and for each colour-vision deficiency (as simulated by Machado et al. 2009).
+MODEL_COLOURS = ("#445cf6", "#c99519", "#be3879", "#21b1bb", "#657233", "#c082ff", "#ff64ae", "#97a473")
 TRAIN, VALIDATION = "#0b82c4", "#e07b00"
 TRAIN_NAME, VALIDATION_NAME = "training", "validation"
 MUTED = "#8a94a0"
-HEIGHT = 340
+HEIGHT, LEGEND = 340, 520
 # Text inside a picture follows the page: Vega knows its background (from its configuration) as a signal.
 PAPER = alt.ExprRef("background || 'white'")
 INK = alt.ExprRef("luminance(background || 'white') > 0.4 ? '#1d2733' : '#e4e9ee'")
@@ -48,9 +49,25 @@ def model_colours(models: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(models), range=[*islice(cycle(MODEL_COLOURS), len(models))])
 
 
+def by_model(models: Sequence[str], symbol: str = "stroke") -> alt.Color:
+    """The column model as colour, and its legend in as many columns as fit: Vega cuts off what is too wide."""
+    widths = [46 + 6.3 * len(model) for model in models]
+    fitting = [n for n in range(1, len(models) + 1) if sum(max(widths[k::n]) for k in range(n)) <= LEGEND]
+    legend = alt.Legend(symbolType=symbol, symbolOpacity=1, labelLimit=400, columns=max(fitting, default=1))
+    return alt.Color("model:N", scale=model_colours(models), legend=legend)
+
+
 def titled(title: str, subtitle: str | Sequence[str]) -> alt.TitleParams:
     """A title with a line or two under it, in the page's own text colour, which subtitles do not follow by themselves."""
     return alt.TitleParams(title, subtitle=subtitle, subtitleColor=INK, subtitleFontSize=12, subtitlePadding=5)
+
+
+def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """The Vega-Lite specification of a chart whose data sets are named lists of plain records.
+
+    Without Altair's validation, which takes two thirds of the time: for pictures that are redrawn twice a second.
+    """
+    return dict(chart.to_dict(validate=False))
 
 
 def enable() -> None:

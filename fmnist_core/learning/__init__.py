@@ -27,4 +27,6 @@ if LEVEL not in os.environ:  # whoever wants to read the report sets the level
     os.environ[LEVEL] = "3"
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     with _quiet():
-        import tensorflow  # noqa: F401
+        import tensorflow
+    # It warns of each new network's program, taking it for the old one's again.
+    tensorflow.get_logger().setLevel("ERROR")

@@ -29,7 +29,9 @@ def show(data: Dataset) -> None:
 @st.cache_data(show_spinner="Measuring the images", max_entries=2)
 def _described(data_name: str) -> ClassPixels:
     data = dataset.load(data_name)
-    return pixels.describe(data.train_images, data.train_labels, data.test_images, data.test_labels, len(CLASSES))
+    found = pixels.describe(data.train_images, data.train_labels, data.test_images, data.test_labels, len(CLASSES))
+    dataset.release(data)
+    return found
 
 
 def _means(found: ClassPixels) -> None:

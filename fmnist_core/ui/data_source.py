@@ -96,6 +96,8 @@ def _measured(data_name: str) -> dict[str, tuple[tuple[int, ...], str, int, int]
     """Shape, type, smallest and largest value of both image files."""
     data = dataset.load(data_name)
     files = {"training": data.train_images, "test": data.test_images}
-    return {
+    found = {
         name: (pixels.shape, str(pixels.dtype), int(pixels.min()), int(pixels.max())) for name, pixels in files.items()
     }
+    dataset.release(data)
+    return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Sequence
 
 import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fmnist_core.experiment import Experiment
-from fmnist_core.runs.engine import Engine, Snapshot, StudySnapshot
+from fmnist_core.runs.engine import Engine, Snapshot, StudySnapshot, race_name
 from fmnist_core.runs.run import Run
 from fmnist_core.runs.store import RunStore
 from fmnist_core.settings import LabError, settings
@@ -119,6 +120,21 @@ def submit_study(study: Study) -> None:
         engine().submit_study(study, session())
     except LabError as error:
         state["refused"] = str(error)
+
+
+def submit_race(experiments: Sequence[Experiment]) -> None:
+    """Ask for a race; a refusal is kept for the page to show. Meant as a button's callback."""
+    state = st.session_state
+    state["compare moved"], state["refused"] = True, ""
+    try:
+        engine().submit_race(experiments, session())
+    except LabError as error:
+        state["refused"] = str(error)
+
+
+def race(experiments: Sequence[Experiment]) -> tuple[Snapshot, ...]:
+    """The race of these experiments as it is now, lane by lane."""
+    return engine().race(race_name(experiments))
 
 
 def study(digest: str) -> StudySnapshot | None:

@@ -18,6 +18,7 @@ MENU = (
     ("app.py", "Home", ":material/home:"),
     ("pages/Data.py", "Data", ":material/grid_view:"),
     ("pages/Train.py", "Train", ":material/model_training:"),
+    ("pages/Compare.py", "Compare", ":material/stacked_line_chart:"),
 )
 
 

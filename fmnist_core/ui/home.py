@@ -10,6 +10,7 @@ from fmnist_core import wording
 from fmnist_core.experiment import PRESETS, Experiment, run_id
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import controls, engine, estimate
+from fmnist_core.ui.text import escaped
 
 LATEST = 12
 # The order in which the notebook trains its models; Glorot's initialisation is the base network's own.
@@ -99,7 +100,7 @@ def _row(run: Run) -> None:
     name, accuracy, loss, took, when = st.columns(WIDTHS, vertical_alignment="center")
     stopped = "" if run.complete else f" (stopped after {run.metrics['epochs_done']} epochs)"
     sample = " · sample" if run.data_name == "sample" else ""
-    label = f"{run.name or wording.name(run.experiment)}{stopped}{sample}"
+    label = f"{escaped(run.name) or wording.name(run.experiment)}{stopped}{sample}"
     name.page_link(controls.PAGE, label=label, query_params=run.experiment.query())
     accuracy.markdown(f"{run.metrics['test_accuracy']:.3f}")
     loss.markdown(f"{run.metrics['test_loss']:.3f}")

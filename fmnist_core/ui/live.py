@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from fmnist_core.charts import curves
+from fmnist_core.charts import curves, theme
 from fmnist_core.recording import EpochRecord
 from fmnist_core.runs.engine import Snapshot
 from fmnist_core.ui import engine, estimate
 
 PERIOD = 0.5  # seconds between two looks
+EAGER = 0.2  # until the first step is done: everybody waits for that one
 STATES = {
     "queued": "Waiting",
     "starting": "A worker is starting",
@@ -26,15 +28,16 @@ COLUMNS = list(EpochRecord.__dataclass_fields__)
 
 
 def show(identity: str) -> None:
-    """The live view; when the run ends the page is drawn again, with its result."""
-    _fragment(identity)
+    """The live view; when the first step is done, and when the run ends, the page is drawn again."""
+    snapshot = engine.running(identity)
+    begun = snapshot is not None and snapshot.step > 0
+    st.fragment(_look, run_every=PERIOD if begun else EAGER)(identity, begun)
 
 
-@st.fragment(run_every=PERIOD)
-def _fragment(identity: str) -> None:
+def _look(identity: str, begun: bool) -> None:
     engine.session()  # this tab is there
     snapshot = engine.running(identity)
-    if snapshot is None:
+    if snapshot is None or (snapshot.step > 0) is not begun:
         st.rerun()
         return
     _headline(snapshot)
@@ -44,18 +47,20 @@ def _fragment(identity: str) -> None:
 
 def _headline(snapshot: Snapshot) -> None:
     text, button = st.columns([5, 1], vertical_alignment="center")
-    text.progress(_share(snapshot), text=_sentence(snapshot))
+    text.progress(share(snapshot), text=sentence(snapshot))
     button.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(snapshot.run_id,), width="stretch")
     if snapshot.notice:
         st.info(snapshot.notice)
 
 
-def _share(snapshot: Snapshot) -> float:
+def share(snapshot: Snapshot) -> float:
+    """The part of a training's steps that is done."""
     total = snapshot.steps_per_epoch * snapshot.experiment.epochs
     return min(snapshot.step / total, 1.0) if total else 0.0
 
 
-def _sentence(snapshot: Snapshot) -> str:
+def sentence(snapshot: Snapshot) -> str:
+    """What happens to a training now."""
     if snapshot.state == "queued" and snapshot.place:
         others = "one training is" if snapshot.place == 1 else f"{snapshot.place} trainings are"
         return f"Waiting: {others} before this one"
@@ -74,14 +79,22 @@ def _figures(snapshot: Snapshot) -> None:
 
 
 def _charts(snapshot: Snapshot) -> None:
-    history = frame(snapshot.history)
-    per_epoch = max(snapshot.steps_per_epoch, 1)
-    steps = [(step / per_epoch, loss) for step, loss in snapshot.step_losses]
-    epochs = snapshot.experiment.epochs
+    loss, accuracy = _pictures(snapshot.run_id, snapshot.step, len(snapshot.history), snapshot)
     left, right = st.columns(2, gap="medium")
-    left.altair_chart(curves.curve("loss", history, epochs, steps), key="live loss")
-    right.altair_chart(curves.curve("accuracy", history, epochs), key="live accuracy")
+    left.vega_lite_chart(loss, key="live loss")
+    right.vega_lite_chart(accuracy, key="live accuracy")
     st.caption("Thin line: the loss of single training steps. Dots: after each epoch.")
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def _pictures(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Loss and accuracy so far, drawn once for all who watch."""
+    history = frame(_snapshot.history)
+    per_epoch = max(_snapshot.steps_per_epoch, 1)
+    steps = [(step / per_epoch, loss) for step, loss in _snapshot.step_losses]
+    end = _snapshot.experiment.epochs
+    charts = curves.curve("loss", history, end, steps), curves.curve("accuracy", history, end)
+    return theme.specification(charts[0]), theme.specification(charts[1])
 
 
 def frame(records: Sequence[EpochRecord]) -> pd.DataFrame:

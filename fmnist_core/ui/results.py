@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from fmnist_core.charts import curves, histograms, schedule
+from fmnist_core.charts import curves, histograms, schedule, theme
 from fmnist_core.dataset import CLASSES
 from fmnist_core.runs.run import Run
 from fmnist_core.schedule import learning_rates
@@ -67,8 +67,8 @@ def _curves(run: Run, history: pd.DataFrame) -> None:
     epochs = max(math.ceil(len(run.step_losses) / per_epoch), 1)
     left, right = st.columns(2, gap="medium")
     best = run.metrics["best_epoch"]
-    left.altair_chart(curves.curve("loss", history, epochs, steps, mark=best), key="loss")
-    right.altair_chart(curves.curve("accuracy", history, epochs, mark=best), key="accuracy")
+    left.vega_lite_chart(theme.specification(curves.curve("loss", history, epochs, steps, mark=best)), key="loss")
+    right.vega_lite_chart(theme.specification(curves.curve("accuracy", history, epochs, mark=best)), key="accuracy")
     st.caption("Thin line: the loss of single training steps. Dashed: where validation loss was lowest.")
 
 
@@ -93,22 +93,22 @@ def _weights(run: Run) -> None:
     panel = st.expander("Weights and biases over the epochs", on_change="rerun", key=f"weights {run.run_id}")
     if panel.open:
         with panel:
-            _histograms(run.run_id)
+            _histograms(run.run_id, run.created.isoformat())
 
 
 @st.fragment
-def _histograms(identity: str) -> None:
+def _histograms(identity: str, created: str) -> None:
     run = engine.stored(identity)
     if run is None or not run.epochs:
         st.caption("No weights are stored for this run.")
         return
-    names = _tensors(identity)
+    names = _tensors(identity, created)
     choice, epochs, view = st.columns([2, 2, 1], vertical_alignment="bottom")
     tensor = choice.selectbox("Layer", names, format_func=_tensor_title)
     low, high = run.epochs[0], run.epochs[-1]
     first, last = epochs.slider("Epochs", low, high, (low, high)) if low < high else (low, high)
     kind = view.segmented_control("View", ["Ridges", "Heat map"], default="Ridges", required=True)
-    rows = _spread(identity, tensor)
+    rows = _spread(identity, created, tensor)
     rows = rows[rows["epoch"].between(first, last)]
     draw = histograms.ridges if kind == "Ridges" else histograms.heat_map
     st.altair_chart(draw(rows, f"Distribution of {_tensor_title(tensor)}"), key="histogram")
@@ -119,13 +119,14 @@ def _tensor_title(tensor: str) -> str:
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
-def _tensors(identity: str) -> list[str]:
+def _tensors(identity: str, created: str) -> list[str]:
+    """Names of a run's weights. created: a run that is trained again keeps its name."""
     run = engine.stored(identity)
     return list(run.weights(run.epochs[0])) if run else []
 
 
 @st.cache_data(show_spinner="Counting weights", max_entries=200)
-def _spread(identity: str, tensor: str) -> pd.DataFrame:
+def _spread(identity: str, created: str, tensor: str) -> pd.DataFrame:
     run = engine.stored(identity)
     assert run is not None
     return histograms.spread((epoch, run.weights(epoch)[tensor]) for epoch in run.epochs)

@@ -1,0 +1,285 @@
+"""Several models in one picture, each as the mean over its seeds: curves, generalisation gap, overfitting, rates.
+
+The table `rows` has one row per run and epoch: model (its name), seed, run_id, epoch, step and seconds (done by then),
+loss, accuracy, val_loss, val_accuracy, learning_rate. Left out: the untrained network (epoch 0), because it dwarfs the
+rest, and what is not finite. The data sets carry fixed names, so that a redraw updates the picture in place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from fmnist_core.charts import theme
+
+Layered = alt.LayerChart | alt.FacetChart
+AXES = {"epoch": "epoch", "step": "training steps", "seconds": "training time (seconds)"}
+# Title, unit, format of the axis, format of the tooltip.
+MEASURES = {
+    "loss": ("Loss: lower is better", "cross-entropy + L2 penalty", "~g", ".4f"),
+    "accuracy": ("Accuracy: higher is better", "share of images right", "~%", ".2%"),
+}
+VALIDATION, TRAINING = theme.VALIDATION_NAME, theme.TRAIN_NAME
+WIDTHS, RIM = {VALIDATION: 2.5, TRAINING: 1.75}, 3.5  # Of lines, and how much wider one is for each that lies on it.
+# Losses above 3, worse than a guess (ln 10), and above 6 times the median lie outside: they would flatten the rest.
+HIGH, TIMES_MEDIAN = 3.0, 6.0
+WIDE = 99  # Positive values that span more than this, from two orders on, get a logarithmic axis.
+HEIGHT, ROW, ROOM = 420, 36, 120  # Pixels: a picture with its titles, a model's row, what titles and axis take of it.
+# An axis for names: only the names, and all of them.
+BARE: dict[str, Any] = dict.fromkeys(("labelOverlap", "labelFlush", "grid", "ticks", "domain"), False)
+
+
+def curves(
+    rows: pd.DataFrame,
+    measure: str,
+    models: Sequence[str],
+    x: str = "epoch",
+    each: bool = False,
+    end: float | None = None,
+    height: int = HEIGHT,
+) -> Layered:
+    """Curves of "loss" or "accuracy": validation solid, with a band of one standard deviation, and training dashed.
+
+    models: those to show, in the order of their colours. x: "epoch", "step" or "seconds". each: the runs' own
+    validation curves, too, as thin lines. end: right end of the axis, where it is known before the training ends.
+    """
+    title, unit, labels, figures = MEASURES[measure]
+    means = _means(rows, {VALIDATION: f"val_{measure}", TRAINING: measure}, models, x)
+    top = _top(means["mean"])
+    y = {"title": unit, "axis": alt.Axis(format=labels), "scale": _scale(top, 0.0)}
+    data = {"means": means} | ({"runs": points(rows, f"val_{measure}", models, x)} if each else {})
+    told = theme.titled(title, _how_to_read(means, models, top, each))
+    return _picture(data, models, _x(x, end), y, figures).properties(height=height, title=told)
+
+
+def gap(
+    rows: pd.DataFrame, models: Sequence[str], x: str = "epoch", end: float | None = None, height: int = HEIGHT
+) -> Layered:
+    """Generalisation gap: validation loss minus training loss of each run, as the mean over the seeds."""
+    means = _means(rows.assign(gap=rows["val_loss"] - rows["loss"]), {VALIDATION: "gap"}, models, x)
+    top = _top(means["mean"])
+    y = {"title": "validation loss − training loss", "axis": alt.Axis(format="~g"), "scale": _scale(top, -HIGH)}
+    data = {"means": means, "zero": pd.DataFrame({"mean": [0.0]})}
+    told = theme.titled(
+        "Generalisation gap: the higher above 0, the more overfitting", _how_to_read(means, models, top)
+    )
+    return _picture(data, models, _x(x, end), y, "+.4f").properties(height=height, title=told)
+
+
+def rates(
+    rows: pd.DataFrame, models: Sequence[str], x: str = "step", end: float | None = None, height: int = 300
+) -> Layered:
+    """The learning rate of each model, epoch by epoch. Where models share a rate, the lower lines show as rims."""
+    means = _means(rows, {VALIDATION: "learning_rate"}, models, x)
+    held = {model: set(own["mean"].round(9)) for model, own in means.groupby("model", sort=False)}
+    names = list(held)
+    above = {m: sum(not held[m].isdisjoint(held[n]) for n in names[place + 1 :]) for place, m in enumerate(names)}
+    means["width"] += RIM * means["model"].map(above).astype(float)
+    scale = alt.Scale(type="log" if spans(means["mean"]) else "linear", padding=10)
+    y = {"title": "learning rate", "axis": alt.Axis(format="~g", tickCount=4), "scale": scale}
+    shared = "Models with the same rate lie on each other." if any(above.values()) else ""
+    told = theme.titled("Learning rate: how far each step moves the weights", shared)
+    return _picture({"means": means}, models, _x(x, end), y, ".3~g").properties(height=height, title=told)
+
+
+def points(rows: pd.DataFrame, column: str, models: Sequence[str], x: str = "epoch") -> pd.DataFrame:
+    """The finite values of a column, models in the order given. Columns: model, run_id, seed, epoch, x, mean (the value)."""
+    order = {model: place for place, model in enumerate(models)}
+    kept = rows[rows["model"].isin(models) & (rows["epoch"] > 0) & np.isfinite(rows[column].astype(float))]
+    found = kept[["model", "run_id", "seed", "epoch"]].assign(x=kept[x].astype(float), mean=kept[column].astype(float))
+    return found.sort_values(["model", "epoch"], key=lambda c: c.map(order) if c.name == "model" else c, kind="stable")
+
+
+def over_seeds(rows: pd.DataFrame, column: str, models: Sequence[str], x: str = "epoch") -> pd.DataFrame:
+    """Mean and spread of a column over the seeds, one row per model and epoch.
+
+    Columns: model, epoch, x (mean over the seeds), mean, deviation (sample standard deviation; nan with one seed),
+    seeds (how many count here), low, high (mean minus and plus deviation).
+    """
+    grouped = points(rows, column, models, x).groupby(["model", "epoch"], sort=False)
+    table = grouped.agg(
+        x=("x", "mean"), deviation=("mean", "std"), seeds=("mean", "size"), mean=("mean", "mean")
+    ).reset_index()
+    return table.assign(low=table["mean"] - table["deviation"], high=table["mean"] + table["deviation"])
+
+
+def _means(rows: pd.DataFrame, columns: Mapping[str, str], models: Sequence[str], x: str) -> pd.DataFrame:
+    """`over_seeds` of each column, with columns split (the images it is from) and width (of the line)."""
+    tables = [over_seeds(rows, name, models, x).assign(split=s, width=WIDTHS[s]) for s, name in columns.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def lowest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where each model's validation loss was lowest, and how much it rose from there; means over the seeds.
+
+    Columns: model, seeds, epoch and epoch_deviation (of the lowest loss), loss, end_epoch, end_loss, rise.
+    """
+    found = points(rows, "val_loss", list(dict.fromkeys(rows["model"]))).reset_index(drop=True)
+    by_run = found.groupby(["model", "run_id"], sort=False)
+    best, last = found.loc[by_run["mean"].idxmin()], by_run.tail(1)
+    table = best.groupby("model", sort=False).agg(
+        seeds=("mean", "size"), epoch=("epoch", "mean"), epoch_deviation=("epoch", "std"), loss=("mean", "mean")
+    )
+    ends = last.groupby("model").agg(end_epoch=("epoch", "mean"), end_loss=("mean", "mean"))
+    return table.join(ends).assign(rise=lambda joined: joined["end_loss"] - joined["loss"]).reset_index()
+
+
+def overfitting(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
+    """A row for each model: a dot where its validation loss is lowest, and a line from there to its last epoch."""
+    table = lowest(rows[rows["model"].isin(models)])
+    spread = table["epoch_deviation"].fillna(0)
+    table["low"] = (table["epoch"] - spread).clip(lower=1)
+    table["high"] = np.minimum(table["epoch"] + spread, table["end_epoch"])
+    told = {r["model"]: f"{r['loss']:.3f} → {r['end_loss']:.3f}  ({r['rise']:+.3f})" for r in records(table)}
+    picture = alt.layer(*_stretches(models, told)).resolve_axis(y="independent")
+    picture.datasets = {"lowest": records(table)}
+    about = " ± one standard deviation" if (table["seeds"] > 1).any() else ""
+    subtitle = [
+        f"Dot: epoch of the lowest validation loss{about}.",
+        "Right: that loss → the loss after the last epoch.",
+    ]
+    title = theme.titled("Overfitting: from the dot on, validation loss rises", subtitle)
+    return picture.properties(height=ROW * len(models) + ROOM, title=title)
+
+
+def _stretches(models: Sequence[str], told: Mapping[str, str]) -> list[alt.Chart | alt.LayerChart]:
+    """The layers of `overfitting`. told: what stands to the right of each model's row."""
+    right = alt.Axis(orient="right", labelExpr=f"{json.dumps(told)}[datum.value] || ''", labelLimit=300, **BARE)
+    names = {"epoch": "epoch of the lowest loss", "loss": "lowest validation loss", "end_loss": "after the last epoch"}
+    tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".4~r") for name, title in names.items()]
+
+    def drawn(axis: alt.Axis | None, start: str = "epoch:Q") -> alt.Chart:
+        return alt.Chart(alt.NamedData("lowest")).encode(
+            x=_x("epoch", None, start),
+            y=alt.Y("model:N", sort=list(models), title=None, axis=axis),
+            color=alt.Color("model:N", scale=theme.model_colours(models), legend=None),
+            tooltip=[alt.Tooltip("model:N"), *tooltip, alt.Tooltip("seeds:Q")],
+        )
+
+    return [
+        drawn(alt.Axis(labelLimit=300, **BARE)).mark_rule(strokeWidth=7, opacity=0.4).encode(x2="end_epoch:Q"),
+        drawn(None, "low:Q").mark_rule(strokeWidth=2).encode(x2="high:Q"),
+        drawn(right).mark_point(filled=True, size=200, opacity=1),
+    ]
+
+
+def _picture(
+    data: Mapping[str, pd.DataFrame], models: Sequence[str], x: alt.X, y: dict[str, Any], figures: str
+) -> Layered:
+    """All layers over the training; each shows where its data set has rows.
+
+    data: "means" as from `_means`; perhaps "runs" as from `points`, and "zero". y: options of the vertical axis.
+    figures: format of the values in the tooltip.
+    """
+    means = data["means"]
+    bands = means[(means["seeds"] > 1) & (means["split"] == VALIDATION)]
+    ends = means[means["split"] == VALIDATION].groupby("model", sort=False).tail(1)
+    held = {"zero": means.head(0), "bands": bands, "runs": means.head(0), "ends": ends, **data}
+    picked = alt.selection_point(name="model", fields=["model"], bind="legend", toggle="true")
+    picture = alt.layer(*_layers(models, x, y, picked), _tips(x, y, picked, figures))
+    picture.datasets = {name: records(table) for name, table in held.items()}
+    return picture
+
+
+def _layers(
+    models: Sequence[str], x: alt.X, y: dict[str, Any], picked: alt.Parameter
+) -> list[alt.Chart | alt.LayerChart]:
+    """Zero line, bands, single runs, means and their last points, back to front. The legend's clicks bring models out."""
+    value = alt.Y("mean:Q", **y)
+    dashes = alt.Scale(domain=list(WIDTHS), range=[[1, 0], [6, 4]])
+
+    def drawn(name: str, on: float, off: float) -> alt.Chart:
+        strength = alt.when(picked).then(alt.value(on)).otherwise(alt.value(off))
+        return alt.Chart(alt.NamedData(name)).encode(x=x, y=value, color=theme.by_model(models), opacity=strength)
+
+    return [
+        alt.Chart(alt.NamedData("zero")).mark_rule(color=theme.MUTED, strokeWidth=1.5).encode(y=value),
+        # The first layer with the legend has to have the selection, or the legend takes no clicks.
+        drawn("bands", 0.18, 0.02)
+        .mark_area(clip=True, tooltip=None)
+        .encode(y=alt.Y("low:Q", **y), y2="high:Q")
+        .add_params(picked),
+        drawn("runs", 0.6, 0.05).mark_line(clip=True, tooltip=None, strokeWidth=1).encode(detail="run_id:N"),
+        drawn("means", 1, 0.1)
+        .mark_line(clip=True, tooltip=None)
+        .encode(
+            size=alt.Size("width:Q", scale=None, legend=None),
+            strokeDash=alt.StrokeDash("split:N", scale=dashes, legend=None),
+            order="epoch:Q",
+        ),
+        drawn("ends", 1, 0.1).mark_point(filled=True, size=45, clip=True, tooltip=None),
+    ]
+
+
+def _tips(x: alt.X, y: dict[str, Any], picked: alt.Parameter, figures: str) -> alt.Chart:
+    """Unseen dots on the means, large enough to point at, of the models that are not faded."""
+    spread = f"isValid(datum.deviation) ? '± ' + format(datum.deviation, '{figures.lstrip('+')}') : 'one seed'"
+    return (
+        alt.Chart(alt.NamedData("means"))
+        .transform_filter(picked)
+        .transform_calculate(spread=spread)
+        .mark_point(filled=True, size=150, opacity=0, clip=True)
+        .encode(
+            x=x,
+            y=alt.Y("mean:Q", **y),
+            tooltip=[
+                alt.Tooltip("model:N"),
+                alt.Tooltip("split:N", title="images"),
+                alt.Tooltip("epoch:Q"),
+                alt.Tooltip("mean:Q", title="mean over seeds", format=figures),
+                alt.Tooltip("spread:N", title="standard deviation"),
+                alt.Tooltip("seeds:Q"),
+            ],
+        )
+    )
+
+
+def _x(x: str, end: float | None, field: str = "x:Q") -> alt.X:
+    axis = alt.Axis(format=",d", tickMinStep=1, grid=False)
+    scale = alt.Scale(domainMin=0, domainMax=alt.Undefined if end is None else end, nice=False)
+    return alt.X(field, title=AXES[x], axis=axis, scale=scale)
+
+
+def _how_to_read(means: pd.DataFrame, models: Sequence[str], top: float | None = None, each: bool = False) -> list[str]:
+    """Two short lines: half a page cuts off longer ones."""
+    most = int(means["seeds"].max()) if len(means) else 1
+    lines = {
+        "Solid: validation. Dashed: training.": means["split"].nunique() > 1,
+        " Thin: single runs.": each,
+        "\n": True,
+        f"Band: ± one standard deviation over {most} seeds. ": most > 1,
+        f"Above {top or 0:.3g}: outside. ": top is not None,
+        "Click a name to bring it out.": len(models) > 1,
+    }
+    return "".join(line for line, shown in lines.items() if shown).strip().split("\n")
+
+
+def _top(values: pd.Series) -> float | None:
+    """The upper end of the axis, where some values would flatten the rest."""
+    top = max(HIGH, TIMES_MEDIAN * float(values.median())) if len(values) else HIGH
+    return top if (values > top).any() else None
+
+
+def _scale(top: float | None, floor: float) -> alt.Scale:
+    """With a fixed range where a top is needed: the band of what lies outside would reach far down."""
+    return alt.Scale(zero=False) if top is None else alt.Scale(domain=[floor, top])
+
+
+def spans(values: Iterable[float]) -> bool:
+    """Whether positive values span so wide a range that they need a logarithmic axis."""
+    held = list(values)
+    return bool(held) and 0 < WIDE * min(held) < max(held)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows in JSON types: what is not finite is null."""
+    held = table.replace([np.inf, -np.inf], np.nan)
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in held.astype(object).where(held.notna(), None).to_dict("records")
+    ]

@@ -1,0 +1,296 @@
+"""What a comparison shows and says: the table, the sentences, the curves, the hyperparameters, the files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fmnist_core import statistics, wording
+from fmnist_core.charts import comparison, hyperparameters
+from fmnist_core.dataset import Dataset
+from fmnist_core.experiment import FIELDS
+from fmnist_core.runs import tables
+from fmnist_core.runs.tables import Line, Trained
+from fmnist_core.statistics import Comparison, Summary
+from fmnist_core.ui import compare_view, engine, estimate
+from fmnist_core.ui.compare_view import View, key
+from fmnist_core.ui.data_parts import foot
+from fmnist_core.ui.text import escaped
+
+CURVES = {"loss": "Loss", "accuracy": "Accuracy", "gap": "Generalisation gap", "rate": "Learning rate"}
+AXES = {"epoch": "by epoch", "step": "by step", "seconds": "by time"}
+MEASURES = {
+    "test_accuracy": "Test accuracy",
+    "test_loss": "Test loss",
+    "best_val_loss": "Lowest validation loss",
+    "seconds": "Training time (s)",
+}
+FEW_SEEDS = 5
+PLUS_MINUS = "\u00a0±\u00a0"  # a table's cell must not break at it
+
+
+def show(trained: list[Trained], view: View, data: Dataset) -> None:
+    """Everything about the runs that are there."""
+    if warning := tables.uneven(trained):
+        st.warning(warning)
+    baseline = _baseline(trained, view)
+    found = statistics.compare(baseline, tables.measures(trained))
+    st.header("What came out")
+    _table(trained, baseline, found)
+    _sentences(trained, found, data)
+    _differing(trained)
+    st.header("How they learned")
+    _curves(trained, view)
+    _hyperparameters(trained, view)
+
+
+def _baseline(trained: list[Trained], view: View) -> str:
+    names = tables.models(trained)
+    return view.baseline if view.baseline in names else names[0]
+
+
+def _choose_baseline(trained: list[Trained], baseline: str) -> None:
+    names = tables.models(trained)
+    if len(names) < 2:
+        return
+    widget = key(f"baseline {baseline}")
+    st.selectbox(
+        "Compare with",
+        names,
+        names.index(baseline),
+        key=widget,
+        on_change=_take,
+        args=("baseline", widget),
+        width=320,
+        help="The network that all others are measured against, seed by seed.",
+    )
+
+
+def _take(name: str, widget: str) -> None:
+    compare_view.change(**{name: st.session_state[widget]})
+
+
+# --- The table and what it says -------------------------------------------------------------------------------------
+
+
+def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> None:
+    _choose_baseline(trained, baseline)
+    heads = ["Network", "Seeds", "Test loss", "Test accuracy", "Time"]
+    others = len(tables.models(trained)) > 1
+    heads += ["Loss against baseline", "Accuracy against baseline"] if others else []
+    rows = [_cells(line, baseline, found, others) for line in tables.lines(trained)]
+    bar = ["---", *["--:"] * (len(heads) - 1)]
+    st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
+    told = "Loss, accuracy: mean ± standard deviation over the seeds; a single seed has none."
+    st.caption(told + (" Against baseline: mean difference ± half of its interval, bold beyond the noise." * others))
+
+
+def _cells(line: Line, baseline: str, found: list[Comparison], others: bool) -> list[str]:
+    name = escaped(line.model)
+    cells = [f"**{name}**" if line.model == baseline and others else name, str(len(line.seeds))]
+    cells += [_spread(line.test_loss), _spread(line.test_accuracy), estimate.words(line.seconds.mean)]
+    if others:
+        own = {one.measure: one for one in found if one.name == line.model}
+        cells += [_difference(own.get(measure)) for measure in tables.MEASURES]
+    return cells
+
+
+def _spread(held: Summary) -> str:
+    if not np.isfinite(held.mean):
+        return "diverged"
+    return f"{held.mean:.3f}" if held.n < 2 else f"{held.mean:.3f}{PLUS_MINUS}{held.std:.3f}"
+
+
+def _difference(one: Comparison | None) -> str:
+    """Difference with its interval; bold where it is beyond the noise."""
+    if one is None:
+        return "baseline"
+    if not np.isfinite(one.difference):
+        return "–"
+    if one.n < 2:
+        return f"{one.difference:+.3f}"
+    text = f"{one.difference:+.3f}{PLUS_MINUS}{(one.high - one.low) / 2:.3f}"
+    return f"**{text}**" if one.differs else text
+
+
+def _sentences(trained: list[Trained], found: list[Comparison], data: Dataset) -> None:
+    names = list(dict.fromkeys(one.name for one in found))
+    told = [statistics.sentence([one for one in found if one.name == name]) for name in names]
+    if pair := _single_pair(trained, data):
+        told.append(pair)
+    st.markdown("\n".join(f"- {escaped(text)}" for text in told))
+    note = statistics.footnote([one for one in found if one.n > 1])
+    if 1 < max((one.n for one in found), default=0) < FEW_SEEDS:
+        note += " With so few seeds only large differences rise above the noise: five or more show smaller ones."
+    if note:
+        st.caption(note)
+
+
+def _single_pair(trained: list[Trained], data: Dataset) -> str:
+    """Two single runs on the same test images: McNemar's test."""
+    if len(trained) != 2 or len({one.run.data_name for one in trained}) > 1:
+        return ""
+    if trained[0].run.data_name != data.name or any(not one.run.epochs for one in trained):
+        return ""
+    a, b = (_right(one.run.run_id, data) for one in trained)
+    names = [one.model for one in trained]
+    if names[0] == names[1]:
+        names = [f"seed {one.seed}" for one in trained]
+    return statistics.mcnemar_sentence(names[0], names[1], statistics.mcnemar(a, b))
+
+
+def _right(identity: str, data: Dataset) -> Any:
+    """Which test images a run's final network gets right, bool (n_test,)."""
+    run = engine.stored(identity)
+    assert run is not None
+    final = run.metrics["best_epoch"] if run.experiment.patience else run.epochs[-1]
+    epoch = final if final in run.epochs else run.epochs[-1]
+    return run.probabilities(epoch).argmax(1) == data.test_labels
+
+
+def _differing(trained: list[Trained]) -> None:
+    """Only the hyperparameters in which the networks differ."""
+    fields = tables.differing(trained)
+    if not fields:
+        return
+    first = {one.model: one for one in reversed(trained)}
+    heads = ["Network", *(FIELDS[name].title for name in fields)]
+    rows = [[escaped(name), *(_setting(first[name], field) for field in fields)] for name in tables.models(trained)]
+    with st.expander(f"Where the networks differ: {', '.join(FIELDS[name].title.lower() for name in fields)}"):
+        bar = ["---"] * len(heads)
+        st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
+        st.caption("All other hyperparameters are the same for all.")
+
+
+def _setting(one: Trained, field: str) -> str:
+    held = tables.plain(one.run.experiment, field)
+    return ("yes" if held else "no") if isinstance(held, bool) else wording.number(held)
+
+
+# --- Curves ---------------------------------------------------------------------------------------------------------
+
+
+def _curves(trained: list[Trained], view: View) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        _segments("Curve", "curve", CURVES, view.curve)
+        _segments("Over", "x", AXES, view.x)
+        widget = key(f"each {view.each}")
+        st.toggle("Single runs", view.each, key=widget, on_change=_take, args=("each", widget))
+    rows, models = _history(trained), tables.models(trained)
+    if view.curve in ("loss", "accuracy"):
+        chart = comparison.curves(rows, view.curve, models, view.x, view.each)
+    else:
+        chart = (comparison.gap if view.curve == "gap" else comparison.rates)(rows, models, view.x)
+    st.altair_chart(chart, key=f"compare {view.curve} {view.x}")
+    st.altair_chart(comparison.overfitting(rows, models), key="compare overfitting")
+
+
+def _segments(label: str, name: str, words: dict[str, str], value: str) -> None:
+    widget = key(f"{name} {value}")
+    st.segmented_control(
+        label,
+        list(words),
+        default=value,
+        format_func=words.__getitem__,
+        required=True,
+        key=widget,
+        on_change=_take,
+        args=(name, widget),
+        label_visibility="collapsed",
+    )
+
+
+def _history(trained: list[Trained]) -> pd.DataFrame:
+    return _history_of(tuple((one.model, one.run.run_id, one.run.created.isoformat()) for one in trained))
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def _history_of(runs: tuple[tuple[str, str, str], ...]) -> pd.DataFrame:
+    """The curves of (model, run, when it was trained)."""
+    found = [(model, engine.stored(identity)) for model, identity, _ in runs]
+    return tables.history([Trained(model, run) for model, run in found if run])
+
+
+# --- Hyperparameters ------------------------------------------------------------------------------------------------
+
+
+def _hyperparameters(trained: list[Trained], view: View) -> None:
+    """One that differs: scatter; two: heat map, where they are crossed; more: parallel coordinates."""
+    fields = tables.differing(trained)
+    if not fields or (view.study is not None and view.study.presets):
+        return
+    st.header("Against the hyperparameters")
+    _segments("Measure", "measure", MEASURES, view.measure)
+    table = tables.table(trained)
+    titles = {name: FIELDS[name].title for name in fields} | MEASURES
+    if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:
+        event = st.altair_chart(
+            hyperparameters.heat_map(table, fields[0], fields[1], view.measure, titles),
+            key=f"compare cells {view.measure}",
+            on_select="rerun",
+        )
+        _cell(event, table, fields)
+        return
+    if len(fields) > 1:
+        chart = hyperparameters.parallel(table, fields, view.measure, titles)
+        event = st.altair_chart(chart, key=f"compare lines {view.measure}", on_select="rerun")
+        _picked(event)
+    field = fields[0]
+    if len(fields) > 1:
+        field = st.selectbox("Against", fields, format_func=titles.__getitem__, width=320, key="compare field")
+    models = tables.models(trained)
+    chart = hyperparameters.scatter(table, field, view.measure, models, titles)
+    _picked(st.altair_chart(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
+
+
+def _cell(event: Any, table: pd.DataFrame, fields: list[str]) -> None:
+    """Links to the runs of the clicked cell."""
+    picked = event.selection.get("cell") or []
+    if not picked:
+        st.caption("Click a cell for its runs.")
+        return
+    chosen = table[np.logical_and.reduce([table[name] == picked[0].get(name) for name in fields])]
+    _links(list(chosen["run_id"]))
+
+
+def _picked(event: Any) -> None:
+    picked = event.selection.get("run") or []
+    if picked:
+        _links([str(one.get("run_id")) for one in picked])
+    else:
+        st.caption("Click a run for its page.")
+
+
+def _links(identities: list[str]) -> None:
+    for run in filter(None, map(engine.stored, identities)):
+        label = f"{wording.name(run.experiment)}, seed {run.experiment.seed}: {run.metrics['test_accuracy']:.3f}"
+        st.page_link(
+            "pages/Train.py", label=label, icon=":material/arrow_forward:", query_params=run.experiment.query()
+        )
+
+
+# --- Files ----------------------------------------------------------------------------------------------------------
+
+
+def files(trained: list[Trained], view: View) -> None:
+    """What can be taken away."""
+    files = [
+        ("Table (CSV)", lambda: _csv(tables.table(trained)), "fashion-mnist-comparison.csv", "text/csv"),
+        ("Histories (CSV)", lambda: _csv(_history(trained)), "fashion-mnist-histories.csv", "text/csv"),
+    ]
+    if view.study is not None:
+        definition = view.study.to_short_json().encode()
+        files.append(("Definition (JSON)", lambda: definition, "fashion-mnist-study.json", "application/json"))
+    st.divider()
+    foot(
+        "Take it away: one row a run, one row an epoch, and the study itself, which can be loaded again. Each chart's own"
+        " menu saves it as PNG or SVG or shows its Vega-Lite specification.",
+        *files,
+    )
+
+
+def _csv(rows: pd.DataFrame) -> bytes:
+    return rows.to_csv(index=False).encode()
