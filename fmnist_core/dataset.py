@@ -195,7 +195,7 @@ def release(data: Dataset) -> None:
     """Give back the memory that reading all images took; those in the cache are read again where they are needed."""
     for array in (data.train_images, data.test_images):
         mapped = getattr(array, "_mmap", None)
-        if hasattr(mapped, "madvise"):
+        if mapped is not None and hasattr(mapped, "madvise"):
             mapped.madvise(mmap.MADV_DONTNEED)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,12 @@ def opened(page: str, **query: str) -> AppTest:
 def texts(app: AppTest) -> str:
     parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info]
     return "\n".join(str(part.value) for part in parts)
+
+
+def control(app: AppTest, name: str) -> Any:
+    """The widget of a hyperparameter; its key ends with a number that counts its comings to the screen."""
+    kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "text_input")
+    return next(w for kind in kinds for w in app.get(kind) if (w.key or "").rsplit(" ", 1)[0] == f"control {name}")
 
 
 def url(app: AppTest) -> dict[str, str]:
@@ -117,19 +124,17 @@ def test_train_shows_the_base_network_before_training() -> None:
 
 def test_every_basic_control_explains_itself_in_one_sentence() -> None:
     app = opened("pages/Train.py", schedule="exponential", optimiser="sgd", initialiser="random_normal")
-    kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "text_input")
-    widgets = {widget.key: widget for kind in kinds for widget in app.get(kind)}
     shown = Experiment(schedule="exponential", optimiser="sgd", initialiser="random_normal")
     for name, field in FIELDS.items():
         if field.relevant(shown):
-            assert widgets[f"control {name}"].help == field.help
+            assert control(app, name).help == field.help
 
 
 def test_the_url_sets_the_controls_and_controls_set_the_url() -> None:
     app = opened("pages/Train.py", units="64", dropout="0.3", schedule="cosine")
-    assert app.slider(key="control units").value == 64
-    assert app.slider(key="control dropout").value == 0.3
-    app.slider(key="control layers").set_value(4).run()
+    assert control(app, "units").value == 64
+    assert control(app, "dropout").value == 0.3
+    control(app, "layers").set_value(4).run()
     assert url(app) == {"units": "64", "dropout": "0.3", "schedule": "cosine", "layers": "4"}
     assert "Hidden layers 4" in texts(app)
 
@@ -148,15 +153,29 @@ def test_a_preset_sets_everything_and_reset_brings_the_base_back() -> None:
     app.button_group(key="preset").set_value("l2").run()
     assert url(app) == {"l2": "0.01"}
     next(button for button in app.button if button.label == "Reset").click().run()
-    assert url(app) == {} and app.slider(key="control layers").value == 2
+    assert url(app) == {} and control(app, "layers").value == 2
 
 
 def test_widths_that_cannot_be_read_are_named_and_not_taken() -> None:
     app = opened("pages/Train.py")
-    app.text_input(key="control widths").set_value("512-abc").run()
+    control(app, "widths").set_value("512-abc").run()
     assert "512-abc" in app.warning[0].value and url(app) == {}
-    app.text_input(key="control widths").set_value("64-32").run()
+    control(app, "widths").set_value("64-32").run()
     assert url(app) == {"widths": "64-32"}
+
+
+def test_a_control_that_comes_back_shows_the_value_it_had() -> None:
+    app = opened("pages/Train.py", schedule="exponential")
+    control(app, "decay_steps").set_value(500).run()
+    control(app, "schedule").set_value("constant").run()
+    control(app, "schedule").set_value("exponential").run()
+    assert control(app, "decay_steps").value == 500
+    app.switch_page("pages/Data.py").run()
+    app.switch_page("pages/Train.py")
+    for name, value in app.session_state["url pages/Train.py"].items():  # as the menu's link does
+        app.query_params[name] = value
+    app.run()
+    assert control(app, "decay_steps").value == 500 and url(app)["decay_steps"] == "500"
 
 
 def test_a_training_over_the_budget_is_refused_in_one_sentence() -> None:

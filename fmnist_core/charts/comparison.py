@@ -8,6 +8,7 @@ rest, and what is not finite. The data sets carry fixed names, so that a redraw 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,8 @@ WIDTHS, RIM = {VALIDATION: 2.5, TRAINING: 1.75}, 3.5  # Of lines, and how much w
 # Losses above 3, worse than a guess (ln 10), and above 6 times the median lie outside: they would flatten the rest.
 HIGH, TIMES_MEDIAN = 3.0, 6.0
 WIDE = 99  # Positive values that span more than this, from two orders on, get a logarithmic axis.
-HEIGHT, ROW, ROOM = 420, 36, 120  # Pixels: a picture with its titles, a model's row, what titles and axis take of it.
+HEIGHT, ROOM = 420, 120  # Pixels: a picture with titles, two lines of legend and axis; what titles and axis take.
+ROW, LINE = 36, 18  # Pixels: a model's row, a line of the legend.
 # An axis for names: only the names, and all of them.
 BARE: dict[str, Any] = dict.fromkeys(("labelOverlap", "labelFlush", "grid", "ticks", "domain"), False)
 
@@ -54,7 +56,7 @@ def curves(
     y = {"title": unit, "axis": alt.Axis(format=labels), "scale": _scale(top, 0.0)}
     data = {"means": means} | ({"runs": points(rows, f"val_{measure}", models, x)} if each else {})
     told = theme.titled(title, _how_to_read(means, models, top, each))
-    return _picture(data, models, _x(x, end), y, figures).properties(height=height, title=told)
+    return _picture(data, models, _x(x, end), y, figures, top).properties(height=_tall(height, models), title=told)
 
 
 def gap(
@@ -68,7 +70,7 @@ def gap(
     told = theme.titled(
         "Generalisation gap: the higher above 0, the more overfitting", _how_to_read(means, models, top)
     )
-    return _picture(data, models, _x(x, end), y, "+.4f").properties(height=height, title=told)
+    return _picture(data, models, _x(x, end), y, "+.4f", top).properties(height=_tall(height, models), title=told)
 
 
 def rates(
@@ -84,7 +86,9 @@ def rates(
     y = {"title": "learning rate", "axis": alt.Axis(format="~g", tickCount=4), "scale": scale}
     shared = "Models with the same rate lie on each other." if any(above.values()) else ""
     told = theme.titled("Learning rate: how far each step moves the weights", shared)
-    return _picture({"means": means}, models, _x(x, end), y, ".3~g").properties(height=height, title=told)
+    return _picture({"means": means}, models, _x(x, end), y, ".3~g").properties(
+        height=_tall(height, models), title=told
+    )
 
 
 def points(rows: pd.DataFrame, column: str, models: Sequence[str], x: str = "epoch") -> pd.DataFrame:
@@ -169,17 +173,22 @@ def _stretches(models: Sequence[str], told: Mapping[str, str]) -> list[alt.Chart
 
 
 def _picture(
-    data: Mapping[str, pd.DataFrame], models: Sequence[str], x: alt.X, y: dict[str, Any], figures: str
+    data: Mapping[str, pd.DataFrame],
+    models: Sequence[str],
+    x: alt.X,
+    y: dict[str, Any],
+    figures: str,
+    top: float | None = None,
 ) -> Layered:
     """All layers over the training; each shows where its data set has rows.
 
     data: "means" as from `_means`; perhaps "runs" as from `points`, and "zero". y: options of the vertical axis.
-    figures: format of the values in the tooltip.
+    figures: format of the values in the tooltip. top: of the picture, where something lies above.
     """
     means = data["means"]
-    bands = means[(means["seeds"] > 1) & (means["split"] == VALIDATION)]
-    ends = means[means["split"] == VALIDATION].groupby("model", sort=False).tail(1)
-    held = {"zero": means.head(0), "bands": bands, "runs": means.head(0), "ends": ends, **data}
+    inside = means[(means["split"] == VALIDATION) & (means["mean"] <= (math.inf if top is None else top))]
+    ends = inside.groupby("model", sort=False).tail(1)
+    held = {"zero": means.head(0), "bands": inside[inside["seeds"] > 1], "runs": means.head(0), "ends": ends, **data}
     picked = alt.selection_point(name="model", fields=["model"], bind="legend", toggle="true")
     picture = alt.layer(*_layers(models, x, y, picked), _tips(x, y, picked, figures))
     picture.datasets = {name: records(table) for name, table in held.items()}
@@ -212,7 +221,7 @@ def _layers(
             strokeDash=alt.StrokeDash("split:N", scale=dashes, legend=None),
             order="epoch:Q",
         ),
-        drawn("ends", 1, 0.1).mark_point(filled=True, size=45, clip=True, tooltip=None),
+        drawn("ends", 1, 0.1).mark_point(filled=True, size=45, tooltip=None),
     ]
 
 
@@ -251,9 +260,9 @@ def _how_to_read(means: pd.DataFrame, models: Sequence[str], top: float | None =
     lines = {
         "Solid: validation. Dashed: training.": means["split"].nunique() > 1,
         " Thin: single runs.": each,
+        f" Above {top or 0:.3g}: outside.": top is not None,
         "\n": True,
         f"Band: ± one standard deviation over {most} seeds. ": most > 1,
-        f"Above {top or 0:.3g}: outside. ": top is not None,
         "Click a name to bring it out.": len(models) > 1,
     }
     return "".join(line for line, shown in lines.items() if shown).strip().split("\n")
@@ -263,6 +272,11 @@ def _top(values: pd.Series) -> float | None:
     """The upper end of the axis, where some values would flatten the rest."""
     top = max(HIGH, TIMES_MEDIAN * float(values.median())) if len(values) else HIGH
     return top if (values > top).any() else None
+
+
+def _tall(height: int, models: Sequence[str]) -> int:
+    """A legend of many lines makes the picture taller: it must not eat the curves."""
+    return height + LINE * max(0, math.ceil(len(models) / theme.legend_columns(models)) - 2)
 
 
 def _scale(top: float | None, floor: float) -> alt.Scale:

@@ -22,7 +22,7 @@ PALE, STRONG = 0.08, 0.9  # Opacity of the worst cell: it still shows; and of th
 NOISE = 4  # The scale of colours spans at least this many standard deviations, so that noise looks like noise.
 MOST_TICKS, MOST_MARKS = 12, 8  # More values than this get an ordinary axis in place of a tick each, or only the ends.
 NEAREST = 0.07  # Marks on a parallel axis nearer than this share of its length would overlap.
-CELL, ROOM, HEIGHT = 48, 130, 400  # Pixels: a cell's height, what titles and axes take, a whole picture.
+ROOM, HEIGHT = 130, 400  # Pixels: what titles and axes take, a whole picture.
 WRAP = 14  # Characters in a line of a parallel axis' title.
 WHO = (alt.Tooltip("model:N"), alt.Tooltip("seed:Q"))
 
@@ -46,10 +46,12 @@ def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[
         strokeWidth=alt.when(chosen, empty=False).then(alt.value(4)).otherwise(alt.value(0)),
     )
     ink = alt.when(alt.datum.strength > STRONG).then(alt.value("white")).otherwise(alt.value(theme.INK))
-    picture = alt.layer(squares.add_params(chosen), base.mark_text(fontSize=14).encode(text="figure:N", color=ink))
+    picture = alt.layer(
+        squares.add_params(chosen), base.mark_text(fontSize=_size(cells[x], 14, 11)).encode(text="figure:N", color=ink)
+    )
     picture.datasets = {"cells": records(cells)}
     title = theme.titled(f"{titles[measure]} by {_inside(titles[x])} and {_inside(titles[y])}", _direction(measure))
-    return picture.properties(height=CELL * cells[y].nunique() + ROOM, title=title)
+    return picture.properties(height=_size(cells[y], 48, 34) * cells[y].nunique() + ROOM, title=title)
 
 
 def scatter(
@@ -151,6 +153,11 @@ def _direction(measure: str) -> str:
     return f"{better} is better: the stronger the colour, the better."
 
 
+def _size(values: pd.Series, usual: int, small: int) -> int:
+    """In pixels, of what stands once for each value."""
+    return usual if values.nunique() <= 8 else small
+
+
 def _inside(title: str) -> str:
     """Ready to stand inside a sentence; "L2 penalty" keeps its capital."""
     return title[0].lower() + title[1:] if title[1:2].islower() else title
@@ -223,7 +230,8 @@ def _dots(
 def _by_model(runs: pd.DataFrame, x: str, models: Sequence[str]) -> Any:
     """A colour for each model, unless the models are but the values on the axis, or too many for the palette."""
     pairs = len(runs[["model", x]].drop_duplicates())
-    if pairs == runs["model"].nunique() == runs[x].nunique() or len(models) > len(theme.MODEL_COLOURS):
+    plain = pairs == runs["model"].nunique() == runs[x].nunique()
+    if plain or not 1 < len(models) <= len(theme.MODEL_COLOURS):
         return alt.value(theme.TRAIN)
     return theme.by_model(models, "circle")
 

@@ -50,11 +50,16 @@ def model_colours(models: Sequence[str]) -> alt.Scale:
 
 
 def by_model(models: Sequence[str], symbol: str = "stroke") -> alt.Color:
-    """The column model as colour, and its legend in as many columns as fit: Vega cuts off what is too wide."""
+    """The column model as colour, and its legend. symbol: "stroke" for lines, "circle" for dots."""
+    legend = alt.Legend(symbolType=symbol, symbolOpacity=1, labelLimit=400, columns=legend_columns(models))
+    return alt.Color("model:N", scale=model_colours(models), legend=legend)
+
+
+def legend_columns(models: Sequence[str]) -> int:
+    """As many as fit into half a page: Vega cuts off what is too wide."""
     widths = [46 + 6.3 * len(model) for model in models]
     fitting = [n for n in range(1, len(models) + 1) if sum(max(widths[k::n]) for k in range(n)) <= LEGEND]
-    legend = alt.Legend(symbolType=symbol, symbolOpacity=1, labelLimit=400, columns=max(fitting, default=1))
-    return alt.Color("model:N", scale=model_colours(models), legend=legend)
+    return max(fitting, default=1)
 
 
 def titled(title: str, subtitle: str | Sequence[str]) -> alt.TitleParams:

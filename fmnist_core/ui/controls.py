@@ -77,11 +77,8 @@ def _write_url(current: Experiment) -> None:
 
 def _load(found: Experiment) -> None:
     """Make an experiment the current one and set every control to it."""
-    state = st.session_state
-    state["values"] = found.model_dump()
-    state["loaded"] = found.model_dump()
-    for key, field in FIELDS.items():
-        state[f"control {key}"] = _to_control(field, state["values"][key])
+    st.session_state["values"] = found.model_dump()
+    st.session_state["control keys"] = {}
 
 
 # --- The controls ---------------------------------------------------------------------------------------------------
@@ -127,51 +124,55 @@ def _group(current: Experiment, *, basic: bool) -> None:
 
 
 def _control(field: Hyperparameter) -> None:
-    """One widget; its value reaches the experiment through `_take`, and its state is set before it is shown."""
-    key = f"control {field.name}"
-    if key not in st.session_state:
-        st.session_state[key] = _to_control(field, st.session_state["values"][field.name])
-    common: dict[str, Any] = {"key": key, "help": field.help, "on_change": _take, "args": (field.name,)}
+    """One widget; its value reaches the experiment through `_take`."""
+    key, start = _mounted(field.name)
+    common: dict[str, Any] = {"key": key, "help": field.help, "on_change": _take, "args": (field.name, key)}
     if field.kind == "bool":
-        st.toggle(field.title, **common)
+        st.toggle(field.title, start, **common)
     elif field.kind == "choice":
-        st.selectbox(field.title, field.choices, format_func=wording.choice, **common)
+        st.selectbox(field.title, field.choices, field.choices.index(start), format_func=wording.choice, **common)
     elif field.kind == "widths":
-        st.text_input(field.title, placeholder="such as 512-256-128", **common)
+        st.text_input(field.title, field.write(start), placeholder="such as 512-256-128", **common)
     elif field.log:
-        extra = st.session_state["loaded"][field.name]
-        st.select_slider(field.title, options(field, extra), format_func=_plain, **common)
+        st.select_slider(field.title, options(field, start), start, format_func=_plain, **common)
     else:
-        _linear(field, common)
+        _linear(field, start, common)
 
 
-def _linear(field: Hyperparameter, common: dict[str, Any]) -> None:
+def _mounted(name: str) -> tuple[str, Any]:
+    """A widget's key and the value it starts with; both new whenever it comes (back) to the screen.
+
+    The value is not set through the session's state: a browser that draws a widget only after the next rerun has
+    begun would miss it, and send the widget's lowest value as if a person had chosen it.
+    """
+    state = st.session_state
+    held: tuple[str, Any] | None = state["control keys"].get(name)
+    if held is None or held[0] not in state:
+        state["control number"] = state.get("control number", 0) + 1
+        held = state["control keys"][name] = (f"control {name} {state['control number']}", state["values"][name])
+    return held
+
+
+def _linear(field: Hyperparameter, start: Any, common: dict[str, Any]) -> None:
     cast: Any = int if field.kind == "int" else float
     low, high, step = cast(field.low), cast(field.high), cast(field.step or 1)
     if (high - low) / step > MOST_POSITIONS:
-        st.number_input(field.title, low, high, step=step, **common)
+        st.number_input(field.title, low, high, start, step, **common)
     else:
-        st.slider(field.title, low, high, step=step, format="%d" if field.kind == "int" else "%.3g", **common)
+        st.slider(field.title, low, high, start, step, "%d" if field.kind == "int" else "%.3g", **common)
 
 
-def _take(key: str) -> None:
+def _take(key: str, widget: str) -> None:
     """A control was moved: its value becomes the experiment's; what cannot be used is named and not taken."""
     state = st.session_state
     state["moved"], state["problems"] = True, []
     field = FIELDS[key]
-    value = _from_control(field, state[f"control {key}"])
+    value = state[widget]
     try:
+        value = field.read(value or "") if field.kind == "widths" else value
         state["values"] = Experiment.of({**state["values"], key: value}).model_dump()
     except ExperimentError as error:
         state["problems"] = [f"{error} It is left at {wording.value(key, state['values'][key]) or 'empty'}."]
-
-
-def _to_control(field: Hyperparameter, value: Any) -> Any:
-    return field.write(value) if field.kind == "widths" else value
-
-
-def _from_control(field: Hyperparameter, value: Any) -> Any:
-    return field.read(value or "") if field.kind == "widths" else value
 
 
 def _plain(value: float) -> str:
