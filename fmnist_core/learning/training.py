@@ -281,7 +281,8 @@ class _Training:
     def _keep(self, record: EpochRecord) -> None:
         """Weights and test probabilities, to the recorder where the epoch is kept, else at hand for a sudden end."""
         weights = network.weights(self.program.model)
-        taken = (record.epoch, weights, self.program.evaluate(*self.test).probabilities)
+        self.tested = self.program.evaluate(*self.test)
+        taken = (record.epoch, weights, self.tested.probabilities)
         self.unkept = None if record.epoch in self.kept else taken
         if record.epoch in self.kept:
             self.recorder.snapshot(*taken)
@@ -294,7 +295,9 @@ class _Training:
 
     def _outcome(self) -> Outcome:
         self.recorder.phase("testing")
-        found = self.program.evaluate(*self.test)
+        # After whole epochs the test images have just been seen by the same weights.
+        same = not self.stopped and not self.experiment.patience
+        found = self.tested if same else self.program.evaluate(*self.test)
         loss, accuracy = _measured(found, self.test.labels)
         counts = np.zeros((len(CLASSES), len(CLASSES)), int)
         np.add.at(counts, (self.test.labels, found.probabilities.argmax(1)), 1)
