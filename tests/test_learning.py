@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_losses_and_weights_are_those_of_train_on_batch(values: dict[str, Any], 
 
 def test_the_gradient_norm_is_that_of_all_gradients(sample: dataset.Dataset) -> None:
     e = Experiment.of(SMALL | {"l2": 0.01})
-    made, _ = program.program_for(e)
+    made = program.Program(e)
     images, labels = sample.train_images[:64].reshape(1, 64, 784), sample.train_labels[:64].reshape(1, 64)
     weights = initialisers.initial_weights(e, images[0])
     made.reset(e, weights)
@@ -325,12 +326,12 @@ def test_two_processes_give_identical_histories() -> None:
 
 
 def test_a_program_is_reused_and_leaves_no_trace(sample: dataset.Dataset) -> None:
-    program._programs.clear()
+    program._kept.clear()
     first, fresh = run({"dropout": 0.3, "l2": 0.01, "optimiser": "nadam"}, sample)
     _, reused = run({"dropout": 0.6, "l2": 0.02, "optimiser": "nadam", "seed": 5, "initialiser": "he_normal"}, sample)
     again, _ = run({"dropout": 0.3, "l2": 0.01, "optimiser": "nadam"}, sample)
     assert fresh.compile_seconds > 0 and reused.compile_seconds == 0
-    assert len(program._programs) == 1
+    assert len(program._kept) == 1
     np.testing.assert_array_equal(first.losses[2], again.losses[2])
     assert first.history[-1].val_loss == again.history[-1].val_loss
 
@@ -460,3 +461,14 @@ def test_side_by_side_neither_runs_away(sample: dataset.Dataset) -> None:
         last[lane] = step
         most = max(most, abs(last[0] - last[1]) - chunk)
     assert most <= 0 and last[0] == last[1]
+
+
+def test_trainings_in_two_threads_give_what_each_gives_alone(sample: dataset.Dataset) -> None:
+    """As two jobs of studies in one worker: building takes turns, the compiled programs run at the same time."""
+    changes: list[dict[str, Any]] = [{"dropout": 0.3}, {"batch_norm": True}, {"seed": 4}, {"dropout": 0.3, "seed": 4}]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda change: run(change, sample), changes))
+    for change, (seen, outcome) in zip(changes, together, strict=True):
+        alone, own = run(change, sample)
+        assert all(np.array_equal(seen.losses[epoch], alone.losses[epoch]) for epoch in (1, 2))
+        assert outcome.test_loss == own.test_loss

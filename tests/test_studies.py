@@ -47,7 +47,7 @@ def test_people_go_before_studies_and_studies_take_turns() -> None:
     for name in ("b1", "b2"):
         board.join(job(name), STUDY + "b")
     board.add(job("person"), "ann")
-    assert board.place(board.waiting[-1], slots=1) == 0, "nobody's training is before this one"
+    assert board.place(board.waiting[-1], free=1) == 0, "nobody's training is before this one"
     assert [board.take().name for _ in range(6)] == ["person", "a1", "b1", "a2", "b2", "a3"]
 
 
@@ -57,6 +57,30 @@ def test_a_person_who_asks_for_a_study_s_job_moves_it_to_the_front() -> None:
         board.join(job(name), STUDY + "a")
     board.add(job("a2"), "ann")
     assert len(board.waiting) == 2 and board.take().name == "a2"
+
+
+def test_only_light_jobs_of_studies_share_a_worker() -> None:
+    board = Board()
+    for name in ("a1", "a2", "a3"):
+        board.join(job(name), STUDY + "a")
+    assert board.room(workers=1, places=2) == 2
+    board.take()
+    assert board.room(workers=1, places=2) == 1, "a second one beside it"
+    board.add(job("person"), "ann")
+    assert board.room(workers=1, places=2) == 1, "a person need not wait for the end of a study's run"
+    board.take()
+    assert board.room(workers=1, places=2) == 0, "but then has the worker for that and nothing else"
+    board.end(board.running["a1-key"], "done")
+    assert board.room(workers=1, places=2) == 0
+    board.end(board.running["person-key"], "done")
+    assert board.room(workers=1, places=2) == 2
+    heavy = Board()
+    for seed in (0, 1):
+        wide = Job(f"{seed}", "kind", f"{seed}", Experiment(units=2048, seed=seed), {})
+        heavy.join(wide, STUDY + "b")
+    assert heavy.room(workers=1, places=2) == 1
+    heavy.take()
+    assert heavy.room(workers=1, places=2) == 0
 
 
 def begun(board: Board, stored: set[str] = frozenset()) -> Studies:  # type: ignore[assignment]

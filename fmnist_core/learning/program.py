@@ -8,7 +8,10 @@ each run, so that the second run of an architecture starts at once. The loop's l
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
@@ -24,7 +27,7 @@ from fmnist_core.recording import Weights
 
 CHUNK_IMAGES = 8192  # images handed over at once, at most: 6 MB
 EVALUATED_AT_ONCE = 5000
-KEPT_PROGRAMS = 4
+KEPT_PROGRAMS = 8  # the notebook's four graphs, two at a time; each about 25 MB
 NORM_EVERY = 8  # The norm of all gradients takes a sixth of a step's time; of every 8th step it costs next to nothing.
 
 
@@ -91,9 +94,11 @@ class Program:
         self.factor.assign(experiment.l2)
 
     def compile(self, batch: int) -> None:
-        """Trace and compile the chunk program: a loop over no steps. batch: images a step."""
+        """Trace all functions and compile the chunk program: a loop over no steps. batch: images a step."""
         nothing = (np.zeros((1, batch, INPUTS), np.uint8), np.zeros((1, batch), np.int32))
         self.run(*nothing, np.zeros(1), np.zeros((1, 2)), np.zeros(1, bool), 0)
+        self._rest.get_concrete_function()
+        self._evaluate.get_concrete_function()
 
     def run(
         self,
@@ -223,19 +228,38 @@ def graph_key(experiment: Experiment) -> tuple[Any, ...]:
     )
 
 
-_programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
+@dataclass(eq=False)
+class _Kept:
+    """A program of this process. busy: some training holds its weights in it."""
+
+    key: tuple[Any, ...]
+    program: Program
+    busy: bool = True
 
 
-def program_for(experiment: Experiment, lane: int = 0) -> tuple[Program, bool]:
-    """The program of an experiment, and whether it is new and still to be compiled; a process keeps the latest few.
+# Keras builds and traces networks through state that all threads share. The compiled programs run without the lock.
+BUILDING = threading.RLock()
+_kept: list[_Kept] = []  # latest used last
 
-    lane: trainings side by side must not share a program, which holds their weights.
+
+@contextmanager
+def borrowed(experiment: Experiment) -> Iterator[tuple[Program, bool]]:
+    """A program for one training alone, and whether it is new and still to be compiled.
+
+    A process keeps the latest KEPT_PROGRAMS. Trainings at the same time get different ones, also for equal graphs.
     """
-    key = (*graph_key(experiment), lane)
-    known = key in _programs
-    if not known:
-        _programs[key] = Program(experiment)
-    _programs.move_to_end(key)
-    while len(_programs) > KEPT_PROGRAMS:
-        _programs.popitem(last=False)
-    return _programs[key], not known
+    with BUILDING:
+        key = graph_key(experiment)
+        found = next((held for held in _kept if held.key == key and not held.busy), None)
+        new = found is None
+        held = found or _Kept(key, Program(experiment))
+        held.busy = True
+        if found:
+            _kept.remove(held)
+        _kept.append(held)
+        for old in [old for old in _kept if not old.busy][: max(len(_kept) - KEPT_PROGRAMS, 0)]:
+            _kept.remove(old)
+    try:
+        yield held.program, new
+    finally:
+        held.busy = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from fmnist_core.dataset import CLASSES, Dataset, noisy_labels, split
 from fmnist_core.experiment import Experiment
 from fmnist_core.learning import network
 from fmnist_core.learning.initialisers import initial_weights
-from fmnist_core.learning.program import NORM_EVERY, Evaluation, Program, Steps, program_for
+from fmnist_core.learning.program import BUILDING, NORM_EVERY, Evaluation, Program, Steps, borrowed
 from fmnist_core.recording import EpochRecord, Progress, Recorder, Weights
 from fmnist_core.schedule import learning_rates
 
@@ -93,10 +94,15 @@ def train_together(
 
     Each gives the same numbers as alone; with equal seeds and batch sizes they see the same batches.
     """
-    trainings = [
-        _Training(experiment, data, recorder, should_stop, lane)
-        for lane, (experiment, recorder) in enumerate(zip(experiments, recorders, strict=True))
-    ]
+    with ExitStack() as stack:
+        trainings = [
+            _Training(experiment, data, recorder, should_stop, *stack.enter_context(borrowed(experiment)))
+            for experiment, recorder in zip(experiments, recorders, strict=True)
+        ]
+        return _taken_in_turns(trainings)
+
+
+def _taken_in_turns(trainings: Sequence[_Training]) -> list[Outcome]:
     lives = {lane: training.run() for lane, training in enumerate(trainings)}
     outcomes: dict[int, Outcome] = {}
     while lives:
@@ -112,27 +118,33 @@ def train_together(
 def warm_up(data: Dataset) -> None:
     """Compile the base network, so that the first person who presses Train need not wait for TensorFlow to wake."""
     experiment = Experiment()
-    program, new = program_for(experiment)
-    if new:
-        images = data.train_images[: experiment.batch_size].reshape(-1, INPUTS)
-        program.reset(experiment, initial_weights(experiment, images))
-        program.compile(experiment.batch_size)
-        program.evaluate(images, data.train_labels[: experiment.batch_size])
+    with borrowed(experiment) as (program, new), BUILDING:
+        if new:
+            images = data.train_images[: experiment.batch_size].reshape(-1, INPUTS)
+            program.reset(experiment, initial_weights(experiment, images))
+            program.compile(experiment.batch_size)
+            program.evaluate(images, data.train_labels[: experiment.batch_size])
 
 
 def save(model: keras.Model, path: Path) -> None:
     """Write a model as a .keras file. Raises: OSError."""
-    model.save(path)
+    with BUILDING:
+        model.save(path)
 
 
 class _Training:
-    """The state of one training; `run` goes through its life. lane: its number among those side by side."""
+    """The state of one training; `run` goes through its life. program: its alone, as from `borrowed`."""
 
     def __init__(
-        self, experiment: Experiment, data: Dataset, recorder: Recorder, should_stop: Callable[[], bool], lane: int
+        self,
+        experiment: Experiment,
+        data: Dataset,
+        recorder: Recorder,
+        should_stop: Callable[[], bool],
+        program: Program,
+        new: bool,
     ) -> None:
         recorder.phase("preparing")
-        self.lane = lane
         self.seen = 0  # training images so far
         self.paused = 0.0  # seconds that others had
         self.experiment, self.recorder, self.should_stop = experiment, recorder, should_stop
@@ -146,7 +158,8 @@ class _Training:
         self.batch = min(experiment.batch_size, len(self.rows))
         self.steps_per_epoch = math.ceil(len(self.rows) / self.batch)
         self.rates = learning_rates(experiment, self.steps_per_epoch)
-        self.program, self.compile_seconds = self._prepared()
+        self.program = program
+        self.compile_seconds = self._prepare(new)
         self.kept = set(kept_epochs(experiment.epochs))
         self.history: list[EpochRecord] = []
         self.chunk = FIRST_CHUNK
@@ -169,16 +182,16 @@ class _Training:
             network.assign(self.program.model, self.best[2])
         return self._outcome()
 
-    def _prepared(self) -> tuple[Program, float]:
-        """The compiled program, reset for this experiment, and the seconds that compiling took."""
+    def _prepare(self, new: bool) -> float:
+        """Reset the program for this experiment, and compile it where it is new; returns the seconds that took."""
         start = time.perf_counter()
-        program, new = program_for(self.experiment, self.lane)
         sample = self.rows[:EVALUATED_BEFORE]
-        program.reset(self.experiment, initial_weights(self.experiment, self.images.pixels[sample]))
-        if new:
-            self.recorder.phase("compiling")
-            program.compile(self.batch)
-        return program, time.perf_counter() - start if new else 0.0
+        with BUILDING:
+            self.program.reset(self.experiment, initial_weights(self.experiment, self.images.pixels[sample]))
+            if new:
+                self.recorder.phase("compiling")
+                self.program.compile(self.batch)
+        return time.perf_counter() - start if new else 0.0
 
     def _untrained(self) -> None:
         sample = self.images.take(self.rows[:: max(1, len(self.rows) // EVALUATED_BEFORE)])
@@ -301,8 +314,9 @@ class _Training:
         loss, accuracy = _measured(found, self.test.labels)
         counts = np.zeros((len(CLASSES), len(CLASSES)), int)
         np.add.at(counts, (self.test.labels, found.probabilities.argmax(1)), 1)
-        model = network.build(self.experiment)
-        network.assign(model, network.weights(self.program.model))
+        with BUILDING:
+            model = network.build(self.experiment)
+            network.assign(model, network.weights(self.program.model))
         return Outcome(
             test_loss=loss,
             test_accuracy=accuracy,

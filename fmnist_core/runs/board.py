@@ -6,12 +6,13 @@ Who asks for a job is a session or a study. A study's jobs wait until no person 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from fmnist_core.runs.jobs import Job
 from fmnist_core.settings import LabError
 
 KEPT_FINISHED = 50
+PLACES = 2  # jobs that a worker can have at a time, at most
 
 
 class Board:
@@ -56,16 +57,36 @@ class Board:
         job.stopping = job.stopping or not any(alive(other) for other in job.watchers)
         return job.stopping
 
-    def place(self, job: Job, slots: int) -> int:
-        """How many jobs end before this one starts, when `slots` of them run at a time."""
+    def place(self, job: Job, free: int) -> int:
+        """How many jobs end before this one starts, when there is room for `free` more now."""
         if job not in self.waiting:
             return 0
         before = [other for other in self.waiting if job.patient or not other.patient]
-        return max(before.index(job) - (slots - len(self.running)) + 1, 0)
+        return max(before.index(job) - free + 1, 0)
+
+    def room(self, workers: int, places: int) -> int:
+        """How many more jobs `workers` can begin, that have `places` in all.
+
+        A worker trains one network at a time for people, who watch; but two light ones where the other is a study's:
+        while the one updates its weights with one processor, the other multiplies with both, which takes a fifth off
+        the time of both.
+        """
+        following = self.next()
+        jobs = [*self.running.values(), *([following] if following else [])]
+        people = sum(not job.patient for job in self.running.values())
+        room = (places if all(job.light for job in jobs) else workers) - len(self.running)
+        alone = people or (following and not following.patient)
+        return min(room, workers - people) if alone else room
+
+    def next(self) -> Job | None:
+        """The first job that a person waits for, else one of the study that waited longest."""
+        person = next((job for job in self.waiting if not job.patient), None)
+        return person or min(self.waiting, key=self._turn, default=None)
 
     def take(self) -> Job:
-        """The next job, for a worker: the first that a person waits for, else one of the study that waited longest."""
-        job = next((job for job in self.waiting if not job.patient), None) or min(self.waiting, key=self._turn)
+        """The next job, for a worker; there must be one."""
+        job = self.next()
+        assert job
         self.waiting.remove(job)
         self._served += 1
         self._turns |= dict.fromkeys(job.watchers, self._served) if job.patient else {}
@@ -103,7 +124,9 @@ class Crew:
 
     def __init__(self) -> None:
         self.warm: dict[str, bool] = {}  # of those that may get a job
+        self.places: dict[str, int] = {}  # jobs that each can have at a time
         self.leaving: set[str] = set()  # those that are to be replaced, while they are still there
+        self.asked: set[str] = set()  # those of them that were asked to leave
         self.starved: set[str] = set()  # ended because of their memory
 
     def count(self) -> int:
@@ -115,15 +138,15 @@ class Crew:
         self.leaving.add(address)
         self.warm.pop(address, None)
 
-    def keep(self, present: Iterable[str]) -> None:
-        """Forget those that are gone."""
+    def keep(self, present: Mapping[str, int]) -> None:
+        """Forget those that are gone. present: the threads of each."""
         self.leaving.intersection_update(present)
+        self.asked.intersection_update(present)
+        self.places = {address: min(threads, PLACES) for address, threads in present.items()}
         self.warm = {address: self.warm.get(address, False) for address in present if address not in self.leaving}
 
-    def free(self, jobs: int) -> bool:
-        """Whether one of them has nothing to do while `jobs` run.
-
-        Dask chooses the worker: a job bound to one would never run again if that one died. So while a worker that
-        is to be replaced is still there, nobody gets a job.
-        """
-        return jobs < len(self.warm) and not self.leaving
+    def to_ask(self, busy: Iterable[str]) -> list[str]:
+        """Those that shall be replaced now: they have no job any more. busy: addresses that have one."""
+        found = sorted(self.leaving - self.asked - set(busy))
+        self.asked.update(found)
+        return found

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fmnist_core.runs.board import PLACES
 from fmnist_core.runs.run import reason_of
 from fmnist_core.settings import LabError, Settings
 
@@ -72,9 +73,9 @@ class Cluster:
         """Whether the connection still stands, or is being mended by Dask."""
         return (self._host is None or self._host.poll() is None) and self.client.status in ("running", "connecting")
 
-    def workers(self) -> list[str]:
-        """Addresses of the workers that are there now; asks the scheduler."""
-        return sorted(self.client.nthreads())
+    def workers(self) -> dict[str, int]:
+        """The workers that are there now, by address, and the threads of each; asks the scheduler."""
+        return dict(self.client.nthreads())
 
     def submit(self, kind: str, params: Mapping[str, Any], key: str) -> Any:
         """Start a job on some free worker, and again on another if that one dies; returns Dask's future."""
@@ -132,7 +133,8 @@ def _start_host(wanted: Settings) -> subprocess.Popen[str]:
         env=os.environ | {"PYTHONPATH": path},
     )
     assert host.stdin
-    host.stdin.write(json.dumps({"workers": wanted.workers, "memory": wanted.worker_memory}) + "\n")
+    facts = {"workers": wanted.workers, "memory": wanted.worker_memory, "places": PLACES}
+    host.stdin.write(json.dumps(facts) + "\n")
     host.stdin.flush()
     return host
 

@@ -52,9 +52,16 @@ class Dispatcher:
         if self._cluster and job.address:
             self._cluster.stop(job.key, job.address)
 
-    def slots(self) -> int:
-        """Jobs that run at a time; before the workers are there, as many as there will be."""
-        return max(self.crew.count(), 1 if self._wanted.engine else self._wanted.workers)
+    def free(self) -> int:
+        """How many more jobs could begin now; before the workers are there, as if they were.
+
+        Dask chooses the worker: a job bound to one would never run again if that one died. So while a worker that
+        is to be replaced is still there, nobody gets a job.
+        """
+        count = self.crew.count()
+        if not count:
+            count = 1 if self._wanted.engine else self._wanted.workers
+        return self.board.room(count, max(sum(self.crew.places.values()), count))
 
     def close(self) -> None:
         """End the workers and the thread."""
@@ -100,7 +107,9 @@ class Dispatcher:
             self.crew.keep(present)
             if present or not self.board.running:
                 self._manned = time.monotonic()
-            if not self.board.waiting or not self.crew.free(len(self.board.running)):
+            for address in self.crew.to_ask(job.address for job in self.board.running.values()):
+                cluster.replace(address)
+            if not self.board.waiting or not self.crew.warm or self.crew.leaving or self.free() < 1:
                 return False
             job = self.board.take()
         future = cluster.submit(job.kind, job.params, job.key)
@@ -168,9 +177,8 @@ class Dispatcher:
 
     def _finished(self, job: Job, facts: Mapping[str, Any]) -> None:
         state = "failed" if facts["error"] else "stopped" if facts["stopped"] else "done"
-        if facts["stale"] and self._cluster:
+        if facts["stale"]:
             self.crew.replace(job.address)
-            self._cluster.replace(job.address)
         self.board.end(job, state, facts["error"])
 
     def _why(self, job: Job, error: BaseException) -> str:

@@ -150,7 +150,7 @@ class Engine:
 
     def _shot(self, job: Job, lane: int = 0) -> Snapshot:
         watchers = sum(self._present(name) for name in job.watchers)
-        return job.snapshot(self._board.place(job, self._dispatcher.slots()), watchers, time.monotonic(), lane)
+        return job.snapshot(self._board.place(job, self._dispatcher.free()), watchers, time.monotonic(), lane)
 
     def _present(self, name: str) -> bool:
         """Whether somebody who asked for a job still wants it."""

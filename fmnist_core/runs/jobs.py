@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fmnist_core.cost import INPUTS, OUTPUTS
+from fmnist_core.cost import INPUTS, OUTPUTS, cost
 from fmnist_core.experiment import Experiment
 from fmnist_core.runs.snapshot import ACTIVE, Fold, Snapshot
 
+LIGHT = 2_000_000  # parameters; with the optimiser's state, snapshots and their copies about 100 MB
 STUDY = "study "  # begins the name under which a study asks for its jobs
 
 
@@ -54,6 +55,11 @@ class Job:
     def active(self) -> bool:
         """Whether it has not ended."""
         return self.fold.state in ACTIVE
+
+    @property
+    def light(self) -> bool:
+        """Whether it leaves room for another one in a worker's memory."""
+        return cost(self.experiment, 1).parameters <= LIGHT
 
     @property
     def patient(self) -> bool:

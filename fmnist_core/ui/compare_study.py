@@ -109,10 +109,12 @@ def _now(study: Study, data_name: str, snapshot: StudySnapshot) -> str:
     left += sum(shot.seconds_left or 0.0 for shot in snapshot.current)
     if not snapshot.current:
         return "waiting for a worker: single trainings go first"
-    shot = snapshot.current[0]
-    variant, experiment = names[shot.run_id]
-    epoch = f", epoch {shot.epoch} of {experiment.epochs}" if shot.epoch else ""
-    return f"{variant.name}, seed {experiment.seed}{epoch} · about {estimate.words(left)} left"
+    told = []
+    for shot in snapshot.current:
+        variant, experiment = names[shot.run_id]
+        epoch = f", epoch {shot.epoch} of {experiment.epochs}" if shot.epoch else ""
+        told.append(f"{escaped(variant.name)}, seed {experiment.seed}{epoch}")
+    return f"{' and '.join(told)} · about {estimate.words(left)} left"
 
 
 def _failures(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
