@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_core.charts import comparison, hyperparameters, theme
+from fmnist_core.charts import comparison, hyperparameters, overfitting, parallel, theme
 
 SHAPES = {
     "Base network": (0.30, 0.060, 8, 0.001),
@@ -178,10 +178,10 @@ def test_only_data_changes_from_one_redraw_to_the_next() -> None:
 
 def test_before_the_first_epoch_there_is_an_empty_picture() -> None:
     rows = history().head(0)
-    for draw in (comparison.gap, comparison.rates, comparison.overfitting):
+    for draw in (comparison.gap, comparison.rates, overfitting.chart):
         assert draw(rows, MODELS).to_dict()
     assert data(comparison.curves(rows, "loss", MODELS, each=True))["means"] == []
-    assert comparison.lowest(rows).empty
+    assert overfitting.lowest(rows).empty
 
 
 def test_a_diverging_model_does_not_flatten_the_others() -> None:
@@ -253,7 +253,7 @@ def test_lowest_is_the_mean_of_each_runs_own_lowest_loss() -> None:
         ]
         + [{"model": "a", "seed": 0, "run_id": "a0", "epoch": epoch, "val_loss": 1 / epoch} for epoch in (3, 1, 2)]
     )
-    overfitted, learning = comparison.lowest(rows).to_dict("records")
+    overfitted, learning = overfitting.lowest(rows).to_dict("records")
     assert overfitted == {
         "model": "b",
         "seeds": 2,
@@ -270,7 +270,7 @@ def test_lowest_is_the_mean_of_each_runs_own_lowest_loss() -> None:
 
 def test_overfitting_tells_each_models_figures_and_stays_within_the_training() -> None:
     rows = history()
-    chart = comparison.overfitting(rows, MODELS)
+    chart = overfitting.chart(rows, MODELS)
     own = rows[rows["model"] == MODELS[0]].groupby("run_id")["val_loss"]
     low, end = own.min().mean(), own.last().mean()
     told = chart.to_dict()["layer"][2]["encoding"]["y"]["axis"]["labelExpr"].removesuffix("[datum.value] || ''")
@@ -351,7 +351,7 @@ def test_a_wide_range_has_a_logarithmic_axis(values: list[float], kind: str) -> 
     table["run_id"] = table.index.astype(str)
     chart = hyperparameters.scatter(table, "l2", "test_loss", ["a"], TITLES)
     assert chart.to_dict()["layer"][1]["encoding"]["x"]["scale"]["type"] == kind
-    places = pd.DataFrame(data(hyperparameters.parallel(table, ["l2"], "test_loss", TITLES))["lines"])
+    places = pd.DataFrame(data(parallel.chart(table, ["l2"], "test_loss", TITLES))["lines"])
     own = places.loc[places["order"] == 0, "place"].tolist()
     assert own == sorted(own) and (own[0], own[-1]) == ((0, 1) if len(values) > 1 else (0.5, 0.5))
 
@@ -385,7 +385,7 @@ def test_scatter_has_a_legend_only_where_colours_tell_more_than_the_axis() -> No
 
 def test_parallel_scales_each_axis_to_its_own_range() -> None:
     table = study()
-    chart = hyperparameters.parallel(table, FIELDS, "test_loss", TITLES)
+    chart = parallel.chart(table, FIELDS, "test_loss", TITLES)
     held = data(chart)
     assert len({line["run_id"] for line in held["lines"]}) == len(table)
     assert len(held["lines"]) == 6 * len(table) - 3  # A diverged run has no place on the measure's axis.
@@ -416,5 +416,5 @@ def test_odd_tables_make_valid_charts(table: pd.DataFrame, measure: str) -> None
         for cell in data(hyperparameters.heat_map(table, x, y, measure, TITLES))["cells"]:
             assert 0 <= cell["strength"] <= 1
         assert data(hyperparameters.scatter(table, x, measure, MODELS, TITLES)) is not None
-    for line in data(hyperparameters.parallel(table, FIELDS, measure, TITLES))["lines"]:
+    for line in data(parallel.chart(table, FIELDS, measure, TITLES))["lines"]:
         assert 0 <= line["place"] <= 1 and 0 <= line["strength"] <= 1

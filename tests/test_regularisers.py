@@ -17,6 +17,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core import dataset
+from fmnist_core.charts import dropout, steps
 from fmnist_core.charts import regularisers as pictures
 from fmnist_core.experiment import Experiment
 from fmnist_core.recording import EpochRecord, Weights
@@ -24,7 +25,13 @@ from fmnist_core.runs.run import Run
 from fmnist_core.runs.store import RunStore
 from fmnist_core.runs.writer import RunWriter
 from fmnist_core.schedule import learning_rates
-from fmnist_core.ui import regularisers
+from fmnist_core.ui import (
+    regulariser_batch_norm,
+    regulariser_dropout,
+    regulariser_l2,
+    regulariser_schedule,
+    regularisers,
+)
 
 STEPS = 7
 SMALL: dict[str, Any] = {"widths": (24, 16), "epochs": 2}
@@ -87,7 +94,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def test_masks_are_real_passes_of_one_image(tmp_path: Path, data: dataset.Dataset) -> None:
     run = stored(tmp_path, dropout=0.4)
     weights, row = weights_of(run.experiment, 2), 11
-    found = regularisers._masks("key", data.name, row, 12, run, data)
+    found = regulariser_dropout._masks("key", data.name, row, 12, run, data)
     x, label = data.train_images[row].reshape(784) / 255, data.train_labels[row]
 
     def probability(*masks: np.ndarray) -> float:
@@ -107,7 +114,7 @@ def test_masks_are_real_passes_of_one_image(tmp_path: Path, data: dataset.Datase
 
 def test_images_whose_class_is_least_settled_come_first(tmp_path: Path, data: dataset.Dataset) -> None:
     run = stored(tmp_path, dropout=0.4)
-    rows = regularisers._least_sure("key", data.name, run, data)
+    rows = regulariser_dropout._least_sure("key", data.name, run, data)
     train = dataset.split(data.train_labels, 0.1).train[:200]
     assert sorted(rows.tolist()) == train.tolist()
     weights, x = weights_of(run.experiment, 2), data.train_images[rows].reshape(-1, 784) / 255
@@ -121,12 +128,12 @@ def test_images_whose_class_is_least_settled_come_first(tmp_path: Path, data: da
 def test_unit_grid_crosses_what_is_off_and_shades_what_is_on() -> None:
     values = np.array([0.0, 1.0, 2.0, 0.0, -2.0, 0.0, 0.5, 0.0], np.float32)
     kept = np.array([True, True, True, False, True, False, True, True])
-    html = pictures.unit_grid(values, kept, 2.0, "told")
+    html = dropout.unit_grid(values, kept, 2.0, "told")
     source = re.search(r'base64,([^"]+)" alt="told"', html)
     assert source is not None
     pixels = np.array(Image.open(io.BytesIO(base64.b64decode(source[1]))))
-    pitch, side = (pictures.CELL + pictures.GAP) * pictures.SHARPER, pictures.CELL * pictures.SHARPER
-    assert pixels.shape[:2] == (2 * pitch - pictures.GAP * 2, 4 * pitch - pictures.GAP * 2)
+    pitch, side = (dropout.CELL + dropout.GAP) * dropout.SHARPER, dropout.CELL * dropout.SHARPER
+    assert pixels.shape[:2] == (2 * pitch - dropout.GAP * 2, 4 * pitch - dropout.GAP * 2)
     opacity = []
     for place, on in enumerate(kept):
         cell = pixels[place // 4 * pitch :, place % 4 * pitch :][:side, :side]
@@ -137,7 +144,7 @@ def test_unit_grid_crosses_what_is_off_and_shades_what_is_on() -> None:
 
 
 def test_mask_chart_holds_its_steps_and_marks_the_newest() -> None:
-    spec = pictures.masks({3: 0.2, 4: 0.7, 5: 0.4}, 0.5, "Shirt").to_dict()
+    spec = dropout.masks({3: 0.2, 4: 0.7, 5: 0.4}, 0.5, "Shirt").to_dict()
     rows = [row for values in spec["datasets"].values() for row in values if "step" in row]
     assert [(row["step"], row["newest"]) for row in rows] == [(3, False), (4, False), (5, True)]
     assert spec["title"]["subtitle"] == "line: all units on, 0.50; dots: 0.20 to 0.70"
@@ -148,7 +155,7 @@ def test_mask_chart_holds_its_steps_and_marks_the_newest() -> None:
 
 def test_sums_before_and_after_are_those_of_the_batch(tmp_path: Path, data: dataset.Dataset) -> None:
     run = stored(tmp_path, batch_norm=True)
-    rows, facts = regularisers._sums("key", data.name, run, data)
+    rows, facts = regulariser_batch_norm._sums("key", data.name, run, data)
     assert facts["layer"].tolist() == [1, 1, 2, 2]
     assert facts["when"].tolist() == ["before training", "after epoch 2"] * 2
     for epoch, when in ((0, "before training"), (2, "after epoch 2")):
@@ -160,7 +167,7 @@ def test_sums_before_and_after_are_those_of_the_batch(tmp_path: Path, data: data
             measured = facts[(facts["layer"] == layer) & (facts["when"] == when)].iloc[0, 2:].tolist()
             assert measured == pytest.approx([z.mean(), z.std(), after.mean(), after.std()], abs=0.0051)
             table = rows[layer]
-            for values, side in zip((z, after), regularisers.SIDES, strict=True):
+            for values, side in zip((z, after), regulariser_batch_norm.SIDES, strict=True):
                 own = table[(table["panel"] == when) & (table["part"] == side)]
                 width = own["value"].diff().iloc[1]
                 edges = np.append(own["value"] - width / 2, own["value"].iloc[-1] + width / 2)
@@ -180,17 +187,17 @@ def test_a_deep_network_shows_three_layers_and_tabulates_all(tmp_path: Path) -> 
 
 def test_weights_are_measured_at_the_first_the_middle_and_the_last_epoch(tmp_path: Path) -> None:
     run, other = stored(tmp_path, l2=0.02), stored(tmp_path, dropout=0.1)
-    rows, facts = regularisers._kernels("key", "other", 2, run, other)
+    rows, facts = regulariser_l2._kernels("key", "other", 2, run, other)
     assert facts["run"].tolist() == ["L2 penalty 0.02"] * 3 + ["No L2 penalty"] * 3
     assert facts["when"].tolist() == ["before training", "after epoch 1", "after epoch 2"] * 2
     for place, epoch in enumerate((0, 1, 2, 0, 1, 2)):
         weights = weights_of(run.experiment, epoch)
         kernel, line = weights["hidden_2/kernel"].astype(float), facts.iloc[place]
         assert line["deviation"] == pytest.approx(kernel.std(), rel=1e-5)
-        assert line[regularisers.NEAR] == pytest.approx((abs(kernel) < 0.01).mean(), abs=0.0051)
+        assert line[regulariser_l2.NEAR] == pytest.approx((abs(kernel) < 0.01).mean(), abs=0.0051)
         squares = (weights["hidden_1/kernel"].astype(float) ** 2).sum() + (kernel**2).sum()
         assert line["penalty"] == pytest.approx((0.02 if place < 3 else 0) * squares, rel=1e-5)
-    assert rows.groupby("panel")["part"].unique().map(tuple).tolist() == [tuple(regularisers.STAGES)] * 2
+    assert rows.groupby("panel")["part"].unique().map(tuple).tolist() == [tuple(regulariser_l2.STAGES)] * 2
     assert rows.groupby(["panel", "part"])["value"].apply(tuple).nunique() == 1
     assert (rows.groupby(["panel", "part"])["share"].sum() > 0.98).all()
 
@@ -198,8 +205,8 @@ def test_weights_are_measured_at_the_first_the_middle_and_the_last_epoch(tmp_pat
 def test_the_run_without_a_penalty_is_the_one_most_alike(tmp_path: Path) -> None:
     run = stored(tmp_path, l2=0.02, dropout=0.1)
     far, near, other = stored(tmp_path, seed=3), stored(tmp_path, dropout=0.1), stored(tmp_path, widths=(16, 16))
-    assert regularisers._without_l2(run, [run, far, near, other]) is near
-    assert regularisers._without_l2(run, [run, other]) is None
+    assert regulariser_l2._without_l2(run, [run, far, near, other]) is near
+    assert regulariser_l2._without_l2(run, [run, other]) is None
 
 
 def test_equal_weights_have_histograms() -> None:
@@ -213,31 +220,32 @@ def test_equal_weights_have_histograms() -> None:
 def test_steps_have_their_rate_and_what_the_epochs_number_would_give() -> None:
     experiment = Experiment(learning_rate=0.01, schedule="exponential", staircase=True, epochs=20)
     losses = np.arange(20 * 422, dtype=np.float32)
-    rows = pictures.step_rows(losses, learning_rates(experiment, 422), 422)
+    rows = steps.step_rows(losses, learning_rates(experiment, 422), 422)
     step, epoch = rows["step"].to_numpy(), rows["epoch"].to_numpy()
-    assert len(rows) <= pictures.MOST_POINTS and step[0] == 0 and step[-1] == 20 * 422 - 1
+    assert len(rows) <= steps.MOST_POINTS and step[0] == 0 and step[-1] == 20 * 422 - 1
     assert np.array_equal(rows["loss"], step) and np.array_equal(epoch, step // 422 + 1)
     assert rows["rate"].to_numpy() == pytest.approx(0.01 * 0.96 ** (step // 100), rel=1e-6)
     assert rows["misread"].to_numpy() == pytest.approx(np.full(len(rows), 0.01), rel=1e-6)  # 0 to 19 of 100 steps
-    text = regularisers._counted(rows, 422, len(losses))
+    text = regulariser_schedule._counted(rows, 422, len(losses))
     assert "422 steps" in text and "8,440 steps (20 epochs)" in text and "0.01, as good as constant" in text
     assert f"to {0.01 * 0.96**84:.2g}." in text
 
 
 def test_a_climb_is_told_and_a_rate_that_counts_epochs_stays_in_it() -> None:
     experiment = Experiment(schedule="cosine", warmup_steps=50, epochs=10)
-    rows = pictures.step_rows(np.ones(500, np.float32), learning_rates(experiment, 50), 50)
-    text = regularisers._counted(rows, 50, 500)
+    rows = steps.step_rows(np.ones(500, np.float32), learning_rates(experiment, 50), 50)
+    text = regulariser_schedule._counted(rows, 50, 500)
     assert "from 2e-05 up to 0.001 and then to" in text and "ended at 0.0002." in text
-    assert "$T$ = 450 steps; $t$ counts from the end of 50 warm-up steps" in regularisers._symbols(experiment, 50)
+    symbols = regulariser_schedule._symbols(experiment, 50)
+    assert "$T$ = 450 steps; $t$ counts from the end of 50 warm-up steps" in symbols
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 200])
 def test_both_charts_share_their_steps_and_mark_epochs(epochs: int) -> None:
     losses = np.full(epochs * STEPS, 0.5, np.float32)
     losses[-1] = np.nan
-    rows = pictures.step_rows(losses, np.ones(len(losses), np.float32), STEPS)
-    rate, loss = (draw(rows, STEPS).to_dict() for draw in (pictures.rate_by_step, pictures.loss_by_step))
+    rows = steps.step_rows(losses, np.ones(len(losses), np.float32), STEPS)
+    rate, loss = (draw(rows, STEPS).to_dict() for draw in (steps.rate_by_step, steps.loss_by_step))
     domains = [spec["layer"][1]["encoding"]["x"]["scale"]["domain"] for spec in (rate, loss)]
     assert domains == [[0, len(losses) - 1]] * 2
     ends = rate["layer"][0]["data"]["values"]

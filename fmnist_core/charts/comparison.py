@@ -1,4 +1,4 @@
-"""Several models in one picture, each as the mean over its seeds: curves, generalisation gap, overfitting, rates.
+"""Several models in one picture, each as the mean over its seeds: curves, generalisation gap, rates.
 
 The table `rows` has one row per run and epoch: model (its name), seed, run_id, epoch, step and seconds (done by then),
 loss, accuracy, val_loss, val_accuracy, learning_rate. Left out: the untrained network (epoch 0), because it dwarfs the
@@ -7,7 +7,6 @@ rest, and what is not finite. The data sets carry fixed names, so that a redraw 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -30,10 +29,7 @@ WIDTHS, RIM = {VALIDATION: 2.5, TRAINING: 1.75}, 3.5  # Of lines, and how much w
 # Losses above 3, worse than a guess (ln 10), and above 6 times the median lie outside: they would flatten the rest.
 HIGH, TIMES_MEDIAN = 3.0, 6.0
 WIDE = 99  # Positive values that span more than this, from two orders on, get a logarithmic axis.
-HEIGHT, ROOM = 420, 120  # Pixels: a picture with titles, two lines of legend and axis; what titles and axis take.
-ROW, LINE = 36, 18  # Pixels: a model's row, a line of the legend.
-# An axis for names: only the names, and all of them.
-BARE: dict[str, Any] = dict.fromkeys(("labelOverlap", "labelFlush", "grid", "ticks", "domain"), False)
+HEIGHT, LINE = 420, 18  # Pixels: a picture with titles, two lines of legend and axis; a further line of the legend.
 
 
 def curves(
@@ -56,7 +52,7 @@ def curves(
     y = {"title": unit, "axis": alt.Axis(format=labels), "scale": _scale(top, 0.0)}
     data = {"means": means} | ({"runs": points(rows, f"val_{measure}", models, x)} if each else {})
     told = theme.titled(title, _how_to_read(means, models, top, each))
-    return _picture(data, models, _x(x, end), y, figures, top).properties(height=_tall(height, models), title=told)
+    return _picture(data, models, x_axis(x, end), y, figures, top).properties(height=_tall(height, models), title=told)
 
 
 def gap(
@@ -70,7 +66,7 @@ def gap(
     told = theme.titled(
         "Generalisation gap: the higher above 0, the more overfitting", _how_to_read(means, models, top)
     )
-    return _picture(data, models, _x(x, end), y, "+.4f", top).properties(height=_tall(height, models), title=told)
+    return _picture(data, models, x_axis(x, end), y, "+.4f", top).properties(height=_tall(height, models), title=told)
 
 
 def rates(
@@ -86,7 +82,7 @@ def rates(
     y = {"title": "learning rate", "axis": alt.Axis(format="~g", tickCount=4), "scale": scale}
     shared = "Models with the same rate lie on each other." if any(above.values()) else ""
     told = theme.titled("Learning rate: how far each step moves the weights", shared)
-    return _picture({"means": means}, models, _x(x, end), y, ".3~g").properties(
+    return _picture({"means": means}, models, x_axis(x, end), y, ".3~g").properties(
         height=_tall(height, models), title=told
     )
 
@@ -116,60 +112,6 @@ def _means(rows: pd.DataFrame, columns: Mapping[str, str], models: Sequence[str]
     """`over_seeds` of each column, with columns split (the images it is from) and width (of the line)."""
     tables = [over_seeds(rows, name, models, x).assign(split=s, width=WIDTHS[s]) for s, name in columns.items()]
     return pd.concat(tables, ignore_index=True)
-
-
-def lowest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Where each model's validation loss was lowest, and how much it rose from there; means over the seeds.
-
-    Columns: model, seeds, epoch and epoch_deviation (of the lowest loss), loss, end_epoch, end_loss, rise.
-    """
-    found = points(rows, "val_loss", list(dict.fromkeys(rows["model"]))).reset_index(drop=True)
-    by_run = found.groupby(["model", "run_id"], sort=False)
-    best, last = found.loc[by_run["mean"].idxmin()], by_run.tail(1)
-    table = best.groupby("model", sort=False).agg(
-        seeds=("mean", "size"), epoch=("epoch", "mean"), epoch_deviation=("epoch", "std"), loss=("mean", "mean")
-    )
-    ends = last.groupby("model").agg(end_epoch=("epoch", "mean"), end_loss=("mean", "mean"))
-    return table.join(ends).assign(rise=lambda joined: joined["end_loss"] - joined["loss"]).reset_index()
-
-
-def overfitting(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
-    """A row for each model: a dot where its validation loss is lowest, and a line from there to its last epoch."""
-    table = lowest(rows[rows["model"].isin(models)])
-    spread = table["epoch_deviation"].fillna(0)
-    table["low"] = (table["epoch"] - spread).clip(lower=1)
-    table["high"] = np.minimum(table["epoch"] + spread, table["end_epoch"])
-    told = {r["model"]: f"{r['loss']:.3f} → {r['end_loss']:.3f}  ({r['rise']:+.3f})" for r in records(table)}
-    picture = alt.layer(*_stretches(models, told)).resolve_axis(y="independent")
-    picture.datasets = {"lowest": records(table)}
-    about = " ± one standard deviation" if (table["seeds"] > 1).any() else ""
-    subtitle = [
-        f"Dot: epoch of the lowest validation loss{about}.",
-        "Right: that loss → the loss after the last epoch.",
-    ]
-    title = theme.titled("Overfitting: from the dot on, validation loss rises", subtitle)
-    return picture.properties(height=ROW * len(models) + ROOM, title=title)
-
-
-def _stretches(models: Sequence[str], told: Mapping[str, str]) -> list[alt.Chart | alt.LayerChart]:
-    """The layers of `overfitting`. told: what stands to the right of each model's row."""
-    right = alt.Axis(orient="right", labelExpr=f"{json.dumps(told)}[datum.value] || ''", labelLimit=300, **BARE)
-    names = {"epoch": "epoch of the lowest loss", "loss": "lowest validation loss", "end_loss": "after the last epoch"}
-    tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".4~r") for name, title in names.items()]
-
-    def drawn(axis: alt.Axis | None, start: str = "epoch:Q") -> alt.Chart:
-        return alt.Chart(alt.NamedData("lowest")).encode(
-            x=_x("epoch", None, start),
-            y=alt.Y("model:N", sort=list(models), title=None, axis=axis),
-            color=alt.Color("model:N", scale=theme.model_colours(models), legend=None),
-            tooltip=[alt.Tooltip("model:N"), *tooltip, alt.Tooltip("seeds:Q")],
-        )
-
-    return [
-        drawn(alt.Axis(labelLimit=300, **BARE)).mark_rule(strokeWidth=7, opacity=0.4).encode(x2="end_epoch:Q"),
-        drawn(None, "low:Q").mark_rule(strokeWidth=2).encode(x2="high:Q"),
-        drawn(right).mark_point(filled=True, size=200, opacity=1),
-    ]
 
 
 def _picture(
@@ -248,12 +190,6 @@ def _tips(x: alt.X, y: dict[str, Any], picked: alt.Parameter, figures: str) -> a
     )
 
 
-def _x(x: str, end: float | None, field: str = "x:Q") -> alt.X:
-    axis = alt.Axis(format=",d", tickMinStep=1, grid=False)
-    scale = alt.Scale(domainMin=0, domainMax=alt.Undefined if end is None else end, nice=False)
-    return alt.X(field, title=AXES[x], axis=axis, scale=scale)
-
-
 def _how_to_read(means: pd.DataFrame, models: Sequence[str], top: float | None = None, each: bool = False) -> list[str]:
     """Two short lines: half a page cuts off longer ones."""
     most = int(means["seeds"].max()) if len(means) else 1
@@ -282,6 +218,13 @@ def _tall(height: int, models: Sequence[str]) -> int:
 def _scale(top: float | None, floor: float) -> alt.Scale:
     """With a fixed range where a top is needed: the band of what lies outside would reach far down."""
     return alt.Scale(zero=False) if top is None else alt.Scale(domain=[floor, top])
+
+
+def x_axis(x: str, end: float | None = None, field: str = "x:Q") -> alt.X:
+    """The axis over the training. x: one of AXES. end: its right end, where it is known."""
+    axis = alt.Axis(format=",d", tickMinStep=1, grid=False)
+    scale = alt.Scale(domainMin=0, domainMax=alt.Undefined if end is None else end, nice=False)
+    return alt.X(field, title=AXES[x], axis=axis, scale=scale)
 
 
 def spans(values: Iterable[float]) -> bool:

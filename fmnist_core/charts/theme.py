@@ -32,6 +32,8 @@ HEIGHT, LEGEND = 340, 520
 # Text inside a picture follows the page: Vega knows its background (from its configuration) as a signal.
 PAPER = alt.ExprRef("background || 'white'")
 INK = alt.ExprRef("luminance(background || 'white') > 0.4 ? '#1d2733' : '#e4e9ee'")
+# An axis for names: only the names, and all of them.
+BARE: dict[str, Any] = dict.fromkeys(("labelOverlap", "labelFlush", "grid", "ticks", "domain"), False)
 
 
 def split_colours() -> alt.Scale:

@@ -147,8 +147,8 @@ def _watch(race: tuple[Experiment, ...]) -> None:
             _figures(title, snapshot)
     rows = _rows(names, snapshots)
     left, right = st.columns(2, gap="medium")
-    left.altair_chart(comparison.curves(rows, "loss", names), key="race loss")
-    right.altair_chart(comparison.curves(rows, "accuracy", names), key="race accuracy")
+    left.altair_chart(comparison.curves(rows, "loss", names, end=race[0].epochs), key="race loss")
+    right.altair_chart(comparison.curves(rows, "accuracy", names, end=race[0].epochs), key="race accuracy")
 
 
 def _figures(title: str, snapshot: Snapshot) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from fmnist_core import statistics, wording
-from fmnist_core.charts import comparison, hyperparameters
+from fmnist_core.charts import comparison, hyperparameters, overfitting, parallel
 from fmnist_core.dataset import Dataset
 from fmnist_core.experiment import FIELDS
 from fmnist_core.runs import tables
@@ -185,7 +185,7 @@ def _curves(trained: list[Trained], view: View) -> None:
     else:
         chart = (comparison.gap if view.curve == "gap" else comparison.rates)(rows, models, view.x)
     st.altair_chart(chart, key=f"compare {view.curve} {view.x}")
-    st.altair_chart(comparison.overfitting(rows, models), key="compare overfitting")
+    st.altair_chart(overfitting.chart(rows, models), key="compare overfitting")
 
 
 def _segments(label: str, name: str, words: dict[str, str], value: str) -> None:
@@ -235,7 +235,7 @@ def _hyperparameters(trained: list[Trained], view: View) -> None:
         _cell(event, table, fields)
         return
     if len(fields) > 1:
-        chart = hyperparameters.parallel(table, fields, view.measure, titles)
+        chart = parallel.chart(table, fields, view.measure, titles)
         event = st.altair_chart(chart, key=f"compare lines {view.measure}", on_select="rerun")
         _picked(event)
     field = fields[0]
