@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 
 from fmnist_core.charts import images, theme
-from fmnist_core.charts.regularisers import KEY, Array, two_lines
+from fmnist_core.charts.regularisers import KEY, Array
 
 CELL, GAP, SHARPER = 16, 2, 2  # A unit's square and the gap to the next in pixels; drawn larger for dense screens.
 PALE = 0.12  # Opacity of a unit that is on but hands on 0, so that it still shows as a unit.
@@ -93,7 +93,7 @@ def masks(probabilities: Mapping[int, float], full: float, name: str) -> alt.Lay
     )
     rule = alt.Chart(pd.DataFrame({"probability": [full]})).mark_rule(color=theme.TRAIN, strokeWidth=2).encode(y=y)
     low, high = min(probabilities.values()), max(probabilities.values())
-    title = two_lines(
+    title = theme.titled(
         f"Probability of {name} by mask", f"line: all units on, {full:.2f}; dots: {low:.2f} to {high:.2f}"
     )
     return alt.layer(rule, dots).properties(height=280, title=title)

@@ -61,7 +61,7 @@ def distributions(rows: pd.DataFrame, colours: Mapping[str, str], value: str, ti
                 alt.Tooltip("share:Q", title="share in this bin", format=".1%"),
             ],
         )
-        .properties(height=230, title=two_lines(title, more))
+        .properties(height=230, title=theme.titled(title, more))
     )
 
 
@@ -85,8 +85,3 @@ def key(colours: Mapping[str, str]) -> str:
     """What the colours mean, as HTML: one line for several charts."""
     parts = "".join(f"<span>{images.mark(colour)}{name}</span>" for name, colour in colours.items())
     return f'<div style="{KEY}">{parts}</div>'
-
-
-def two_lines(text: str, more: str) -> alt.Title:
-    """A title of two short lines: a long one would be cut on a narrow page."""
-    return alt.Title(text, subtitle=more, subtitleColor=theme.MUTED, subtitleFontSize=12)

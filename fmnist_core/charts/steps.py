@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.regularisers import Array, two_lines
+from fmnist_core.charts.regularisers import Array
 
 MOST_POINTS, MOST_MARKS = 600, 40
 MOST_NUMBERS = 10
@@ -62,7 +62,7 @@ def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart | a
             tooltip=["step:Q", "epoch:Q", alt.Tooltip("loss:Q", format=".3f")],
         )
     )
-    title = two_lines("Training loss of the same steps", "numbers at the top: epochs")
+    title = theme.titled("Training loss of the same steps", "numbers at the top: epochs")
     layers = (_ends(rows, steps_per_epoch), line, _numbers(rows, steps_per_epoch))
     return alt.layer(*layers).properties(height=300, title=title)
 

@@ -9,25 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from fmnist_core import statistics, wording
-from fmnist_core.charts import comparison, hyperparameters, overfitting, parallel
+from fmnist_core.charts import comparison, overfitting
 from fmnist_core.dataset import Dataset
 from fmnist_core.experiment import FIELDS
 from fmnist_core.runs import tables
 from fmnist_core.runs.tables import Line, Trained
 from fmnist_core.statistics import Comparison, Summary
-from fmnist_core.ui import compare_view, engine, estimate
+from fmnist_core.ui import compare_hyperparameters, compare_view, engine, estimate
 from fmnist_core.ui.compare_view import View, key
 from fmnist_core.ui.data_parts import foot
 from fmnist_core.ui.text import escaped
 
 CURVES = {"loss": "Loss", "accuracy": "Accuracy", "gap": "Generalisation gap", "rate": "Learning rate"}
 AXES = {"epoch": "by epoch", "step": "by step", "seconds": "by time"}
-MEASURES = {
-    "test_accuracy": "Test accuracy",
-    "test_loss": "Test loss",
-    "best_val_loss": "Lowest validation loss",
-    "seconds": "Training time (s)",
-}
 FEW_SEEDS = 5
 PLUS_MINUS = "\u00a0±\u00a0"  # a table's cell must not break at it
 
@@ -44,7 +38,7 @@ def show(trained: list[Trained], view: View, data: Dataset) -> None:
     _differing(trained)
     st.header("How they learned")
     _curves(trained, view)
-    _hyperparameters(trained, view)
+    compare_hyperparameters.show(trained, view)
 
 
 def _baseline(trained: list[Trained], view: View) -> str:
@@ -62,15 +56,11 @@ def _choose_baseline(trained: list[Trained], baseline: str) -> None:
         names,
         names.index(baseline),
         key=widget,
-        on_change=_take,
+        on_change=compare_view.take,
         args=("baseline", widget),
         width=320,
         help="The network that all others are measured against, seed by seed.",
     )
-
-
-def _take(name: str, widget: str) -> None:
-    compare_view.change(**{name: st.session_state[widget]})
 
 
 # --- The table and what it says -------------------------------------------------------------------------------------
@@ -85,6 +75,8 @@ def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> No
     bar = ["---", *["--:"] * (len(heads) - 1)]
     st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
     told = "Loss, accuracy: mean ± standard deviation over the seeds; a single seed has none."
+    if any(one.run.experiment.l2 for one in trained):
+        told += " The loss of a network with an L2 penalty has the penalty in it: compare such networks by accuracy."
     st.caption(told + (" Against baseline: mean difference ± half of its interval, bold beyond the noise." * others))
 
 
@@ -175,10 +167,10 @@ def _setting(one: Trained, field: str) -> str:
 
 def _curves(trained: list[Trained], view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        _segments("Curve", "curve", CURVES, view.curve)
-        _segments("Over", "x", AXES, view.x)
+        compare_view.segments("Curve", "curve", CURVES, view.curve)
+        compare_view.segments("Over", "x", AXES, view.x)
         widget = key(f"each {view.each}")
-        st.toggle("Single runs", view.each, key=widget, on_change=_take, args=("each", widget))
+        st.toggle("Single runs", view.each, key=widget, on_change=compare_view.take, args=("each", widget))
     rows, models = _history(trained), tables.models(trained)
     if view.curve in ("loss", "accuracy"):
         chart = comparison.curves(rows, view.curve, models, view.x, view.each)
@@ -186,21 +178,6 @@ def _curves(trained: list[Trained], view: View) -> None:
         chart = (comparison.gap if view.curve == "gap" else comparison.rates)(rows, models, view.x)
     st.altair_chart(chart, key=f"compare {view.curve} {view.x}")
     st.altair_chart(overfitting.chart(rows, models), key="compare overfitting")
-
-
-def _segments(label: str, name: str, words: dict[str, str], value: str) -> None:
-    widget = key(f"{name} {value}")
-    st.segmented_control(
-        label,
-        list(words),
-        default=value,
-        format_func=words.__getitem__,
-        required=True,
-        key=widget,
-        on_change=_take,
-        args=(name, widget),
-        label_visibility="collapsed",
-    )
 
 
 def _history(trained: list[Trained]) -> pd.DataFrame:
@@ -212,64 +189,6 @@ def _history_of(runs: tuple[tuple[str, str, str], ...]) -> pd.DataFrame:
     """The curves of (model, run, when it was trained)."""
     found = [(model, engine.stored(identity)) for model, identity, _ in runs]
     return tables.history([Trained(model, run) for model, run in found if run])
-
-
-# --- Hyperparameters ------------------------------------------------------------------------------------------------
-
-
-def _hyperparameters(trained: list[Trained], view: View) -> None:
-    """One that differs: scatter; two: heat map, where they are crossed; more: parallel coordinates."""
-    fields = tables.differing(trained)
-    if not fields or (view.study is not None and view.study.presets):
-        return
-    st.header("Against the hyperparameters")
-    _segments("Measure", "measure", MEASURES, view.measure)
-    table = tables.table(trained)
-    titles = {name: FIELDS[name].title for name in fields} | MEASURES
-    if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:
-        event = st.altair_chart(
-            hyperparameters.heat_map(table, fields[0], fields[1], view.measure, titles),
-            key=f"compare cells {view.measure}",
-            on_select="rerun",
-        )
-        _cell(event, table, fields)
-        return
-    if len(fields) > 1:
-        chart = parallel.chart(table, fields, view.measure, titles)
-        event = st.altair_chart(chart, key=f"compare lines {view.measure}", on_select="rerun")
-        _picked(event)
-    field = fields[0]
-    if len(fields) > 1:
-        field = st.selectbox("Against", fields, format_func=titles.__getitem__, width=320, key="compare field")
-    models = tables.models(trained)
-    chart = hyperparameters.scatter(table, field, view.measure, models, titles)
-    _picked(st.altair_chart(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
-
-
-def _cell(event: Any, table: pd.DataFrame, fields: list[str]) -> None:
-    """Links to the runs of the clicked cell."""
-    picked = event.selection.get("cell") or []
-    if not picked:
-        st.caption("Click a cell for its runs.")
-        return
-    chosen = table[np.logical_and.reduce([table[name] == picked[0].get(name) for name in fields])]
-    _links(list(chosen["run_id"]))
-
-
-def _picked(event: Any) -> None:
-    picked = event.selection.get("run") or []
-    if picked:
-        _links([str(one.get("run_id")) for one in picked])
-    else:
-        st.caption("Click a run for its page.")
-
-
-def _links(identities: list[str]) -> None:
-    for run in filter(None, map(engine.stored, identities)):
-        label = f"{wording.name(run.experiment)}, seed {run.experiment.seed}: {run.metrics['test_accuracy']:.3f}"
-        st.page_link(
-            "pages/Train.py", label=label, icon=":material/arrow_forward:", query_params=run.experiment.query()
-        )
 
 
 # --- Files ----------------------------------------------------------------------------------------------------------

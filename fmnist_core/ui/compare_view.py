@@ -161,3 +161,24 @@ def set_study(values: Mapping[str, Any]) -> None:
 def key(name: str) -> str:
     """A widget's key that is new whenever a link was followed, so that the widget shows the link's value."""
     return f"compare {name} {st.session_state['compare loaded']}"
+
+
+def take(name: str, widget: str) -> None:
+    """A control was moved: its value becomes a part of the view."""
+    change(**{name: st.session_state[widget]})
+
+
+def segments(label: str, name: str, words: dict[str, str], value: str) -> None:
+    """A choice among a few values of one part of the view. words: what each value is called."""
+    widget = key(f"{name} {value}")
+    st.segmented_control(
+        label,
+        list(words),
+        default=value,
+        format_func=words.__getitem__,
+        required=True,
+        key=widget,
+        on_change=take,
+        args=(name, widget),
+        label_visibility="collapsed",
+    )

@@ -1,0 +1,79 @@
+"""A comparison against the hyperparameters: heat map, parallel coordinates, scatter; a click leads to the runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fmnist_core import wording
+from fmnist_core.charts import hyperparameters, parallel
+from fmnist_core.experiment import FIELDS
+from fmnist_core.runs import tables
+from fmnist_core.runs.tables import Trained
+from fmnist_core.ui import compare_view, engine
+from fmnist_core.ui.compare_view import View
+
+MEASURES = {
+    "test_accuracy": "Test accuracy",
+    "test_loss": "Test loss",
+    "best_val_loss": "Lowest validation loss",
+    "seconds": "Training time (s)",
+}
+
+
+def show(trained: list[Trained], view: View) -> None:
+    """One that differs: scatter; two: heat map, where they are crossed; more: parallel coordinates."""
+    fields = tables.differing(trained)
+    if not fields or (view.study is not None and view.study.presets):
+        return
+    st.header("Against the hyperparameters")
+    compare_view.segments("Measure", "measure", MEASURES, view.measure)
+    table = tables.table(trained)
+    titles = {name: FIELDS[name].title for name in fields} | MEASURES
+    if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:
+        event = st.altair_chart(
+            hyperparameters.heat_map(table, fields[0], fields[1], view.measure, titles),
+            key=f"compare cells {view.measure}",
+            on_select="rerun",
+        )
+        _cell(event, table, fields)
+        return
+    if len(fields) > 1:
+        chart = parallel.chart(table, fields, view.measure, titles)
+        event = st.altair_chart(chart, key=f"compare lines {view.measure}", on_select="rerun")
+        _picked(event)
+    field = fields[0]
+    if len(fields) > 1:
+        field = st.selectbox("Against", fields, format_func=titles.__getitem__, width=320, key="compare field")
+    models = tables.models(trained)
+    chart = hyperparameters.scatter(table, field, view.measure, models, titles)
+    _picked(st.altair_chart(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
+
+
+def _cell(event: Any, table: pd.DataFrame, fields: list[str]) -> None:
+    """Links to the runs of the clicked cell."""
+    picked = event.selection.get("cell") or []
+    if not picked:
+        st.caption("Click a cell for its runs.")
+        return
+    chosen = table[np.logical_and.reduce([table[name] == picked[0].get(name) for name in fields])]
+    _links(list(chosen["run_id"]))
+
+
+def _picked(event: Any) -> None:
+    picked = event.selection.get("run") or []
+    if picked:
+        _links([str(one.get("run_id")) for one in picked])
+    else:
+        st.caption("Click a run for its page.")
+
+
+def _links(identities: list[str]) -> None:
+    for run in filter(None, map(engine.stored, identities)):
+        label = f"{wording.name(run.experiment)}, seed {run.experiment.seed}: {run.metrics['test_accuracy']:.3f}"
+        st.page_link(
+            "pages/Train.py", label=label, icon=":material/arrow_forward:", query_params=run.experiment.query()
+        )
