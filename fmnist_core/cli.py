@@ -198,7 +198,7 @@ def _told(trained: Any) -> str:
     for line in tables.lines(trained):
         figures = (f"{held.mean:.3f} ± {held.std:.3f}" for held in (line.test_loss, line.test_accuracy))
         rows.append(f"{line.model[:32]:32} {next(figures):>16} {next(figures):>16} {line.seconds.mean:8.1f}")
-    found = statistics.compare(trained[0].model, tables.measures(trained))
+    found = statistics.compare(trained[0].model, tables.measures(trained), tables.compared(trained))
     names = dict.fromkeys(one.name for one in found)
     rows += [statistics.sentence([one for one in found if one.name == name]) for name in names]
     return "\n".join([*rows, statistics.footnote(found)])

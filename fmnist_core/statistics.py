@@ -199,10 +199,12 @@ def footnote(comparisons: Sequence[Comparison]) -> str:
 def mcnemar_sentence(name_a: str, name_b: str, result: McNemar) -> str:
     """Which of two trained networks is right more often, or that it may be chance."""
     better = name_a if result.only_a > result.only_b else name_b
-    verdict = f"{better} is better" if result.p < ALPHA else "no difference beyond chance"
+    verdict = f"no difference beyond chance ({_p(result.p)})"
+    if result.p < ALPHA:
+        verdict = f"this trained {better} is right more often ({_p(result.p)}), but another seed may turn it round"
     return (
         f"On the same {result.n:,} test images, {name_a} alone is right on {result.only_a:,} and {name_b} alone on"
-        f" {result.only_b:,}: {verdict} ({_p(result.p)})."
+        f" {result.only_b:,}: {verdict}."
     )
 
 
@@ -248,7 +250,7 @@ def _p(p: float) -> str:
 
 
 def _measure(one: Comparison) -> str:
-    return one.measure.replace("_", " ")
+    return one.measure.replace("cross_entropy", "cross-entropy").replace("_", " ")
 
 
 def _listed(parts: Sequence[str], word: str) -> str:

@@ -167,8 +167,12 @@ class Study(BaseModel):
 
     @property
     def title(self) -> str:
-        """Its name, or its variants in words."""
-        return self.name or " / ".join(variant.name for variant in self.variants())[:200]
+        """Its name, or what it varies in words."""
+        return self.name or " × ".join(self._varied()) or wording.name(self.base, leave_out=SHARED)
+
+    def _varied(self) -> list[str]:
+        presets = [PRESETS[name].title for name in self.presets]
+        return [", ".join(presets)] if presets else [FIELDS[axis.field].title for axis in self.axes]
 
     @property
     def digest(self) -> str:

@@ -156,7 +156,7 @@ def test_every_curve_is_drawn_over_every_axis(curve: str, x: str, tmp_path: Path
 
 def test_controls_change_the_study_and_the_link() -> None:
     app = opened(PAGE)
-    app.button_group(key="compare kind notebook 1").set_value("one").run()
+    app.button_group(key="compare kind 1").set_value("one").run()
     assert json.loads(url(app)["study"])["axes"] == [{"field": "dropout", "values": [0.0, 0.15, 0.3, 0.5]}]
     values = next(box for box in app.text_input if box.label == "Values")
     values.set_value("0, 0.2").run()
@@ -257,7 +257,7 @@ def test_every_view_survives_its_link(view: View) -> None:
         ({"study": '{"seeds": 99}'}, "1 to 30"),
         ({"study": '{"axes": [{"field": "dropout", "values": [7]}]}'}, "Dropout (dropout) is 7"),
         ({"study": "[" * 5000}, "not valid JSON"),
-        ({"runs": "../../etc"}, "is not the name of a run"),
+        ({"runs": "../../etc"}, "must be names of stored runs"),
         ({"runs": ".".join(["0123456789abcdef"] * 61)}, "at most 60"),
         ({"race": "7"}, "JSON list of two"),
         ({"race": '[{"units": 1}, {}]'}, "Units per layer (units) is 1"),

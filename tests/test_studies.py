@@ -159,7 +159,9 @@ def test_a_study_over_the_budget_is_refused_with_its_cost(surroundings: Path, mo
 # --- Tables -----------------------------------------------------------------------------------------------------------
 
 
-def stored(folder: Path, experiment: Experiment, accuracy: float, loss: float, data: str = "full") -> Run:
+def stored(
+    folder: Path, experiment: Experiment, accuracy: float, loss: float, data: str = "full", penalty: float = 0.0
+) -> Run:
     """A run as a training leaves it."""
     writer = RunWriter(RunStore(folder, 10**9), experiment, data, "a test")
     for epoch in range(4):
@@ -171,7 +173,7 @@ def stored(folder: Path, experiment: Experiment, accuracy: float, loss: float, d
     facts = {
         "test_loss": loss, "test_accuracy": accuracy, "test_loss_std": 0.8, "seconds": 1.5, "compile_seconds": 1.0,
         "stopped": False, "best_epoch": 2, "epochs_done": 3, "steps_per_epoch": 7, "train_examples": 800,
-        "confusion": np.diag([100] * 10).tolist(),
+        "confusion": np.diag([100] * 10).tolist(), "test_penalty": penalty,
     }  # fmt: skip
     writer.commit(facts)
     run = RunStore(folder, 10**9).find(writer.run_id)
@@ -285,3 +287,22 @@ def test_a_study_file_is_read(tmp_path: Path, surroundings: Path, monkeypatch: p
     result: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
     assert [model["name"] for model in result["models"]] == ["Dropout 0", "Dropout 0.5"]
     assert dataset.load().name == "sample"
+
+
+def test_where_only_some_have_a_penalty_the_cross_entropy_is_compared(tmp_path: Path) -> None:
+    """A loss with an L2 penalty in it says nothing about the answers."""
+    runs = [
+        stored(tmp_path, Experiment(epochs=3), 0.89, 0.37),
+        stored(tmp_path, Experiment(epochs=3, l2=0.01), 0.85, 0.52, penalty=0.1),
+    ]
+    found = tables.of_runs(runs)
+    assert tables.compared(found) == ("test_cross_entropy", "test_accuracy")
+    values = {model: held[0]["test_cross_entropy"] for model, held in tables.measures(found).items()}
+    assert list(values.values()) == [pytest.approx(0.37), pytest.approx(0.42)]
+
+
+def test_equal_widths_are_told_as_layers_and_units(tmp_path: Path) -> None:
+    pair = [stored(tmp_path, Experiment(units=units, epochs=3), 0.8, 0.5) for units in (16, 64)]
+    assert tables.differing(tables.of_runs(pair)) == ["units"]
+    pair += [stored(tmp_path, Experiment(widths=(32, 16), epochs=3), 0.8, 0.5)]
+    assert tables.differing(tables.of_runs(pair)) == ["widths"]

@@ -21,7 +21,7 @@ Layered = alt.LayerChart | alt.FacetChart
 AXES = {"epoch": "epoch", "step": "training steps", "seconds": "training time (seconds)"}
 # Title, unit, format of the axis, format of the tooltip.
 MEASURES = {
-    "loss": ("Loss: lower is better", "cross-entropy + L2 penalty", "~g", ".4f"),
+    "loss": ("Loss: lower is better", "cross-entropy", "~g", ".4f"),
     "accuracy": ("Accuracy: higher is better", "share of images right", "~%", ".2%"),
 }
 VALIDATION, TRAINING = theme.VALIDATION_NAME, theme.TRAIN_NAME
@@ -43,10 +43,13 @@ def curves(
 ) -> Layered:
     """Curves of "loss" or "accuracy": validation solid, with a band of one standard deviation, and training dashed.
 
-    models: those to show, in the order of their colours. x: "epoch", "step" or "seconds". each: the runs' own
+    rows: as from `tables.history`; a column l2 tells whose loss has a penalty in it. models: those to show, in the order
+    of their colours. x: "epoch", "step" or "seconds". each: the runs' own
     validation curves, too, as thin lines. end: right end of the axis, where it is known before the training ends.
     """
     title, unit, labels, figures = MEASURES[measure]
+    if measure == "loss" and "l2" in rows and (rows["l2"] > 0).any():
+        unit += " + L2 penalty"
     means = _means(rows, {VALIDATION: f"val_{measure}", TRAINING: measure}, models, x)
     top = _top(means["mean"])
     y = {"title": unit, "axis": alt.Axis(format=labels), "scale": _scale(top, 0.0)}

@@ -15,6 +15,7 @@ import pandas as pd
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered, points, records, x_axis
 
+LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level.
 ROW, ROOM = 36, 120  # Pixels: a model's row; what titles and axes take.
 
 
@@ -39,15 +40,21 @@ def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
     spread = table["epoch_deviation"].fillna(0)
     table["low"] = (table["epoch"] - spread).clip(lower=1)
     table["high"] = np.minimum(table["epoch"] + spread, table["end_epoch"])
-    told = {r["model"]: f"{r['loss']:.3f} → {r['end_loss']:.3f}  ({r['rise']:+.3f})" for r in records(table)}
-    picture = alt.layer(*_stretches(models, told)).resolve_axis(y="independent")
+    figures = {r["model"]: f"{r['loss']:.3f} → {r['end_loss']:.3f}  ({r['rise']:+.3f})" for r in records(table)}
+    picture = alt.layer(*_stretches(models, figures)).resolve_axis(y="independent")
     picture.datasets = {"lowest": records(table)}
     about = " ± one standard deviation" if (table["seeds"] > 1).any() else ""
     subtitle = [
         f"Dot: epoch of the lowest validation loss{about}.",
         "Right: that loss → the loss after the last epoch.",
     ]
-    title = theme.titled("Overfitting: from the dot on, validation loss rises", subtitle)
+    rises = (table["rise"] > LEVEL * table["loss"]).any()
+    told = (
+        "Overfitting: from the dot on, validation loss rises"
+        if rises
+        else "No overfitting seen: no validation loss rises"
+    )
+    title = theme.titled(told, subtitle)
     return picture.properties(height=ROW * len(models) + ROOM, title=title)
 
 

@@ -37,7 +37,7 @@ class Outcome:
     """What a training gave.
 
     test_loss: mean cross-entropy on the test images plus the L2 penalty, as Keras' `evaluate`. test_loss_std: standard
-    deviation of the cross-entropy over the test images. seconds: training and validation, without compiling.
+    deviation of the cross-entropy over the test images. test_penalty: the penalty in test_loss. seconds: training and validation, without compiling.
     stopped: ended by `should_stop`. best_epoch: lowest validation loss; with patience its weights are the final ones.
     epochs_done: complete epochs. confusion: test images by true class (rows) and predicted class (columns).
     model: a plain Keras model with the final weights.
@@ -46,6 +46,7 @@ class Outcome:
     test_loss: float
     test_accuracy: float
     test_loss_std: float
+    test_penalty: float
     seconds: float
     compile_seconds: float
     stopped: bool
@@ -320,6 +321,7 @@ class _Training:
         return Outcome(
             test_loss=loss,
             test_accuracy=accuracy,
+            test_penalty=found.penalty,
             test_loss_std=float(found.losses.std(ddof=1, dtype=np.float64)),
             seconds=sum(record.seconds for record in self.history),
             compile_seconds=self.compile_seconds,

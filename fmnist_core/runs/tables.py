@@ -15,6 +15,7 @@ from fmnist_core.statistics import Runs, Summary, compare, summary
 from fmnist_core.study import Study
 
 MEASURES = ("test_loss", "test_accuracy")
+PLAIN = ("test_cross_entropy", "test_accuracy")  # where some networks have a penalty in their loss, and others do not
 SPLIT_FIELDS = ("validation_fraction",)  # what decides which images are kept aside
 
 
@@ -79,17 +80,32 @@ def history(trained: Sequence[Trained]) -> pd.DataFrame:
         rows = one.run.history.reset_index()
         rows = rows[rows["epoch"] > 0]
         steps = rows["epoch"] * one.run.metrics["steps_per_epoch"]
-        named = {"model": one.model, "seed": one.seed, "run_id": one.run.run_id, "step": steps}
+        named: dict[str, Any] = {"model": one.model, "seed": one.seed, "run_id": one.run.run_id, "step": steps}
+        named["l2"] = one.run.experiment.l2
         tables.append(rows.assign(**named, seconds=rows["seconds"].cumsum()))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def measures(trained: Sequence[Trained]) -> Runs:
-    """The measures of each model and seed, as `statistics.compare` wants them."""
+    """What is compared of each model and seed, as `statistics.compare` wants it.
+
+    Losses with different penalties in them are no measure of the networks: there it is the cross-entropy alone.
+    """
     found: dict[str, dict[int, dict[str, float]]] = {}
     for one in trained:
-        found.setdefault(one.model, {})[one.seed] = {name: float(one.run.metrics[name]) for name in MEASURES}
+        found.setdefault(one.model, {})[one.seed] = {name: _measure(one.run, name) for name in compared(trained)}
     return found
+
+
+def compared(trained: Sequence[Trained]) -> tuple[str, str]:
+    """The names of the measures that `measures` has."""
+    return PLAIN if len({one.run.experiment.l2 for one in trained}) > 1 else MEASURES
+
+
+def _measure(run: Run, name: str) -> float:
+    if name == "test_cross_entropy":
+        return float(run.metrics["test_loss"]) - float(run.metrics.get("test_penalty", 0.0))
+    return float(run.metrics[name])
 
 
 @dataclass(frozen=True)
@@ -115,9 +131,17 @@ def _line(name: str, own: Sequence[Trained]) -> Line:
 
 def differing(trained: Sequence[Trained]) -> list[str]:
     """The hyperparameters in which the runs differ, the seed left out; by what has an effect."""
-    canonical = [one.run.experiment.canonical() for one in trained]
-    fields = [name for name in FIELDS if name not in ("seed", "layers", "units")]
-    return [name for name in fields if len({str(values.get(name)) for values in canonical}) > 1]
+    experiments = [one.run.experiment for one in trained]
+    uniform = all(experiment.widths is None for experiment in experiments)
+    left_out = ("seed", "widths") if uniform else ("seed", "layers", "units")
+    fields = [name for name in FIELDS if name not in left_out]
+    return [name for name in fields if len({_effect(experiment, name) for experiment in experiments}) > 1]
+
+
+def _effect(experiment: Experiment, name: str) -> str:
+    if name == "widths":
+        return str(experiment.hidden_widths)
+    return str(getattr(experiment, name)) if FIELDS[name].relevant(experiment) else ""
 
 
 def table(trained: Sequence[Trained]) -> pd.DataFrame:
@@ -160,5 +184,8 @@ def result(trained: Sequence[Trained], baseline: str) -> dict[str, Any]:
         | {key: {"mean": getattr(line, key).mean, "std": getattr(line, key).std} for key in (*MEASURES, "seconds")}
         for line in lines(trained)
     ]
-    found = [vars(comparison) | {"differs": comparison.differs} for comparison in compare(baseline, measures(trained))]
+    found = [
+        vars(comparison) | {"differs": comparison.differs}
+        for comparison in compare(baseline, measures(trained), compared(trained))
+    ]
     return {"models": rows, "comparisons": found}

@@ -7,11 +7,11 @@ from typing import Any
 import streamlit as st
 
 from fmnist_core import wording
-from fmnist_core.experiment import FIELDS, PRESETS, Experiment, Hyperparameter
+from fmnist_core.experiment import FIELDS, Experiment, Hyperparameter
 from fmnist_core.settings import LabError
 from fmnist_core.study import SHARED, STUDIES, Axis, Study
 from fmnist_core.ui import compare_race, compare_view
-from fmnist_core.ui.compare_view import View, key
+from fmnist_core.ui.compare_view import View, mounted
 
 ONE, TWO, OWN, RACE, RUNS = "one", "two", "own", "race", "runs"
 KINDS = {name: study.name for name, study in STUDIES.items()}
@@ -43,14 +43,15 @@ def show(view: View) -> None:
     """All controls of the choice."""
     kind = kind_of(view)
     options = [*KINDS, OWN] if kind == OWN else list(KINDS)
+    widget, start = mounted("kind", kind)
     st.pills(
         "Compare",
         options,
-        default=kind,
+        default=start,
         format_func=lambda name: KINDS.get(name, "A loaded study"),
-        key=key(f"kind {kind}"),
+        key=widget,
         on_change=_choose,
-        args=(key(f"kind {kind}"),),
+        args=(widget,),
         required=True,
     )
     if view.study is not None:
@@ -71,15 +72,12 @@ def kind_of(view: View) -> str:
 
 def _choose(widget: str) -> None:
     kind = st.session_state[widget]
-    held = st.session_state["compare view"].study or Study()
+    held = _held()
     shared = {"base": held.base, "seeds": held.seeds}
     if kind == RUNS:
         compare_view.change(study=None, race=())
     elif kind == RACE:
-        race = [
-            PRESETS[name].experiment.model_copy(update={"epochs": held.base.epochs}) for name in ("base", "dropout")
-        ]
-        compare_view.change(study=None, race=tuple(race))
+        compare_view.change(study=None, race=compare_race.start(held.base))
     elif kind in STUDIES:
         compare_view.change(study=Study.of(dict(STUDIES[kind]) | shared), race=(), baseline="")
     elif kind in (ONE, TWO):
@@ -88,19 +86,32 @@ def _choose(widget: str) -> None:
         compare_view.set_study({"name": "", "presets": (), "axes": axes} | shared)
 
 
+def _held() -> Study:
+    """The study whose seeds, epochs and images go on when another kind is chosen; a race gives it its own."""
+    state = st.session_state
+    view: View = state["compare view"]
+    held: Study = view.study or state.get("compare last") or Study()
+    if view.race:
+        shared = {name: getattr(view.race[0], name) for name in SHARED}
+        held = held.model_copy(update={"base": held.base.model_copy(update=shared)})
+    state["compare last"] = held
+    return held
+
+
 def _study(study: Study) -> None:
     for place, axis in enumerate(study.axes):
         _axis(study, place, axis)
+    widget, start = mounted("seeds", study.seeds)
     st.slider(
         "Seeds",
         1,
         30,
-        study.seeds,
+        start,
         help="How often each network is trained, each time with other random numbers. Three show large differences"
         " only; five or more show smaller ones.",
-        key=key(f"seeds {study.seeds}"),
+        key=widget,
         on_change=_set,
-        args=("seeds", key(f"seeds {study.seeds}")),
+        args=("seeds", widget),
     )
     _base(study)
 
@@ -116,11 +127,11 @@ def _axis(study: Study, place: int, axis: Axis) -> None:
     taken = {other.field for other in study.axes} - {axis.field}
     choices = [name for name in AXES if name not in taken]
     choices += [axis.field] if axis.field not in choices else []
-    widget = key(f"axis {place} {axis.field}")
+    widget, start = mounted(f"axis {place} {len(study.axes)}", axis.field)
     st.selectbox(
         ("First hyperparameter", "Second hyperparameter")[place] if len(study.axes) > 1 else "Hyperparameter",
         choices,
-        choices.index(axis.field),
+        choices.index(start) if start in choices else choices.index(axis.field),
         format_func=lambda name: FIELDS[name].title,
         help=FIELDS[axis.field].help,
         key=widget,
@@ -144,14 +155,14 @@ def _set_axis(place: int, name: str, values: tuple[Any, ...]) -> None:
 
 
 def _values(field: Hyperparameter, axis: Axis, place: int) -> None:
-    widget = key(f"values {place} {field.name} {axis.values}")
+    widget, start = mounted(f"values {place} {field.name}", axis.values)
     common: dict[str, Any] = {"key": widget, "on_change": _take, "args": (place, field.name, widget)}
     if field.kind == "bool":
         st.caption("Without and with it.")
     elif field.kind == "choice":
-        st.multiselect("Values", field.choices, list(axis.values), format_func=wording.choice, **common)
+        st.multiselect("Values", field.choices, list(start), format_func=wording.choice, **common)
     else:
-        shown = ", ".join(field.write(value) for value in axis.values)
+        shown = ", ".join(field.write(value) for value in start)
         st.text_input("Values", shown, help=f"Separated by commas; each {field.allowed}.", **common)
 
 
@@ -159,6 +170,11 @@ def _take(place: int, name: str, widget: str) -> None:
     held = st.session_state[widget]
     if isinstance(held, str):
         held = [FIELDS[name].read(part) for part in held.split(",") if part.strip()]
+    if not held:
+        compare_view.refuse(
+            f"The values of {FIELDS[name].title} are empty; give at least one. They are left as they were."
+        )
+        return
     _set_axis(place, name, tuple(held))
 
 
@@ -188,13 +204,13 @@ def _base(study: Study) -> None:
 
 def _shared(study: Study, field: Hyperparameter) -> None:
     value = getattr(study.base, field.name)
-    widget = key(f"base {field.name} {value}")
+    widget, start = mounted(f"base {field.name}", value)
     cast: Any = int if field.kind == "int" else float
     st.slider(
         field.title,
         cast(field.low),
         cast(field.high),
-        value,
+        start,
         cast(field.step),
         help=field.help,
         key=widget,
@@ -211,13 +227,14 @@ def _set_base(name: str, widget: str) -> None:
 def _take_train() -> None:
     held: Study = st.session_state["compare view"].study
     _try_base(st.session_state["values"] | {"seed": held.base.seed})
+    compare_view.remount()
 
 
 def _try_base(values: dict[str, Any]) -> None:
     try:
         compare_view.set_study({"base": Experiment.of(values)})
     except LabError as error:
-        st.session_state["compare problems"] = [str(error)]
+        compare_view.refuse(str(error))
 
 
 def _load() -> None:
@@ -242,5 +259,6 @@ def _loaded(widget: str) -> None:
     state["compare uploads"] = state.get("compare uploads", 0) + 1  # an empty uploader, ready for the next file
     try:
         compare_view.change(study=Study.from_json(file.getvalue()), race=(), baseline="")
+        compare_view.remount()
     except LabError as error:
-        state["compare moved"], state["compare problems"] = True, [f"{file.name}: {error} The study is left as it was."]
+        compare_view.refuse(f"{file.name}: {error} The study is left as it was.")

@@ -73,7 +73,8 @@ def _picked(event: Any) -> None:
 
 def _links(identities: list[str]) -> None:
     for run in filter(None, map(engine.stored, identities)):
-        label = f"{wording.name(run.experiment)}, seed {run.experiment.seed}: {run.metrics['test_accuracy']:.3f}"
+        name = wording.name(run.experiment, leave_out=("seed",))
+        label = f"{name}, seed {run.experiment.seed}: {run.metrics['test_accuracy']:.3f}"
         st.page_link(
             "pages/Train.py", label=label, icon=":material/arrow_forward:", query_params=run.experiment.query()
         )

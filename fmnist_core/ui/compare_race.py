@@ -15,7 +15,7 @@ from fmnist_core.runs.engine import Snapshot, train_examples
 from fmnist_core.runs.tables import Trained
 from fmnist_core.settings import LabError
 from fmnist_core.ui import compare_view, engine, estimate, live
-from fmnist_core.ui.compare_view import View, key
+from fmnist_core.ui.compare_view import View, mounted
 
 PERIOD = 0.5  # seconds between two looks
 SIDES = ("Left", "Right")
@@ -24,6 +24,11 @@ TRAIN, AS_IS = "train", "as it is"
 
 
 # --- The sidebar ----------------------------------------------------------------------------------------------------
+
+
+def start(base: Experiment) -> tuple[Experiment, ...]:
+    """A race to begin with, on as many images and epochs as `base` has."""
+    return tuple(_with_shared(PRESETS[name].experiment, base) for name in ("base", "dropout"))
 
 
 def choose(race: tuple[Experiment, ...]) -> None:
@@ -40,11 +45,11 @@ def _choose_lane(race: tuple[Experiment, ...], lane: int, side: str) -> None:
     here = "base" if here == "glorot" else here
     titles = {name: preset.title for name, preset in PRESETS.items()}
     titles |= {TRAIN: "The settings of page Train", AS_IS: wording.name(race[lane], leave_out=SHARED)}
-    widget = key(f"lane {lane} {race[lane].digest}")
+    widget, begin = mounted(f"lane {lane} {len(options)}", here)
     st.selectbox(
         side,
         options,
-        options.index(here),
+        options.index(begin) if begin in options else options.index(here),
         format_func=titles.__getitem__,
         key=widget,
         on_change=_take_lane,
@@ -65,8 +70,8 @@ def _take_lane(lane: int, widget: str) -> None:
 
 
 def _choose_shared(race: tuple[Experiment, ...], name: str) -> None:
-    field, value = FIELDS[name], getattr(race[0], name)
-    widget = key(f"race {name} {value}")
+    field = FIELDS[name]
+    widget, value = mounted(f"race {name}", getattr(race[0], name))
     common: dict[str, Any] = {"help": field.help, "key": widget, "on_change": _take_shared, "args": (name, widget)}
     cast: Any = int if field.kind == "int" else float
     bounds = (cast(field.low), cast(field.high))
@@ -80,7 +85,7 @@ def _take_shared(name: str, widget: str) -> None:
         race = [Experiment.of(one.model_dump() | {name: value}) for one in st.session_state["compare view"].race]
         compare_view.change(race=tuple(race))
     except LabError as error:
-        st.session_state["compare moved"], st.session_state["compare problems"] = True, [str(error)]
+        compare_view.refuse(str(error))
 
 
 # --- The screen -----------------------------------------------------------------------------------------------------

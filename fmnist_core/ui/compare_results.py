@@ -16,7 +16,7 @@ from fmnist_core.runs import tables
 from fmnist_core.runs.tables import Line, Trained
 from fmnist_core.statistics import Comparison, Summary
 from fmnist_core.ui import compare_hyperparameters, compare_view, engine, estimate
-from fmnist_core.ui.compare_view import View, key
+from fmnist_core.ui.compare_view import View
 from fmnist_core.ui.data_parts import foot
 from fmnist_core.ui.text import escaped
 
@@ -31,7 +31,7 @@ def show(trained: list[Trained], view: View, data: Dataset) -> None:
     if warning := tables.uneven(trained):
         st.warning(warning)
     baseline = _baseline(trained, view)
-    found = statistics.compare(baseline, tables.measures(trained))
+    found = statistics.compare(baseline, tables.measures(trained), tables.compared(trained))
     st.header("What came out")
     _table(trained, baseline, found)
     _sentences(trained, found, data)
@@ -50,11 +50,11 @@ def _choose_baseline(trained: list[Trained], baseline: str) -> None:
     names = tables.models(trained)
     if len(names) < 2:
         return
-    widget = key(f"baseline {baseline}")
+    widget, start = compare_view.mounted(f"baseline {len(names)}", baseline)
     st.selectbox(
         "Compare with",
         names,
-        names.index(baseline),
+        names.index(start) if start in names else 0,
         key=widget,
         on_change=compare_view.take,
         args=("baseline", widget),
@@ -67,27 +67,44 @@ def _choose_baseline(trained: list[Trained], baseline: str) -> None:
 
 
 def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> None:
+    """The notebook's table; and each network against the baseline in one of its own, so that both fit a narrow page."""
     _choose_baseline(trained, baseline)
-    heads = ["Network", "Seeds", "Test loss", "Test accuracy", "Time"]
-    others = len(tables.models(trained)) > 1
-    heads += ["Loss against baseline", "Accuracy against baseline"] if others else []
-    rows = [_cells(line, baseline, found, others) for line in tables.lines(trained)]
+    lines = tables.lines(trained)
+    rows = [
+        [_name(line, baseline), str(len(line.seeds)), _spread(line.test_loss), _spread(line.test_accuracy)]
+        for line in lines
+    ]
+    rows = [[*row, estimate.words(line.seconds.mean)] for row, line in zip(rows, lines, strict=True)]
+    _markdown(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
+    st.caption(
+        "Mean ± standard deviation over the seeds; a single seed has none. Bold: what the others are compared with."
+    )
+    if len(lines) > 1:
+        _against(lines, baseline, found, tables.compared(trained))
+
+
+def _against(lines: list[Line], baseline: str, found: list[Comparison], names: tuple[str, ...]) -> None:
+    """Differences from the baseline."""
+    rows = []
+    for line in lines:
+        own = {one.measure: one for one in found if one.name == line.model}
+        if line.model != baseline:
+            rows.append([escaped(line.model), *(_difference(own.get(measure)) for measure in names)])
+    told = [name.replace("cross_entropy", "cross-entropy").replace("_", " ").capitalize() for name in names]
+    _markdown([f"Against {escaped(baseline)}", *told], rows)
+    text = "Mean difference over the common seeds ± half of its interval; bold beyond the noise."
+    if names == tables.PLAIN:
+        text += " Cross-entropy: the test loss without the L2 penalty, which is no fault of a network's answers."
+    st.caption(text)
+
+
+def _name(line: Line, baseline: str) -> str:
+    return f"**{escaped(line.model)}**" if line.model == baseline else escaped(line.model)
+
+
+def _markdown(heads: list[str], rows: list[list[str]]) -> None:
     bar = ["---", *["--:"] * (len(heads) - 1)]
     st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
-    told = "Loss, accuracy: mean ± standard deviation over the seeds; a single seed has none."
-    if any(one.run.experiment.l2 for one in trained):
-        told += " The loss of a network with an L2 penalty has the penalty in it: compare such networks by accuracy."
-    st.caption(told + (" Against baseline: mean difference ± half of its interval, bold beyond the noise." * others))
-
-
-def _cells(line: Line, baseline: str, found: list[Comparison], others: bool) -> list[str]:
-    name = escaped(line.model)
-    cells = [f"**{name}**" if line.model == baseline and others else name, str(len(line.seeds))]
-    cells += [_spread(line.test_loss), _spread(line.test_accuracy), estimate.words(line.seconds.mean)]
-    if others:
-        own = {one.measure: one for one in found if one.name == line.model}
-        cells += [_difference(own.get(measure)) for measure in tables.MEASURES]
-    return cells
 
 
 def _spread(held: Summary) -> str:
@@ -169,8 +186,8 @@ def _curves(trained: list[Trained], view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         compare_view.segments("Curve", "curve", CURVES, view.curve)
         compare_view.segments("Over", "x", AXES, view.x)
-        widget = key(f"each {view.each}")
-        st.toggle("Single runs", view.each, key=widget, on_change=compare_view.take, args=("each", widget))
+        widget, start = compare_view.mounted("each", view.each)
+        st.toggle("Single runs", start, key=widget, on_change=compare_view.take, args=("each", widget))
     rows, models = _history(trained), tables.models(trained)
     if view.curve in ("loss", "accuracy"):
         chart = comparison.curves(rows, view.curve, models, view.x, view.each)

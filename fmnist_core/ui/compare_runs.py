@@ -31,9 +31,12 @@ def show(view: View) -> list[Trained]:
         st.info("No network has been trained here yet: train one on page Train, or start a study at the left.")
         return []
     shown = _filtered(runs)
-    _table(shown, view)
+    if shown:
+        _table(shown, view)
+    else:
+        st.info("No run matches; change the search or the filter.")
     chosen = [run for run in runs if run.run_id in view.runs]
-    _actions(chosen, view, {run.run_id for run in runs})
+    _actions(chosen, view, {run.run_id for run in runs}, hidden=len({*chosen} - {*shown}))
     return tables.of_runs(chosen)
 
 
@@ -79,8 +82,9 @@ def _table(runs: Sequence[Run], view: View) -> None:
 def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "chosen": st.column_config.CheckboxColumn("Compare", width="small"),
-        "network": st.column_config.TextColumn("Network", width="medium"),
+        "chosen": st.column_config.CheckboxColumn("Show", width="small"),
+        "network": st.column_config.TextColumn("Network", width="large"),
+        "seed": st.column_config.NumberColumn("Seed", width="small", format="%d"),
         "accuracy": number("Test accuracy", format="%.3f"),
         "loss": number("Test loss", format="%.3f"),
         "seconds": number("Time (s)", format="%.0f"),
@@ -97,7 +101,8 @@ def _row(run: Run, view: View) -> dict[str, Any]:
     stopped = "" if run.complete else " · stopped"
     return {
         "chosen": run.run_id in view.runs,
-        "network": f"{wording.name(run.experiment)}{sample}{stopped}",
+        "network": f"{wording.name(run.experiment, leave_out=('seed',))}{sample}{stopped}",
+        "seed": run.experiment.seed,
         "accuracy": run.metrics["test_accuracy"],
         "loss": run.metrics["test_loss"],
         "seconds": run.metrics["seconds"],
@@ -140,7 +145,7 @@ def _choose(runs: tuple[str, ...]) -> None:
 # --- Delete and undo ------------------------------------------------------------------------------------------------
 
 
-def _actions(chosen: Sequence[Run], view: View, there: set[str]) -> None:
+def _actions(chosen: Sequence[Run], view: View, there: set[str], hidden: int) -> None:
     gone = [name for name in view.runs if name not in there]
     if gone:
         st.warning(f"{len(gone)} of the runs in this link are not in this store (any more): {', '.join(gone[:3])}.")
@@ -151,7 +156,8 @@ def _actions(chosen: Sequence[Run], view: View, there: set[str]) -> None:
     with st.container(horizontal=True):
         st.button("Choose none", type="tertiary", on_click=_choose, args=((),), key="compare none")
         st.button(
-            f"Delete {len(chosen)} chosen run{'' if len(chosen) == 1 else 's'}",
+            f"Delete {len(chosen)} chosen run{'' if len(chosen) == 1 else 's'}"
+            + (f" ({hidden} hidden by the search)" if hidden else ""),
             type="tertiary",
             icon=":material/delete:",
             on_click=_delete,

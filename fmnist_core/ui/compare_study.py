@@ -6,15 +6,16 @@ import streamlit as st
 
 from fmnist_core import wording
 from fmnist_core.dataset import Dataset
-from fmnist_core.experiment import Experiment, run_id
+from fmnist_core.experiment import PRESETS, Experiment, run_id
 from fmnist_core.runs import tables
 from fmnist_core.runs.engine import StudySnapshot, train_examples
 from fmnist_core.runs.tables import Trained
-from fmnist_core.study import Study
+from fmnist_core.study import Study, Variant
 from fmnist_core.ui import compare_view, engine, estimate
 from fmnist_core.ui.text import escaped
 
 PERIOD = 1.0  # seconds between two looks
+MOST_NAMED = 8
 
 
 def show(study: Study, data: Dataset) -> list[Trained]:
@@ -53,6 +54,8 @@ def _start(study: Study, data_name: str, trained: list[Trained], snapshot: Study
     todo = missing(study, data_name, trained)
     if not todo:
         return
+    if not trained:
+        _what(study)
     button, text = st.columns([1, 3], vertical_alignment="center")
     begun = bool(trained)
     other = engine.my_study()
@@ -72,6 +75,19 @@ def _start(study: Study, data_name: str, trained: list[Trained], snapshot: Study
     )
     if other:
         _elsewhere(other)
+
+
+def _what(study: Study) -> None:
+    """The networks to come, so that nobody presses the button blindly."""
+    names = [f"- {escaped(variant.name)}{_described(variant)}" for variant in study.variants()]
+    st.markdown("\n".join(names[:MOST_NAMED]))
+    if len(names) > MOST_NAMED:
+        st.caption(f"And {len(names) - MOST_NAMED} more.")
+    st.caption("Their curves, a table and what differs beyond the noise appear here as soon as the first runs end.")
+
+
+def _described(variant: Variant) -> str:
+    return f": {PRESETS[variant.values['preset']].description}" if "preset" in variant.values else ""
 
 
 def _elsewhere(other: Study) -> None:
@@ -112,7 +128,7 @@ def _now(study: Study, data_name: str, snapshot: StudySnapshot) -> str:
     told = []
     for shot in snapshot.current:
         variant, experiment = names[shot.run_id]
-        epoch = f", epoch {shot.epoch} of {experiment.epochs}" if shot.epoch else ""
+        epoch = f", epoch {shot.epoch} of {experiment.epochs}" if shot.epoch else f" ({shot.state})"
         told.append(f"{escaped(variant.name)}, seed {experiment.seed}{epoch}")
     return f"{' and '.join(told)} · about {estimate.words(left)} left"
 

@@ -75,7 +75,8 @@ def from_query(texts: Mapping[str, str]) -> tuple[View, list[str]]:
         try:
             good |= _read(name, text)
         except LabError as error:
-            problems.append(f"{error} The default is used.")
+            known = name in {f.name for f in fields(View)}
+            problems.append(f"{error} The default is used." if known else str(error))
     return View(**good), problems
 
 
@@ -113,9 +114,8 @@ def _read_race(text: str) -> tuple[Experiment, ...]:
 
 def read_runs(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of runs, checked for form and number. Raises: ViewError."""
-    for name in names:
-        if not RUN_ID.fullmatch(name):
-            raise ViewError(f"runs has {name[:80]!r}, which is not the name of a run.")
+    if not all(map(RUN_ID.fullmatch, names)):
+        raise ViewError(f"runs is {'.'.join(names)[:80]!r}, but it must be names of stored runs, joined by dots.")
     if len(names) > MOST_RUNS:
         raise ViewError(f"runs names {len(names)} runs, but at most {MOST_RUNS} can be compared; choose fewer.")
     return names
@@ -131,7 +131,7 @@ def current() -> tuple[View, list[str]]:
     moved = state.pop("compare moved", False)
     if "compare view" not in state or (now != state.get(f"url {PAGE}") and not moved):
         state["compare view"], state["compare problems"] = from_query(now)
-        state["compare loaded"] = state.get("compare loaded", 0) + 1
+        remount()
     view: View = state["compare view"]
     query = view.query()
     if now != query:
@@ -148,6 +148,12 @@ def change(**values: Any) -> None:
     state["compare moved"], state["compare problems"] = True, []
 
 
+def refuse(sentence: str) -> None:
+    """Say why a change was not taken; the controls show what holds."""
+    st.session_state["compare moved"], st.session_state["compare problems"] = True, [sentence]
+    remount()
+
+
 def set_study(values: Mapping[str, Any]) -> None:
     """Change entries of the study from a callback; what cannot be used is named and not taken."""
     state = st.session_state
@@ -155,12 +161,27 @@ def set_study(values: Mapping[str, Any]) -> None:
     try:
         change(study=Study.of(dict(held) | dict(values)))
     except LabError as error:
-        state["compare moved"], state["compare problems"] = True, [f"{error} It is left as it was."]
+        refuse(f"{error} It is left as it was.")
 
 
 def key(name: str) -> str:
-    """A widget's key that is new whenever a link was followed, so that the widget shows the link's value."""
+    """A widget's key that is new whenever the view was set from elsewhere, so that the widget shows it."""
     return f"compare {name} {st.session_state['compare loaded']}"
+
+
+def mounted(name: str, value: Any) -> tuple[str, Any]:
+    """A widget's key, and the value it starts with: the same until it leaves the screen, so that it keeps the focus."""
+    state = st.session_state
+    widget = key(name)
+    starts = state.setdefault("compare starts", {})
+    if widget not in state:
+        starts[widget] = value
+    return widget, starts[widget]
+
+
+def remount() -> None:
+    """Let every control show the view anew."""
+    st.session_state["compare loaded"] = st.session_state.get("compare loaded", 0) + 1
 
 
 def take(name: str, widget: str) -> None:
@@ -170,11 +191,11 @@ def take(name: str, widget: str) -> None:
 
 def segments(label: str, name: str, words: dict[str, str], value: str) -> None:
     """A choice among a few values of one part of the view. words: what each value is called."""
-    widget = key(f"{name} {value}")
+    widget, start = mounted(name, value)
     st.segmented_control(
         label,
         list(words),
-        default=value,
+        default=start,
         format_func=words.__getitem__,
         required=True,
         key=widget,

@@ -1,4 +1,4 @@
-"""What each regulariser does, shown and measured on the runs of the page: a short explanation beside its picture."""
+"""What each change does, shown and measured on the runs of the page: a short explanation beside its picture."""
 
 from __future__ import annotations
 
