@@ -5,7 +5,7 @@ import streamlit as st
 from fmnist_core import dataset
 from fmnist_core.ui import frame, home
 
-with frame.page("Home", ":material/checkroom:"):
+with frame.page("Home"):
     st.title("Fashion-MNIST Lab")
     data = dataset.load()
     images = len(data.train_images) + len(data.test_images)

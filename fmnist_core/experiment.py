@@ -202,8 +202,9 @@ class Experiment(BaseModel):
                 cls.parse({name: text})
                 good[name] = text
             except ExperimentError as error:
-                default = f" The default, {FIELDS[name].write(FIELDS[name].default)}, is used." if name in FIELDS else ""
-                problems.append(f"{error}{default}")
+                default = FIELDS[name].write(FIELDS[name].default) if name in FIELDS else ""
+                instead = f" The default, {default}, is used." if default else " It is left out."
+                problems.append(f"{error}{instead}")
         return cls.parse(good), problems
 
 

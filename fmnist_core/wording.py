@@ -43,12 +43,18 @@ def settings(values: Mapping[str, Any]) -> str:
 
 
 def name(experiment: Experiment, leave_out: Collection[str] = ()) -> str:
-    """A few words that tell an experiment: its preset, or what differs from the base network."""
+    """A few words that tell an experiment: its preset, or what differs from the base network and has an effect."""
     for preset in PRESETS.values():
         if preset.experiment == experiment:
             return preset.title
-    own = {field: getattr(experiment, field) for field in experiment.query() if field not in leave_out}
+    fields = [FIELDS[field] for field in experiment.query() if field not in leave_out]
+    own = {field.name: getattr(experiment, field.name) for field in fields if field.relevant(experiment)}
     return settings(own) if own else PRESETS["base"].title
+
+
+def counted(number: int, word: str) -> str:
+    """ "1 epoch", "2,000 epochs"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def number(value: object) -> str:

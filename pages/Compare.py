@@ -14,7 +14,7 @@ from fmnist_core.ui import (
     regularisers,
 )
 
-with frame.page("Compare", ":material/stacked_line_chart:"):
+with frame.page("Compare"):
     view, problems = compare_view.current()
     data = dataset.load()
     st.title("Compare networks")

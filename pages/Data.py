@@ -5,7 +5,7 @@ import streamlit as st
 from fmnist_core import dataset
 from fmnist_core.ui import data_classes, data_grid, data_source, data_split, data_steps, data_view, frame
 
-with frame.page("Data", ":material/grid_view:"):
+with frame.page("Data"):
     data = dataset.load()
     view, problems = data_view.current(len(data.train_images))
     st.title("Look at the images")

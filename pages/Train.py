@@ -9,6 +9,8 @@ from fmnist_core.experiment import Experiment, run_id
 from fmnist_core.schedule import learning_rates
 from fmnist_core.ui import controls, engine, estimate, explain, frame, live, results
 
+PERIOD = 1.0  # seconds between two looks at a training elsewhere
+
 
 def plan_of(experiment: Experiment, data: dataset.Dataset) -> tuple[Cost, int]:
     """The cost, and the number of training images after the split."""
@@ -26,8 +28,8 @@ def picture(experiment: Experiment, plan: Cost) -> None:
     st.html(network.html(plan.layers, wording.choice(experiment.activation), experiment.dropout))
 
 
-def before(experiment: Experiment, plan: Cost, examples: int) -> None:
-    """The network, what it will cost, and what its output, loss and metric mean."""
+def before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> None:
+    """The network, what it will cost, and what its output, loss and metric mean. busy: something else is trained."""
     button, text = st.columns([1, 3], vertical_alignment="center")
     button.button(
         "Train",
@@ -35,6 +37,8 @@ def before(experiment: Experiment, plan: Cost, examples: int) -> None:
         icon=":material/play_arrow:",
         on_click=engine.submit,
         args=(experiment,),
+        disabled=busy,
+        help="One training at a time: yours is still under way." if busy else None,
         width="stretch",
     )
     text.markdown(
@@ -49,8 +53,13 @@ def before(experiment: Experiment, plan: Cost, examples: int) -> None:
     explain.reading_aid(experiment)
 
 
-def elsewhere(experiment: Experiment) -> None:
-    """The way back to the training that this session has under way."""
+@st.fragment(run_every=PERIOD)
+def elsewhere(identity: str, experiment: Experiment) -> None:
+    """The way back to the training that this session has under way; when that ends, the page is drawn again."""
+    mine = engine.mine()
+    if mine is None or mine.run_id != identity:
+        st.rerun()
+        return
     text, link = st.columns([3, 1], vertical_alignment="center")
     text.info(f"Your training is under way: {wording.name(experiment)}.")
     link.page_link(controls.PAGE, label="Watch it", icon=":material/visibility:", query_params=experiment.query())
@@ -64,7 +73,7 @@ def show(experiment: Experiment, data: dataset.Dataset) -> None:
     if refusal := engine.refusal():
         st.error(refusal)
     if (other := engine.mine()) and other.run_id != identity:
-        elsewhere(other.experiment)
+        elsewhere(other.run_id, other.experiment)
     if engine.running(identity):
         live.show(identity)
     elif run := engine.stored(identity):
@@ -74,14 +83,14 @@ def show(experiment: Experiment, data: dataset.Dataset) -> None:
     else:
         if broken := engine.failed(identity):
             st.error(f"The last training of this network failed: {broken.error}")
-        before(experiment, plan, examples)
+        before(experiment, plan, examples, busy=other is not None)
         return
     with st.expander(f"The network: {plan.parameters:,} parameters"):
         picture(experiment, plan)
         explain.reading_aid(experiment)
 
 
-with frame.page("Train", ":material/model_training:"):
+with frame.page("Train"):
     st.title("Train a network")
     with st.sidebar:
         current = controls.experiment()

@@ -99,6 +99,11 @@ def test_wrong_values_get_one_clear_sentence(name: str, data: st.DataObject) -> 
     assert len(problems) == 1
 
 
+def test_a_wrong_value_is_said_to_be_replaced_by_what_replaces_it() -> None:
+    for query, end in (({"widths": "1-2"}, " It is left out."), ({"units": "1"}, " The default, 512, is used.")):
+        assert Experiment.from_query(query)[1][0].endswith(f".{end}")
+
+
 @pytest.mark.parametrize("wrong", [True, 1.5, [], {}, "512", 10**30, float("nan")])
 def test_wrong_types_are_refused(wrong: object) -> None:
     with pytest.raises(ExperimentError, match=r"Units per layer \(units\)"):

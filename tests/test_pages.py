@@ -17,7 +17,7 @@ from fmnist_core.experiment import FIELDS, PRESETS, Experiment, run_id
 from fmnist_core.recording import EpochRecord
 from fmnist_core.runs.store import RunStore
 from fmnist_core.runs.writer import RunWriter
-from fmnist_core.ui import engine
+from fmnist_core.ui import engine, estimate, home
 
 ROOT = Path(__file__).parents[1]
 
@@ -99,7 +99,7 @@ def test_home_lists_runs_and_ticks_the_path(tmp_path: Path) -> None:
     app = opened("app.py")
     links = [link.proto.label for link in app.get("page_link")]
     assert "Base network: 0.890" in links and "Dropout" in links
-    assert "Units per layer 16 (stopped after 1 epochs)" in "\n".join(links)
+    assert "Units per layer 16 (stopped after 1 epoch)" in "\n".join(links)
 
 
 def test_a_damaged_run_is_named_on_home(tmp_path: Path) -> None:
@@ -184,6 +184,16 @@ def test_a_training_over_the_budget_is_refused_in_one_sentence() -> None:
     assert "FMNIST_COMPUTE_BUDGET" in app.error[0].value
 
 
+def test_short_runs_do_not_change_estimates(tmp_path: Path) -> None:
+    estimate._correction.clear()
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5], seconds=1.9)
+    assert estimate._correction() == 1.0
+    stored(tmp_path, Experiment(units=32), [2.3, 0.5], seconds=2.1)
+    estimate._correction.clear()
+    assert estimate._correction() > 1.0
+    estimate._correction.clear()
+
+
 # --- Train: results ---------------------------------------------------------------------------------------------------
 
 
@@ -213,7 +223,44 @@ def test_a_diverged_run_opens_and_says_why(tmp_path: Path) -> None:
     nan = float("nan")
     stored(tmp_path, Experiment(units=16), [2.3, nan], test_loss=nan, test_loss_std=nan, best_epoch=0)
     app = opened("pages/Train.py", units="16")
-    assert "left the range of numbers" in texts(app)
+    shown = texts(app)
+    assert "ended after epoch 1: the loss left the range of numbers" in shown
+    assert "Most confused" not in shown and "Dashed" not in shown
+    figures = {metric.label: metric.value for metric in app.metric}
+    assert figures["Test loss"] == figures["Test accuracy"] == "diverged"
+    assert figures["Lowest validation loss"] == "–"
+    links = [link.proto for link in app.get("page_link")]
+    assert [link.query_string for link in links if "a tenth of the learning rate" in link.label] == [
+        "units=16&learning_rate=0.0001"
+    ]
+    assert "nan" not in texts(opened("app.py"))
+
+
+def test_after_one_epoch_nothing_is_said_of_how_validation_loss_went(tmp_path: Path) -> None:
+    stored(tmp_path, Experiment(units=16, epochs=1), [2.3, 0.5])
+    app = opened("pages/Train.py", units="16", epochs="1")
+    assert "1 epoch" in [caption.value for caption in app.caption]
+    assert "One epoch tells little: train twice as long" in [link.proto.label for link in app.get("page_link")]
+
+
+def test_a_title_leaves_out_what_has_no_effect() -> None:
+    app = opened("pages/Train.py", layers="3", widths="64-32")
+    assert "**Width of each layer 64-32**" in [text.value for text in app.markdown]
+
+
+def test_train_is_disabled_while_ones_own_training_is_under_way() -> None:
+    app = opened("pages/Train.py", units="16", epochs="1")
+    next(button for button in app.button if button.label == "Train").click().run()
+    control(app, "units").set_value(32).run()
+    assert "Your training is under way: Units per layer 16, epochs 1." in texts(app)
+    assert next(button for button in app.button if button.label == "Train").disabled
+
+
+def test_older_runs_are_a_link(tmp_path: Path) -> None:
+    for seed in range(home.LATEST + 1):
+        stored(tmp_path, Experiment(units=16, seed=seed), [2.3, 0.5])
+    links = {link.proto.label: link.proto.query_string for link in opened("app.py").get("page_link")}
+    assert links["1 older run"] == "runs="
 
 
 def test_weights_open_as_histograms(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ BIN = 15  # Grey values in a bin: 255 = 17 bins of 15 above black; narrower ones
 OVERLAP = 1.7  # The highest ridge reaches over this many rows.
 TEST_NAME = "test"
 PALE = 0.04  # Opacity of an empty cell, so that it still shows as a cell.
+STRONG = 0.9  # Cells above this share of the highest have white figures.
 
 
 def balance(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> alt.Chart:
@@ -33,7 +34,7 @@ def balance(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> 
         .mark_bar(height={"band": 0.72})
         .encode(
             x=alt.X("images:Q", title="images", axis=alt.Axis(format=",d", grid=True)),
-            y=alt.Y("class:N", title=None, sort=list(classes), axis=alt.Axis(labelOverlap=False)),
+            y=alt.Y("class:N", title=None, sort=list(classes), axis=alt.Axis(**theme.BARE)),
             color=alt.Color("part:N", scale=colours, legend=alt.Legend(title=None)),
             order="order:Q",
             tooltip=["class:N", "part:N", alt.Tooltip("images:Q", format=",d")],
@@ -119,9 +120,9 @@ def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart
         "other:N",
         sort=list(classes),
         title=None,
-        axis=alt.Axis(labelAngle=-40, labelOverlap=False, domain=False, ticks=False),
+        axis=alt.Axis(labelAngle=-40, **theme.BARE),
     )
-    y = alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(domain=False, ticks=False))
+    y = alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(**theme.BARE))
     base = alt.Chart(rows).encode(
         x=x,
         y=y,
@@ -132,13 +133,13 @@ def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart
         # Opacity, not a colour ramp: "nothing" is the page's own background, light or dark.
         opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, highest], range=[PALE, 1]), legend=None)
     )
-    strong = alt.datum.share > highest / 2
+    strong = alt.datum.share > STRONG * highest
     figures = (
         base.transform_filter(alt.datum.share >= 0.005)
         .mark_text(fontSize=11)
         .encode(
             text=alt.Text("share:Q", format=".0%"),
-            color=alt.when(strong).then(alt.value("white")).otherwise(alt.value(theme.MUTED)),
+            color=alt.when(strong).then(alt.value("white")).otherwise(alt.value(theme.INK)),
         )
     )
     return alt.layer(cells, figures).properties(height=400, title="Share nearer to the other class's mean image")

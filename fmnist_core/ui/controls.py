@@ -28,10 +28,11 @@ MOST_POSITIONS = 400  # A slider with more positions cannot be set by hand; a nu
 def experiment() -> Experiment:
     """Show all controls where called (the sidebar) and return the experiment they describe."""
     _follow_url()
-    _presets()
-    values = st.session_state["values"]
-    current = Experiment.of(values)
-    _group(current, basic=True)
+    # One block, whatever comes and goes in it: a browser closes an expander whose place changes.
+    with st.container():
+        _presets()
+        current = Experiment.of(st.session_state["values"])
+        _group(current, basic=True)
     with st.expander("More"):
         _group(current, basic=False)
     _write_url(current)

@@ -105,7 +105,7 @@ def stored(identity: str) -> Run | None:
 def submit(experiment: Experiment) -> None:
     """Ask for a training; a refusal is kept for the page to show. Meant as a button's callback."""
     state = st.session_state
-    state["moved"], state["refused"] = True, ""
+    state["moved"], state["refused"], state["goes on"] = True, "", ""
     try:
         engine().submit(experiment, session())
     except LabError as error:
@@ -155,8 +155,14 @@ def stop_study(digest: str) -> None:
 
 def stop(identity: str) -> None:
     """Leave a training; it ends unless somebody else asked for it. Meant as a button's callback."""
-    if not engine().stop(identity, session()):
-        st.toast("Somebody else asked for this training too, so it goes on. You may start another one.")
+    st.session_state["goes on"] = "" if engine().stop(identity, session()) else identity
+
+
+def goes_on(identity: str) -> str:
+    """Why a training goes on that this session wanted to stop, or ""."""
+    if st.session_state.get("goes on") != identity:
+        return ""
+    return "Somebody else asked for this training too, so it goes on."
 
 
 def refusal() -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
+from itertools import islice
 
 import numpy as np
 import streamlit as st
@@ -17,20 +17,20 @@ from fmnist_core.ui import engine
 # Measured with the compiled training loop: the share of a plain matrix product's speed it reaches, and what each
 # step costs on top (weight update aside): launching the step and gathering its batch.
 EFFICIENCY, STEP_SECONDS = 0.55, 6e-5
+RUN_SECONDS = 0.6  # What a run costs whatever its size: evaluation before training, saving.
 RECENT = 5
+LONG_ENOUGH = 2.0  # seconds; what a shorter run took is mostly fixed costs, and tells nothing of a longer one
 
 
 def seconds(experiment: Experiment, train_examples: int) -> float:
     """Estimated training time in seconds; compiling comes on top."""
-    return _raw(experiment, train_examples) * _correction()
+    return _raw(experiment, train_examples) * _correction() + RUN_SECONDS
 
 
 def words(value: float) -> str:
-    """A duration to the precision an estimate has."""
-    if value < 1:
-        return "under 1 s"
+    """A duration to the precision an estimate has, never "0 s"; ready to stand after "about"."""
     if value < 90:
-        return f"{value:.0f} s"
+        return f"{max(value, 1):.0f} s"
     return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
 
 
@@ -53,18 +53,17 @@ def _speed() -> float:
 
 @st.cache_data(show_spinner=False, ttl=20)
 def _correction() -> float:
-    """Measured time of the latest runs over their estimate: what the rule of thumb misses on this machine."""
-    ratios: list[float] = []
-    for run in engine.store().runs():
-        if len(ratios) < RECENT and (ratio := _ratio(run)):
-            ratios.append(ratio)
-    return statistics.median(ratios) if ratios else 1.0
+    """Measured time of the latest long runs over their estimate: what the rule of thumb misses on this machine."""
+    runs = list(islice(filter(_tells, engine.store().runs()), RECENT))
+    return sum(float(run.metrics["seconds"]) for run in runs) / sum(map(_raw_of, runs)) if runs else 1.0
 
 
-def _ratio(run: Run) -> float | None:
-    epochs = run.metrics["epochs_done"]
-    examples = run.metrics["train_examples"]
-    if not epochs or not examples:
-        return None
-    raw: float = _raw(run.experiment, examples) * epochs / run.experiment.epochs
-    return float(run.metrics["seconds"]) / raw
+def _tells(run: Run) -> bool:
+    metrics = run.metrics
+    return bool(metrics["epochs_done"] and metrics["train_examples"] and metrics["seconds"] >= LONG_ENOUGH)
+
+
+def _raw_of(run: Run) -> float:
+    """The estimate for the epochs that were trained."""
+    whole = _raw(run.experiment, run.metrics["train_examples"])
+    return whole * int(run.metrics["epochs_done"]) / run.experiment.epochs

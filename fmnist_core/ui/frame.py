@@ -14,6 +14,7 @@ from fmnist_core.settings import LabError
 from fmnist_core.ui import engine
 
 ROOT = Path(__file__).parents[2]
+ICON = "👕"  # An emoji, as the browser has it: a Material symbol would be fetched from Google.
 MENU = (
     ("app.py", "Home", ":material/home:"),
     ("pages/Data.py", "Data", ":material/grid_view:"),
@@ -23,13 +24,13 @@ MENU = (
 
 
 @contextmanager
-def page(title: str, icon: str) -> Iterator[None]:
+def page(title: str) -> Iterator[None]:
     """Everything around a page's own content; every page starts with `with frame.page(...)`.
 
     A LabError that leaves the block is shown as its sentence, never as a trace.
     """
     name = "Fashion-MNIST Lab"
-    st.set_page_config(page_title=name if title == "Home" else f"{title} · {name}", page_icon=icon, layout="wide")
+    st.set_page_config(page_title=name if title == "Home" else f"{title} · {name}", page_icon=ICON, layout="wide")
     theme.enable()
     with st.sidebar:
         _menu()

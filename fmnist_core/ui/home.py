@@ -9,7 +9,7 @@ import streamlit as st
 from fmnist_core import wording
 from fmnist_core.experiment import PRESETS, Experiment, run_id
 from fmnist_core.runs.run import Run
-from fmnist_core.ui import controls, engine, estimate
+from fmnist_core.ui import compare_view, controls, engine, estimate, reading
 from fmnist_core.ui.text import escaped
 
 LATEST = 12
@@ -29,18 +29,19 @@ def notebook_path(data_name: str) -> None:
         preset = PRESETS[name]
         run = engine.stored(run_id(preset.experiment, data_name))
         done = run is not None and run.complete
-        label = f"{preset.title}: {run.metrics['test_accuracy']:.3f}" if run and done else preset.title
+        label = f"{preset.title}: {reading.tested(run.metrics, 'test_accuracy')}" if run and done else preset.title
         icon = ":material/check_circle:" if done else ":material/radio_button_unchecked:"
         st.page_link(
             controls.PAGE, label=label, icon=icon, query_params=preset.experiment.query(), help=preset.description
         )
+    st.page_link(compare_view.PAGE, label="Compare the five, seed by seed", icon=":material/stacked_line_chart:")
     st.caption("The number beside a finished step is its accuracy on the test images.")
 
 
 def free_play() -> None:
-    """Questions that a few sliders answer."""
+    """Questions that a few controls answer."""
     st.subheader("Play")
-    st.markdown("Every setting is a slider, and the page's address always holds them all. Six places to start from:")
+    st.markdown("Every setting has a control, and the page's address always holds them all. Six places to start from:")
     ideas: dict[str, tuple[str, dict[str, Any]]] = {
         "No hidden layers": ("How far does a network get that only weighs pixels?", {"layers": 0, "epochs": 5}),
         "Only 16 units": ("How small can a network be and still tell clothes apart?", {"units": 16, "epochs": 10}),
@@ -69,6 +70,7 @@ def teach() -> None:
         "- Students who press Train on the **same settings watch the same run**; it is trained once. Different settings"
         " wait in line, and everyone sees their place.\n"
         "- A finished run opens at once for everybody, so train what you will show **before the lesson**.\n"
+        "- Page **Compare** trains several networks from several seeds, and tells which differences are more than chance.\n"
         "- For the projector: F11 fills the screen, Ctrl and + enlarge it; light or dark follows the computer's setting."
     )
 
@@ -93,16 +95,17 @@ def runs() -> None:
     for run in found[:LATEST]:
         _row(run)
     if len(found) > LATEST:
-        st.caption(f"And {len(found) - LATEST:,} older ones.")
+        label = wording.counted(len(found) - LATEST, "older run")
+        st.page_link(compare_view.PAGE, label=label, icon=":material/history:", query_params={"runs": ""})
 
 
 def _row(run: Run) -> None:
     name, accuracy, loss, took, when = st.columns(WIDTHS, vertical_alignment="center")
-    stopped = "" if run.complete else f" (stopped after {run.metrics['epochs_done']} epochs)"
+    stopped = "" if run.complete else f" (stopped after {wording.counted(run.metrics['epochs_done'], 'epoch')})"
     sample = " · sample" if run.data_name == "sample" else ""
     label = f"{escaped(run.name) or wording.name(run.experiment)}{stopped}{sample}"
     name.page_link(controls.PAGE, label=label, query_params=run.experiment.query())
-    accuracy.markdown(f"{run.metrics['test_accuracy']:.3f}")
-    loss.markdown(f"{run.metrics['test_loss']:.3f}")
+    accuracy.markdown(reading.tested(run.metrics, "test_accuracy"))
+    loss.markdown(reading.tested(run.metrics, "test_loss"))
     took.markdown(estimate.words(run.metrics["seconds"]))
     when.markdown(f"{run.created.astimezone():%d %b %Y, %H:%M}")

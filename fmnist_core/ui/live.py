@@ -49,8 +49,8 @@ def _headline(snapshot: Snapshot) -> None:
     text, button = st.columns([5, 1], vertical_alignment="center")
     text.progress(share(snapshot), text=sentence(snapshot))
     button.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(snapshot.run_id,), width="stretch")
-    if snapshot.notice:
-        st.info(snapshot.notice)
+    for told in filter(None, (snapshot.notice, engine.goes_on(snapshot.run_id))):
+        st.info(told)
 
 
 def share(snapshot: Snapshot) -> float:
@@ -69,7 +69,7 @@ def sentence(snapshot: Snapshot) -> str:
 
 
 def _figures(snapshot: Snapshot) -> None:
-    last = snapshot.history[-1] if snapshot.history else None
+    last = next((record for record in reversed(snapshot.history) if record.epoch), None)  # epoch 0 is untrained
     epoch, left, speed, train, validation = st.columns(5)
     epoch.metric("Epoch", f"{snapshot.epoch} of {snapshot.experiment.epochs}")
     left.metric("Time left", "–" if snapshot.seconds_left is None else estimate.words(snapshot.seconds_left))
@@ -89,7 +89,7 @@ def _charts(snapshot: Snapshot) -> None:
 @st.cache_data(show_spinner=False, max_entries=20)
 def _pictures(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Any]]:
     """Loss and accuracy so far, drawn once for all who watch."""
-    history = frame(_snapshot.history)
+    history = frame(_snapshot.history if step else ())  # the untrained network alone is no curve
     per_epoch = max(_snapshot.steps_per_epoch, 1)
     steps = [(step / per_epoch, loss) for step, loss in _snapshot.step_losses]
     end = _snapshot.experiment.epochs

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from fmnist_core.experiment import Experiment
+from fmnist_core import wording
+from fmnist_core.experiment import FIELDS, Experiment
 
 Z95 = 1.959964  # 97.5 % quantile of the standard normal distribution
 LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level.
@@ -27,12 +29,31 @@ def mean_interval(mean: float, deviation: float, n: int) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def tested(metrics: Mapping[str, Any], name: str) -> str:
+    """A measure on the test images; a network whose loss is no number has none. name: test_loss or test_accuracy."""
+    return f"{metrics[name]:.3f}" if math.isfinite(metrics["test_loss"]) else "diverged"
+
+
+def length(experiment: Experiment, metrics: Mapping[str, Any], history: pd.DataFrame) -> str:
+    """How many epochs were trained, and why it ended where it ended early because the loss is no number."""
+    done = int(metrics["epochs_done"])
+    if done < experiment.epochs and not metrics["stopped"] and diverged(history):
+        return f"ended after epoch {done}: the loss left the range of numbers"
+    return wording.counted(done, "epoch")
+
+
+def diverged(history: pd.DataFrame) -> bool:
+    """Whether a loss left the range of numbers in a trained epoch."""
+    losses = history.loc[history["epoch"] > 0, ["loss", "val_loss"]]
+    return not losses.map(math.isfinite).all(axis=None)
+
+
 def overfitting(history: pd.DataFrame) -> str:
     """Where validation loss was lowest, and what followed. history: columns of EpochRecord."""
     rows = history[history["epoch"] > 0]
     if not len(rows):
         return "No epoch was completed."
-    if not rows[["loss", "val_loss"]].map(math.isfinite).all(axis=None):
+    if diverged(history):
         return "The loss left the range of numbers: the learning rate is too high for this network."
     last, best = rows.iloc[-1], rows.iloc[int(rows["val_loss"].argmin())]
     low, where = f"{best.val_loss:.3f}", f"epoch {best.epoch:.0f}"
@@ -79,7 +100,10 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
 def next_steps(experiment: Experiment, history: pd.DataFrame, stopped: bool) -> list[tuple[str, Experiment]]:
     """A few changes worth trying now, each with a reason from this run."""
     steps: list[tuple[str, dict[str, object]]] = []
-    if overfits(history) and not stopped:
+    if diverged(history):
+        lower = max(float(f"{experiment.learning_rate / 10:.6g}"), FIELDS["learning_rate"].low or 0.0)
+        steps.append(("The loss left the range of numbers: a tenth of the learning rate", {"learning_rate": lower}))
+    elif overfits(history) and not stopped:
         if not experiment.dropout and experiment.hidden_widths:
             steps.append(
                 ("It overfits: switch off 30 % of the units at random in each step (dropout)", {"dropout": 0.3})
@@ -87,8 +111,7 @@ def next_steps(experiment: Experiment, history: pd.DataFrame, stopped: bool) -> 
         if not experiment.patience:
             steps.append(("It overfits: stop by itself when validation loss rises (patience 3)", {"patience": 3}))
     elif experiment.epochs < 200 and not stopped:
-        steps.append(
-            ("Validation loss has not risen: train twice as long", {"epochs": min(200, 2 * experiment.epochs)})
-        )
+        seen = "Validation loss has not risen" if history["epoch"].max() > 1 else "One epoch tells little"
+        steps.append((f"{seen}: train twice as long", {"epochs": min(200, 2 * experiment.epochs)}))
     steps.append(("How much is chance? The same network from another seed", {"seed": experiment.seed + 1}))
     return [(text, experiment.model_copy(update=change)) for text, change in steps]

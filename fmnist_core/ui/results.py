@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from fmnist_core import wording
 from fmnist_core.charts import curves, histograms, schedule, theme
 from fmnist_core.dataset import CLASSES
 from fmnist_core.runs.run import Run
@@ -24,10 +25,11 @@ def show(run: Run) -> None:
     history = run.history.reset_index()
     if run.metrics["stopped"]:
         _stopped(run)
-    _figures(run)
+    _figures(run, history)
     _curves(run, history)
     st.markdown(reading.overfitting(history))
-    st.markdown(reading.confusion(run.metrics["confusion"], CLASSES))
+    if math.isfinite(run.metrics["test_loss"]):
+        st.markdown(reading.confusion(run.metrics["confusion"], CLASSES))
     _next(run, history)
     _more(run, history)
     _weights(run)
@@ -36,24 +38,29 @@ def show(run: Run) -> None:
 
 def _stopped(run: Run) -> None:
     text, button = st.columns([5, 1], vertical_alignment="center")
-    text.info(f"This run was stopped after {run.metrics['epochs_done']} of {run.experiment.epochs} epochs.")
-    button.button("Train in full", on_click=engine.submit, args=(run.experiment,), width="stretch")
+    planned = wording.counted(run.experiment.epochs, "epoch")
+    text.info(f"This run was stopped after {run.metrics['epochs_done']} of {planned}.")
+    busy = engine.mine() is not None
+    button.button("Train in full", on_click=engine.submit, args=(run.experiment,), disabled=busy, width="stretch")
 
 
-def _figures(run: Run) -> None:
+def _figures(run: Run, history: pd.DataFrame) -> None:
     metrics, n = run.metrics, sum(map(sum, run.metrics["confusion"]))
     accuracy, loss, took, best = st.columns(4)
-    low, high = reading.wilson(metrics["test_accuracy"], n)
-    accuracy.metric("Test accuracy", f"{metrics['test_accuracy']:.3f}")
-    accuracy.caption(f"95 % interval {low:.3f} to {high:.3f}")
-    loss.metric("Test loss", f"{metrics['test_loss']:.3f}")
+    accuracy.metric("Test accuracy", reading.tested(metrics, "test_accuracy"))
+    loss.metric("Test loss", reading.tested(metrics, "test_loss"))
     if math.isfinite(metrics["test_loss"]):
+        low, high = reading.wilson(metrics["test_accuracy"], n)
+        accuracy.caption(f"95 % interval {low:.3f} to {high:.3f}")
         low, high = reading.mean_interval(metrics["test_loss"], metrics["test_loss_std"], n)
         loss.caption(f"95 % interval {low:.3f} to {high:.3f}")
     took.metric("Training time", estimate.words(metrics["seconds"]))
-    took.caption(f"{metrics['epochs_done']} epochs")
-    best.metric("Lowest validation loss", f"{run.history['val_loss'].loc[metrics['best_epoch']]:.3f}")
-    best.caption(f"after epoch {metrics['best_epoch']}")
+    took.caption(reading.length(run.experiment, metrics, history))
+    # Epoch 0 is the network before training: where it is the best one, no trained epoch has a validation loss.
+    lowest = metrics["best_epoch"] or None
+    best.metric("Lowest validation loss", f"{run.history['val_loss'].loc[lowest]:.3f}" if lowest else "–")
+    if lowest:
+        best.caption(f"after epoch {lowest}")
     st.caption(
         f"The test set is finite: {n:,} images, a sample of all there could be. The intervals say how far that alone"
         " may move the figures; runs that differ by less need more seeds to tell apart."
@@ -66,10 +73,11 @@ def _curves(run: Run, history: pd.DataFrame) -> None:
     steps = [((i + 1) / per_epoch, float(run.step_losses[i])) for i in range(0, len(run.step_losses), stride)]
     epochs = max(math.ceil(len(run.step_losses) / per_epoch), 1)
     left, right = st.columns(2, gap="medium")
-    best = run.metrics["best_epoch"]
+    best = run.metrics["best_epoch"] or None
     left.vega_lite_chart(theme.specification(curves.curve("loss", history, epochs, steps, mark=best)), key="loss")
     right.vega_lite_chart(theme.specification(curves.curve("accuracy", history, epochs, mark=best)), key="accuracy")
-    st.caption("Thin line: the loss of single training steps. Dashed: where validation loss was lowest.")
+    lowest = " Dashed: where validation loss was lowest." if best else ""
+    st.caption(f"Thin line: the loss of single training steps.{lowest}")
 
 
 def _next(run: Run, history: pd.DataFrame) -> None:
