@@ -144,8 +144,8 @@ def _watch(race: tuple[Experiment, ...]) -> None:
     text.progress(min(map(live.share, snapshots)), text=live.sentence(snapshots[0]))
     name = snapshots[0].run_id
     button.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(name,), width="stretch")
-    if snapshots[0].notice:
-        st.info(snapshots[0].notice)
+    for sentence in filter(None, (engine.goes_on(name), snapshots[0].notice)):
+        st.info(sentence)
     names = lane_names(race)
     for column, title, snapshot in zip(st.columns(2, gap="medium"), names, snapshots, strict=True):
         with column:

@@ -22,7 +22,9 @@ def show(study: Study, data: Dataset) -> list[Trained]:
     """The head; returns the runs that are there."""
     trained = tables.of_study(study, data.name, engine.stored)
     variants = len(study.variants())
-    st.markdown(f"**{escaped(study.title)}**: {_counted(variants, 'network')} × {_counted(study.seeds, 'seed')}")
+    st.markdown(
+        f"**{escaped(study.title)}**: {wording.counted(variants, 'network')} × {wording.counted(study.seeds, 'seed')}"
+    )
     if refusal := engine.refusal():
         st.error(refusal)
     snapshot = engine.study(study.digest)
@@ -33,10 +35,6 @@ def show(study: Study, data: Dataset) -> list[Trained]:
     if snapshot:
         _failures(study, data.name, snapshot)
     return trained
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def missing(study: Study, data_name: str, trained: list[Trained]) -> list[Experiment]:
@@ -141,7 +139,7 @@ def _failures(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
         told.setdefault(reason, []).append(wording.name(names[name]) if name in names else name)
     for reason, failed in told.items():
         st.error(
-            f"{_counted(len(failed), 'run')} failed ({'; '.join(failed[:3])}{' …' if len(failed) > 3 else ''}): {reason}"
+            f"{wording.counted(len(failed), 'run')} failed ({'; '.join(failed[:3])}{' …' if len(failed) > 3 else ''}): {reason}"
         )
     if snapshot.state == "stopped":
         st.caption("The study was stopped; press Go on for the rest.")
