@@ -13,11 +13,11 @@ with frame.page("Home"):
         "Watch neural networks learn. Set the layers, press Train, and see a dense network find its way"
         f" through {images:,} pictures of clothes, live, on this machine."
     )
-    notebook, play, teach = st.columns(3, gap="medium")
+    notebook, play = st.columns(2, gap="medium")
     with notebook.container(border=True, height="stretch"):
         home.notebook_path(data.name)
     with play.container(border=True, height="stretch"):
         home.free_play()
-    with teach.container(border=True, height="stretch"):
+    with st.container(border=True):
         home.teach()
     home.runs()
