@@ -30,7 +30,7 @@ def show(runs: Sequence[Run], data: Dataset) -> None:
     """One explanation for each regulariser among the runs; where there is none, a sentence that says what to train."""
     found = {title: [run for run in runs if uses(run.experiment)] for title, (uses, _) in EXPLAINERS.items()}
     found = {title: own for title, own in found.items() if own}
-    st.header("What each regulariser does")
+    st.header("What each change does")
     if found:
         _tabs(found, runs, data)
     else:
