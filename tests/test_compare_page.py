@@ -16,7 +16,7 @@ from fmnist_core import dataset
 from fmnist_core.experiment import PRESETS, Experiment
 from fmnist_core.recording import EpochRecord
 from fmnist_core.runs.run import Run
-from fmnist_core.runs.store import RunStore
+from fmnist_core.runs.store import RunStore, StoreError
 from fmnist_core.runs.writer import RunWriter
 from fmnist_core.study import STUDIES, Study
 from fmnist_core.ui import compare_view, engine
@@ -268,3 +268,15 @@ def test_every_view_survives_its_link(view: View) -> None:
 def test_wrong_links_are_named_and_the_page_stays_up(query: dict[str, str], words: str) -> None:
     app = opened(PAGE, **query)
     assert len(app.warning) == 1 and words in app.warning[0].value
+
+
+def test_a_run_that_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored(tmp_path, Experiment.of(SMALL), 0.8, 0.5)
+    app = opened(PAGE, runs=run.run_id)
+
+    def refuse(self: RunStore, run_id: str) -> None:
+        raise StoreError(f"The run store cannot be written: {run_id} stays.")
+
+    monkeypatch.setattr(RunStore, "delete", refuse)
+    app = pressed(app, "Delete 1 chosen run")
+    assert any("cannot be written" in warning.value for warning in app.warning)

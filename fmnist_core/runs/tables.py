@@ -16,7 +16,6 @@ from fmnist_core.study import Study
 
 MEASURES = ("test_loss", "test_accuracy")
 PLAIN = ("test_cross_entropy", "test_accuracy")  # where some networks have a penalty in their loss, and others do not
-SPLIT_FIELDS = ("validation_fraction",)  # what decides which images are kept aside
 
 
 @dataclass(frozen=True)

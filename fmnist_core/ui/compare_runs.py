@@ -132,14 +132,14 @@ def _apply(identity: str, changes: dict[str, Any]) -> None:
         if words:
             engine.store().annotate(identity, **words)
     except LabError as error:
-        st.session_state["compare problems"] = [str(error)]
+        compare_view.refuse(str(error))
 
 
 def _choose(runs: tuple[str, ...]) -> None:
     try:
         compare_view.change(runs=compare_view.read_runs(runs))
     except LabError as error:
-        st.session_state["compare moved"], st.session_state["compare problems"] = True, [str(error)]
+        compare_view.refuse(str(error))
 
 
 # --- Delete and undo ------------------------------------------------------------------------------------------------
@@ -169,15 +169,17 @@ def _actions(chosen: Sequence[Run], view: View, there: set[str], hidden: int) ->
 
 
 def _delete(identities: list[str]) -> None:
-    deleted = []
+    deleted, refused = [], ""
     try:
         for identity in identities:
             engine.store().delete(identity)
             deleted.append(identity)
     except LabError as error:
-        st.session_state["compare problems"] = [str(error)]
+        refused = str(error)
     st.session_state["compare deleted"] = deleted
     compare_view.change(runs=())
+    if refused:
+        compare_view.refuse(refused)
 
 
 def _undo() -> None:
@@ -195,6 +197,6 @@ def _bring_back() -> None:
         for identity in deleted:
             engine.store().undelete(identity)
     except LabError as error:
-        st.session_state["compare moved"], st.session_state["compare problems"] = True, [str(error)]
+        compare_view.refuse(str(error))
         return
     compare_view.change(runs=tuple(deleted))

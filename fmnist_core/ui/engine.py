@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 from streamlit import runtime
@@ -104,32 +104,28 @@ def stored(identity: str) -> Run | None:
 
 def submit(experiment: Experiment) -> None:
     """Ask for a training; a refusal is kept for the page to show. Meant as a button's callback."""
-    state = st.session_state
-    state["moved"], state["refused"], state["goes on"] = True, "", ""
-    try:
-        engine().submit(experiment, session())
-    except LabError as error:
-        state["refused"] = str(error)
+    st.session_state["moved"], st.session_state["goes on"] = True, ""
+    _ask(lambda: engine().submit(experiment, session()))
 
 
 def submit_study(study: Study) -> None:
-    """Ask for a study's runs; a refusal is kept for the page to show. Meant as a button's callback."""
-    state = st.session_state
-    state["compare moved"], state["refused"] = True, ""
-    try:
-        engine().submit_study(study, session())
-    except LabError as error:
-        state["refused"] = str(error)
+    """Ask for a study's runs; as `submit`."""
+    st.session_state["compare moved"] = True
+    _ask(lambda: engine().submit_study(study, session()))
 
 
 def submit_race(experiments: Sequence[Experiment]) -> None:
-    """Ask for a race; a refusal is kept for the page to show. Meant as a button's callback."""
-    state = st.session_state
-    state["compare moved"], state["refused"] = True, ""
+    """Ask for a race; as `submit`."""
+    st.session_state["compare moved"] = True
+    _ask(lambda: engine().submit_race(experiments, session()))
+
+
+def _ask(request: Callable[[], object]) -> None:
+    st.session_state["refused"] = ""
     try:
-        engine().submit_race(experiments, session())
+        request()
     except LabError as error:
-        state["refused"] = str(error)
+        st.session_state["refused"] = str(error)
 
 
 def race(experiments: Sequence[Experiment]) -> tuple[Snapshot, ...]:
