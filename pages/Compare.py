@@ -15,7 +15,7 @@ from fmnist_core.ui import (
 )
 
 with frame.page("Compare"):
-    view, problems = compare_view.current()
+    view, problems = compare_view.ADDRESS.current()
     data = dataset.load()
     st.title("Compare networks")
     st.markdown(

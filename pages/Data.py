@@ -7,7 +7,7 @@ from fmnist_core.ui import data_classes, data_grid, data_source, data_split, dat
 
 with frame.page("Data"):
     data = dataset.load()
-    view, problems = data_view.current(len(data.train_images))
+    view, problems = data_view.ADDRESS.current()
     st.title("Look at the images")
     data_source.introduction(data)
     for problem in problems:

@@ -10,6 +10,7 @@ from dataclasses import fields
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -208,18 +209,26 @@ def page(**query: str) -> AppTest:
     return app.run()
 
 
+def slider(app: AppTest, label: str) -> Any:
+    return next(one for one in app.slider if one.label == label)
+
+
+def number(app: AppTest, label: str) -> Any:
+    return next(one for one in app.number_input if one.label == label)
+
+
 def test_page_shows_the_grid_of_the_link(sample: dataset.Dataset) -> None:
     app = page(split="test", number="7", classes="3-4", seed="12")
     assert not app.exception
     assert "7 images of each class, drawn at random from the test images" in app.caption[0].value
-    assert app.slider(key="data number").value == 7
-    assert app.number_input(key="data seed").value == 12
+    assert slider(app, "Images of each class").value == 7
+    assert number(app, "Seed").value == 12
 
 
 def test_new_draw_takes_the_next_seed_and_the_link_follows(sample: dataset.Dataset) -> None:
     app = page(number="3")
     app.button(key="data new draw").click().run()
-    assert app.number_input(key="data seed").value == 1
+    assert number(app, "Seed").value == 1
     assert {name: values[0] for name, values in app.query_params.items()} == {"number": "3", "seed": "1"}
 
 
@@ -232,13 +241,13 @@ def test_no_class_chosen_is_said(sample: dataset.Dataset) -> None:
 def test_wrong_link_is_told_until_something_moves(sample: dataset.Dataset) -> None:
     app = page(number="99")
     assert "number is '99'" in app.warning[0].value
-    app.slider(key="data number").set_value(4).run()
+    slider(app, "Images of each class").set_value(4).run()
     assert not app.warning
 
 
 def test_limits_hold_on_the_server(sample: dataset.Dataset) -> None:
     app = page()
-    app.number_input(key="data seed").set_value(123_456).run()
+    number(app, "Seed").set_value(123_456).run()
     assert not app.exception
     assert app.query_params == {}
 
@@ -269,7 +278,7 @@ def test_full_set_is_used_as_soon_as_it_has_arrived(
     app.run()
     assert not app.exception
     assert "60,000" in app.markdown[0].value
-    assert app.number_input(key="data image").max == 59_999
+    assert number(app, "Training image (0 to 59,999)").max == 59_999
     assert (tmp_path / "keras" / "datasets" / "fashion-mnist").is_dir()
 
 

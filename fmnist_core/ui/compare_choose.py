@@ -11,7 +11,7 @@ from fmnist_core.experiment import FIELDS, Experiment, Hyperparameter
 from fmnist_core.settings import LabError
 from fmnist_core.study import SHARED, STUDIES, Axis, Study
 from fmnist_core.ui import compare_race, compare_view
-from fmnist_core.ui.compare_view import View, mounted
+from fmnist_core.ui.compare_view import View
 
 ONE, TWO, OWN, RACE, RUNS = "one", "two", "own", "race", "runs"
 KINDS = {name: study.name for name, study in STUDIES.items()}
@@ -43,7 +43,7 @@ def show(view: View) -> None:
     """All controls of the choice."""
     kind = kind_of(view)
     options = [*KINDS, OWN] if kind == OWN else list(KINDS)
-    widget, start = mounted("kind", kind)
+    widget, start = compare_view.ADDRESS.mounted("kind", kind)
     st.pills(
         "Compare",
         options,
@@ -75,21 +75,21 @@ def _choose(widget: str) -> None:
     held = _held()
     shared = {"base": held.base, "seeds": held.seeds}
     if kind == RUNS:
-        compare_view.change(study=None, race=())
+        compare_view.ADDRESS.change(study=None, race=())
     elif kind == RACE:
-        compare_view.change(study=None, race=compare_race.start(held.base))
+        compare_view.ADDRESS.change(study=None, race=compare_race.start(held.base))
     elif kind in STUDIES:
-        compare_view.change(study=Study.of(dict(STUDIES[kind]) | shared), race=(), baseline="")
+        compare_view.ADDRESS.change(study=Study.of(dict(STUDIES[kind]) | shared), race=(), baseline="")
     elif kind in (ONE, TWO):
         axes = [{"field": name, "values": SUGGESTED[name]} for name in (FIRST, SECOND)[: 1 + (kind == TWO)]]
-        compare_view.change(baseline="", race=())
+        compare_view.ADDRESS.change(baseline="", race=())
         compare_view.set_study({"name": "", "presets": (), "axes": axes} | shared)
 
 
 def _held() -> Study:
     """The study whose seeds, epochs and images go on when another kind is chosen; a race gives it its own."""
     state = st.session_state
-    view: View = state["compare view"]
+    view: View = compare_view.ADDRESS.view()
     held: Study = view.study or state.get("compare last") or Study()
     if view.race:
         shared = {name: getattr(view.race[0], name) for name in SHARED}
@@ -101,7 +101,7 @@ def _held() -> Study:
 def _study(study: Study) -> None:
     for place, axis in enumerate(study.axes):
         _axis(study, place, axis)
-    widget, start = mounted("seeds", study.seeds)
+    widget, start = compare_view.ADDRESS.mounted("seeds", study.seeds)
     st.slider(
         "Seeds",
         1,
@@ -127,7 +127,7 @@ def _axis(study: Study, place: int, axis: Axis) -> None:
     taken = {other.field for other in study.axes} - {axis.field}
     choices = [name for name in AXES if name not in taken]
     choices += [axis.field] if axis.field not in choices else []
-    widget, start = mounted(f"axis {place} {len(study.axes)}", axis.field)
+    widget, start = compare_view.ADDRESS.mounted(f"axis {place} {len(study.axes)}", axis.field)
     st.selectbox(
         ("First hyperparameter", "Second hyperparameter")[place] if len(study.axes) > 1 else "Hyperparameter",
         choices,
@@ -147,15 +147,15 @@ def _set_field(place: int, widget: str) -> None:
 
 
 def _set_axis(place: int, name: str, values: tuple[Any, ...]) -> None:
-    held: Study = st.session_state["compare view"].study
+    held = compare_view.ADDRESS.view().study or Study()
     axes: list[Any] = [dict(axis) for axis in held.axes]
     axes[place] = {"field": name, "values": values}
-    compare_view.change(baseline="")
+    compare_view.ADDRESS.change(baseline="")
     compare_view.set_study({"axes": axes})
 
 
 def _values(field: Hyperparameter, axis: Axis, place: int) -> None:
-    widget, start = mounted(f"values {place} {field.name}", axis.values)
+    widget, start = compare_view.ADDRESS.mounted(f"values {place} {field.name}", axis.values)
     common: dict[str, Any] = {"key": widget, "on_change": _take, "args": (place, field.name, widget)}
     if field.kind == "bool":
         st.caption("Without and with it.")
@@ -171,7 +171,7 @@ def _take(place: int, name: str, widget: str) -> None:
     if isinstance(held, str):
         held = [FIELDS[name].read(part) for part in held.split(",") if part.strip()]
     if not held:
-        compare_view.refuse(
+        compare_view.ADDRESS.refuse(
             f"The values of {FIELDS[name].title} are empty; give at least one. They are left as they were."
         )
         return
@@ -204,7 +204,7 @@ def _base(study: Study) -> None:
 
 def _shared(study: Study, field: Hyperparameter) -> None:
     value = getattr(study.base, field.name)
-    widget, start = mounted(f"base {field.name}", value)
+    widget, start = compare_view.ADDRESS.mounted(f"base {field.name}", value)
     cast: Any = int if field.kind == "int" else float
     st.slider(
         field.title,
@@ -220,21 +220,21 @@ def _shared(study: Study, field: Hyperparameter) -> None:
 
 
 def _set_base(name: str, widget: str) -> None:
-    held: Study = st.session_state["compare view"].study
+    held = compare_view.ADDRESS.view().study or Study()
     _try_base(held.base.model_dump() | {name: st.session_state[widget]})
 
 
 def _take_train() -> None:
-    held: Study = st.session_state["compare view"].study
+    held = compare_view.ADDRESS.view().study or Study()
     _try_base(st.session_state["values"] | {"seed": held.base.seed})
-    compare_view.remount()
+    compare_view.ADDRESS.remount()
 
 
 def _try_base(values: dict[str, Any]) -> None:
     try:
         compare_view.set_study({"base": Experiment.of(values)})
     except LabError as error:
-        compare_view.refuse(str(error))
+        compare_view.ADDRESS.refuse(str(error))
 
 
 def _load() -> None:
@@ -258,7 +258,7 @@ def _loaded(widget: str) -> None:
         return
     state["compare uploads"] = state.get("compare uploads", 0) + 1  # an empty uploader, ready for the next file
     try:
-        compare_view.change(study=Study.from_json(file.getvalue()), race=(), baseline="")
-        compare_view.remount()
+        compare_view.ADDRESS.change(study=Study.from_json(file.getvalue()), race=(), baseline="")
+        compare_view.ADDRESS.remount()
     except LabError as error:
-        compare_view.refuse(f"{file.name}: {error} The study is left as it was.")
+        compare_view.ADDRESS.refuse(f"{file.name}: {error} The study is left as it was.")

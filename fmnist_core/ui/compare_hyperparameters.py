@@ -30,7 +30,7 @@ def show(trained: list[Trained], view: View) -> None:
     if not fields or (view.study is not None and view.study.presets):
         return
     st.header("Against the hyperparameters")
-    compare_view.segments("Measure", "measure", MEASURES, view.measure)
+    compare_view.ADDRESS.segments("Measure", "measure", MEASURES, view.measure)
     table = tables.table(trained)
     titles = {name: FIELDS[name].title for name in fields} | MEASURES
     if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:

@@ -15,7 +15,7 @@ from fmnist_core.runs.engine import Snapshot, train_examples
 from fmnist_core.runs.tables import Trained
 from fmnist_core.settings import LabError
 from fmnist_core.ui import compare_view, engine, estimate, live
-from fmnist_core.ui.compare_view import View, mounted
+from fmnist_core.ui.compare_view import View
 
 PERIOD = 0.5  # seconds between two looks
 SIDES = ("Left", "Right")
@@ -45,7 +45,7 @@ def _choose_lane(race: tuple[Experiment, ...], lane: int, side: str) -> None:
     here = "base" if here == "glorot" else here
     titles = {name: preset.title for name, preset in PRESETS.items()}
     titles |= {TRAIN: "The settings of page Train", AS_IS: wording.name(race[lane], leave_out=SHARED)}
-    widget, begin = mounted(f"lane {lane} {len(options)}", here)
+    widget, begin = compare_view.ADDRESS.mounted(f"lane {lane} {len(options)}", here)
     st.selectbox(
         side,
         options,
@@ -62,16 +62,16 @@ def _with_shared(experiment: Experiment, like: Experiment) -> Experiment:
 
 
 def _take_lane(lane: int, widget: str) -> None:
-    race = list(st.session_state["compare view"].race)
+    race = list(compare_view.ADDRESS.view().race)
     chosen = st.session_state[widget]
     found = Experiment.of(st.session_state.get("values") or {}) if chosen == TRAIN else PRESETS[chosen].experiment
     race[lane] = _with_shared(found, race[0])
-    compare_view.change(race=tuple(race))
+    compare_view.ADDRESS.change(race=tuple(race))
 
 
 def _choose_shared(race: tuple[Experiment, ...], name: str) -> None:
     field = FIELDS[name]
-    widget, value = mounted(f"race {name}", getattr(race[0], name))
+    widget, value = compare_view.ADDRESS.mounted(f"race {name}", getattr(race[0], name))
     common: dict[str, Any] = {"help": field.help, "key": widget, "on_change": _take_shared, "args": (name, widget)}
     cast: Any = int if field.kind == "int" else float
     bounds = (cast(field.low), cast(field.high))
@@ -82,10 +82,10 @@ def _choose_shared(race: tuple[Experiment, ...], name: str) -> None:
 def _take_shared(name: str, widget: str) -> None:
     value = st.session_state[widget]
     try:
-        race = [Experiment.of(one.model_dump() | {name: value}) for one in st.session_state["compare view"].race]
-        compare_view.change(race=tuple(race))
+        race = [Experiment.of(one.model_dump() | {name: value}) for one in compare_view.ADDRESS.view().race]
+        compare_view.ADDRESS.change(race=tuple(race))
     except LabError as error:
-        compare_view.refuse(str(error))
+        compare_view.ADDRESS.refuse(str(error))
 
 
 # --- The screen -----------------------------------------------------------------------------------------------------

@@ -50,13 +50,13 @@ def _choose_baseline(trained: list[Trained], baseline: str) -> None:
     names = tables.models(trained)
     if len(names) < 2:
         return
-    widget, start = compare_view.mounted(f"baseline {len(names)}", baseline)
+    widget, start = compare_view.ADDRESS.mounted(f"baseline {len(names)}", baseline)
     st.selectbox(
         "Compare with",
         names,
         names.index(start) if start in names else 0,
         key=widget,
-        on_change=compare_view.take,
+        on_change=compare_view.ADDRESS.take,
         args=("baseline", widget),
         width=320,
         help="The network that all others are measured against, seed by seed.",
@@ -184,10 +184,10 @@ def _setting(one: Trained, field: str) -> str:
 
 def _curves(trained: list[Trained], view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        compare_view.segments("Curve", "curve", CURVES, view.curve)
-        compare_view.segments("Over", "x", AXES, view.x)
-        widget, start = compare_view.mounted("each", view.each)
-        st.toggle("Single runs", start, key=widget, on_change=compare_view.take, args=("each", widget))
+        compare_view.ADDRESS.segments("Curve", "curve", CURVES, view.curve)
+        compare_view.ADDRESS.segments("Over", "x", AXES, view.x)
+        widget, start = compare_view.ADDRESS.mounted("each", view.each)
+        st.toggle("Single runs", start, key=widget, on_change=compare_view.ADDRESS.take, args=("each", widget))
     rows, models = _history(trained), tables.models(trained)
     if view.curve in ("loss", "accuracy"):
         chart = comparison.curves(rows, view.curve, models, view.x, view.each)

@@ -62,7 +62,7 @@ def _described(run: Run) -> str:
 def _table(runs: Sequence[Run], view: View) -> None:
     """An editor whose changes go to the store at once. Its key holds the rows: changes are told by row number."""
     rows = pd.DataFrame([_row(run, view) for run in runs], columns=list(_columns()))
-    widget = compare_view.key(f"runs {hash(tuple(run.run_id for run in runs))}")
+    widget = compare_view.ADDRESS.key(f"runs {hash(tuple(run.run_id for run in runs))}")
     st.data_editor(
         rows,
         hide_index=True,
@@ -121,7 +121,7 @@ def _edited(widget: str, identities: list[str]) -> None:
 
 def _apply(identity: str, changes: dict[str, Any]) -> None:
     """Changes of one row: the choice goes to the view, the rest to the store."""
-    view: View = st.session_state["compare view"]
+    view: View = compare_view.ADDRESS.view()
     if "chosen" in changes:
         chosen = [name for name in view.runs if name != identity] + [identity] * bool(changes["chosen"])
         _choose(tuple(chosen))
@@ -132,14 +132,14 @@ def _apply(identity: str, changes: dict[str, Any]) -> None:
         if words:
             engine.store().annotate(identity, **words)
     except LabError as error:
-        compare_view.refuse(str(error))
+        compare_view.ADDRESS.refuse(str(error))
 
 
 def _choose(runs: tuple[str, ...]) -> None:
     try:
-        compare_view.change(runs=compare_view.read_runs(runs))
+        compare_view.ADDRESS.change(runs=compare_view.read_runs(runs))
     except LabError as error:
-        compare_view.refuse(str(error))
+        compare_view.ADDRESS.refuse(str(error))
 
 
 # --- Delete and undo ------------------------------------------------------------------------------------------------
@@ -177,9 +177,9 @@ def _delete(identities: list[str]) -> None:
     except LabError as error:
         refused = str(error)
     st.session_state["compare deleted"] = deleted
-    compare_view.change(runs=())
+    compare_view.ADDRESS.change(runs=())
     if refused:
-        compare_view.refuse(refused)
+        compare_view.ADDRESS.refuse(refused)
 
 
 def _undo() -> None:
@@ -197,6 +197,6 @@ def _bring_back() -> None:
         for identity in deleted:
             engine.store().undelete(identity)
     except LabError as error:
-        compare_view.refuse(str(error))
+        compare_view.ADDRESS.refuse(str(error))
         return
-    compare_view.change(runs=tuple(deleted))
+    compare_view.ADDRESS.change(runs=tuple(deleted))

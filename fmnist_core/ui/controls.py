@@ -13,6 +13,7 @@ import streamlit as st
 
 from fmnist_core import wording
 from fmnist_core.experiment import FIELDS, PRESETS, Experiment, ExperimentError, Hyperparameter
+from fmnist_core.ui import address
 
 PAGE = "pages/Train.py"
 GROUPS = {
@@ -62,8 +63,9 @@ def options(field: Hyperparameter, *extra: float) -> list[float]:
 def _follow_url() -> None:
     """Take the experiment from the URL where the person changed the URL and not a control."""
     state = st.session_state
+    state["page"] = address.short(PAGE)
     now = st.query_params.to_dict()
-    moved = state.pop("moved", False)
+    moved = state.pop("train moved", False)
     if "values" not in state or (now != state.get(f"url {PAGE}") and not moved):
         found, state["problems"] = Experiment.from_query(now)
         _load(found)
@@ -109,7 +111,7 @@ def _presets() -> None:
 
 def _choose(preset: str | None = None) -> None:
     state = st.session_state
-    state["moved"], state["problems"] = True, []
+    state["train moved"], state["problems"] = True, []
     state["preset"] = chosen = preset or state["preset"]
     if chosen:
         _load(PRESETS[chosen].experiment)
@@ -166,7 +168,7 @@ def _linear(field: Hyperparameter, start: Any, common: dict[str, Any]) -> None:
 def _take(key: str, widget: str) -> None:
     """A control was moved: its value becomes the experiment's; what cannot be used is named and not taken."""
     state = st.session_state
-    state["moved"], state["problems"] = True, []
+    state["train moved"], state["problems"] = True, []
     field = FIELDS[key]
     value = state[widget]
     try:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from fmnist_core import dataset
 from fmnist_core.charts import images, theme
 from fmnist_core.dataset import CLASSES, Dataset
-from fmnist_core.ui import data_view
 from fmnist_core.ui.data_parts import foot
-from fmnist_core.ui.data_view import MOST_DRAWS, MOST_IMAGES, SPLITS, View
+from fmnist_core.ui.data_view import ADDRESS, MOST_DRAWS, MOST_IMAGES, SPLITS, View
 
 
 def show(data: Dataset, view: View) -> None:
@@ -37,25 +36,28 @@ def caption(data: Dataset, view: View) -> str:
 
 def _controls(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.segmented_control(
-            "Images from", SPLITS, format_func=str.capitalize, required=True, **data_view.control("split")
-        )
-        st.slider("Images of each class", 1, MOST_IMAGES, width=220, **data_view.control("number"))
-        st.number_input("Seed", 0, MOST_DRAWS, step=1, width=140, **data_view.control("seed"))
+        ADDRESS.segments("Images from", "split", {name: name.capitalize() for name in SPLITS}, view.split, shown=True)
+        start, rest = ADDRESS.control("number", view.number)
+        st.slider("Images of each class", 1, MOST_IMAGES, start, width=220, **rest)
+        start, rest = ADDRESS.control("seed", view.seed)
+        st.number_input("Seed", 0, MOST_DRAWS, start, step=1, width=140, **rest)
         following = (view.seed + 1) % (MOST_DRAWS + 1)
         st.button(
             "New draw",
             key="data new draw",
             icon=":material/casino:",
             help="Takes the next seed: other images, and the same ones again whenever the seed comes back.",
-            on_click=lambda: data_view.change(seed=following),
+            on_click=ADDRESS.set,
+            kwargs={"seed": following},
         )
+    start, rest = ADDRESS.control("classes", view.classes)
     st.pills(
         "Classes",
         range(len(CLASSES)),
+        default=start,
         format_func=CLASSES.__getitem__,
         selection_mode="multi",
-        **data_view.control("classes"),
+        **rest,
     )
 
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from fmnist_core import dataset
 from fmnist_core.charts import data as charts
 from fmnist_core.dataset import CLASSES, Dataset
-from fmnist_core.ui import data_view
 from fmnist_core.ui.data_parts import foot
-from fmnist_core.ui.data_view import SHARE, View
+from fmnist_core.ui.data_view import ADDRESS, SHARE, View
 
 REASONS = {
     "training": "The network learns from these: every step moves its weights by them.",
@@ -25,15 +24,8 @@ def show(data: Dataset, view: View) -> None:
     """Slider, what each part is for, and the class balance that follows."""
     st.header("Training, validation, test")
     low, high, step = float(SHARE.low or 0), float(SHARE.high or 1), float(SHARE.step or 0.01)
-    st.slider(
-        "Share of the training images kept for validation",
-        low,
-        high,
-        step=step,
-        format="percent",
-        width=420,
-        **data_view.control("validation_fraction"),
-    )
+    start, rest = ADDRESS.control("validation_fraction", view.validation_fraction)
+    st.slider("Share of the training images kept for validation", low, high, start, step, "percent", width=420, **rest)
     counts = _counts(data.name, view.validation_fraction)
     for column, (part, reason) in zip(st.columns(3, gap="medium"), REASONS.items(), strict=True):
         column.metric(part.capitalize(), f"{counts[part].sum():,}")

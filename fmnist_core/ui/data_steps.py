@@ -12,15 +12,14 @@ from PIL import Image
 
 from fmnist_core.charts import images, preparation, theme
 from fmnist_core.dataset import CLASSES, Dataset
-from fmnist_core.ui import data_view
 from fmnist_core.ui.data_parts import foot
-from fmnist_core.ui.data_view import View
+from fmnist_core.ui.data_view import ADDRESS, View
 
 
 def show(data: Dataset, view: View) -> None:
     """Choice of the image, then what happens to it before a network sees it."""
     st.header("From image to input")
-    _choice(len(data.train_images))
+    _choice(len(data.train_images), view.image)
     image, label = np.asarray(data.train_images[view.image]), int(data.train_labels[view.image])
     st.subheader("1. Scale the pixels")
     st.markdown(
@@ -45,15 +44,14 @@ def show(data: Dataset, view: View) -> None:
     _downloads(image, view.image)
 
 
-def _choice(number: int) -> None:
+def _choice(number: int, image: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.number_input(
-            f"Training image (0 to {number - 1:,})", 0, number - 1, step=1, width=220, **data_view.control("image")
-        )
+        start, rest = ADDRESS.control("image", image)
+        st.number_input(f"Training image (0 to {number - 1:,})", 0, number - 1, start, step=1, width=220, **rest)
         st.button(
             "Another image",
             icon=":material/casino:",
-            on_click=lambda: data_view.change(image=random.randrange(number)),
+            on_click=lambda: ADDRESS.set(image=random.randrange(number)),
             help="Takes one at random. The tip over a row of the grid above tells its images' numbers.",
         )
 

@@ -15,6 +15,7 @@ from fmnist_core.runs.run import Run
 from fmnist_core.runs.store import RunStore
 from fmnist_core.settings import LabError, settings
 from fmnist_core.study import Study
+from fmnist_core.ui import address
 
 
 @st.cache_resource(show_spinner=False)
@@ -104,23 +105,22 @@ def stored(identity: str) -> Run | None:
 
 def submit(experiment: Experiment) -> None:
     """Ask for a training; a refusal is kept for the page to show. Meant as a button's callback."""
-    st.session_state["moved"], st.session_state["goes on"] = True, ""
+    st.session_state["goes on"] = ""
     _ask(lambda: engine().submit(experiment, session()))
 
 
 def submit_study(study: Study) -> None:
     """Ask for a study's runs; as `submit`."""
-    st.session_state["compare moved"] = True
     _ask(lambda: engine().submit_study(study, session()))
 
 
 def submit_race(experiments: Sequence[Experiment]) -> None:
     """Ask for a race; as `submit`."""
-    st.session_state["compare moved"] = True
     _ask(lambda: engine().submit_race(experiments, session()))
 
 
 def _ask(request: Callable[[], object]) -> None:
+    address.stay()
     st.session_state["refused"] = ""
     try:
         request()
@@ -145,7 +145,7 @@ def my_study() -> Study | None:
 
 def stop_study(digest: str) -> None:
     """End a study. Meant as a button's callback."""
-    st.session_state["compare moved"] = True
+    address.stay()
     engine().stop_study(digest)
 
 
