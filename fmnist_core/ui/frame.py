@@ -20,6 +20,9 @@ MENU = (
     ("pages/Data.py", "Data", ":material/grid_view:"),
     ("pages/Train.py", "Train", ":material/model_training:"),
     ("pages/Compare.py", "Compare", ":material/stacked_line_chart:"),
+    ("pages/Inspect.py", "Inspect", ":material/search:"),
+    ("pages/Embeddings.py", "Embeddings", ":material/bubble_chart:"),
+    ("pages/Initialisation.py", "Initialisation", ":material/start:"),
 )
 
 
