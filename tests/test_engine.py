@@ -60,6 +60,10 @@ def steps(engine: Engine, name: str, epochs: int, session: str = "s") -> None:
     engine.submit_job(STEPS, name, Experiment(epochs=epochs), {"epochs": epochs}, session)
 
 
+def analyse(engine: Engine, name: str, file: Path, group: str, session: str = "s") -> None:
+    engine.submit_analysis("tests.engine_jobs:analyse", group, name, {"file": str(file)}, session)
+
+
 def worker_process(engine: Engine) -> int:
     """The engine's one worker process."""
     held = engine._dispatcher._cluster
@@ -218,6 +222,41 @@ def test_the_place_in_the_queue_is_exact(light_engine: Engine, tmp_path: Path) -
 
 
 @engine_test
+def test_an_analysis_runs_beside_a_training(light_engine: Engine, tmp_path: Path) -> None:
+    steps(light_engine, "long", 200)
+    until(lambda: shot(light_engine, "long").step, "the training's first step")
+    analyse(light_engine, "map-1", tmp_path / "one", "map")
+    until(lambda: state(light_engine, "map-1") == "working", "the analysis")
+    found = shot(light_engine, "map-1")
+    assert (found.share, found.doing, found.active) == (0.5, "halfway", True)
+    assert shot(light_engine, "long").active and light_engine.active("s") == "long"
+    # One of each sort at a time in a worker: another person's map waits, a measure does not.
+    analyse(light_engine, "map-2", tmp_path / "two", "map", "t")
+    analyse(light_engine, "measure-1", tmp_path / "two", "measure", "t")
+    until(lambda: state(light_engine, "measure-1") == "working", "the measure")
+    assert (state(light_engine, "map-2"), shot(light_engine, "map-2").place) == ("queued", 1)
+    (tmp_path / "one").touch()
+    assert ended(light_engine, "map-1").state == "done"
+    until(lambda: state(light_engine, "map-2") == "working", "the second map")
+    (tmp_path / "two").touch()
+    assert ended(light_engine, "map-2").state == ended(light_engine, "measure-1").state == "done"
+    light_engine.stop("long", "s")
+    ended(light_engine, "long")
+
+
+def test_a_new_analysis_takes_the_place_of_the_sessions_last(light_engine: Engine, tmp_path: Path) -> None:
+    analyse(light_engine, "map-3", tmp_path / "never", "map")
+    until(lambda: state(light_engine, "map-3") == "working", "the analysis")
+    analyse(light_engine, "map-3", tmp_path / "never", "map", "t")  # another person wants it, too
+    analyse(light_engine, "map-4", tmp_path / "never", "map")
+    assert shot(light_engine, "map-3").active
+    analyse(light_engine, "map-5", tmp_path / "never", "map", "t")
+    assert ended(light_engine, "map-3").state == "stopped"
+    for name, session in (("map-4", "s"), ("map-5", "t")):
+        assert light_engine.stop(name, session)
+        assert ended(light_engine, name).state == "stopped"
+
+
 def test_a_shared_job_goes_on_while_somebody_wants_it(light_engine: Engine, tmp_path: Path) -> None:
     for session in ("ann", "bob", "cleo"):
         light_engine.submit_job(WAIT, "shared", TINY, {"file": str(tmp_path / "go")}, session)

@@ -1,6 +1,7 @@
 """The engine's memory: which jobs wait, run or have ended, and which workers there are. Guarded by the engine's lock.
 
-Who asks for a job is a session or a study. A study's jobs wait until no person does, and studies take turns.
+Who asks for a job is a session or a study. A study's jobs wait until no person does, and studies take turns. Analyses
+have a queue of their own, and run beside the trainings.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from fmnist_core.runs.jobs import Job
 from fmnist_core.settings import LabError
 
 KEPT_FINISHED = 50
-PLACES = 2  # jobs that a worker can have at a time, at most
+PLACES = 2  # trainings that a worker can have at a time, at most
+SORTS = ("map", "measure")  # of analyses: slow ones, and those that a moved slider waits for
 
 
 class Board:
@@ -20,6 +22,7 @@ class Board:
 
     def __init__(self) -> None:
         self.waiting: deque[Job] = deque()
+        self.aside: deque[Job] = deque()  # analyses that wait
         self.running: dict[str, Job] = {}  # by key
         self.on_end: Callable[[Job], None] = lambda job: None
         self._latest: dict[str, Job] = {}  # by name
@@ -32,9 +35,16 @@ class Board:
         return self._latest.get(name)
 
     def of(self, session: str) -> Job | None:
-        """The active job that a session asked for."""
-        active = (*self.running.values(), *self.waiting)
-        return next((job for job in active if session in job.watchers and not job.stopping), None)
+        """The active training that a session asked for."""
+        return self._of(session, "", (*self.running.values(), *self.waiting))
+
+    def analysis_of(self, session: str, group: str) -> Job | None:
+        """The active analysis of this sort that a session asked for."""
+        return self._of(session, group, (*self.running.values(), *self.aside))
+
+    def _of(self, session: str, group: str, active: Iterable[Job]) -> Job | None:
+        own = (job for job in active if job.group == group and session in job.watchers and not job.stopping)
+        return next(own, None)
 
     def add(self, job: Job, session: str) -> None:
         """Queue a job, or let the session join the active one of the same name. Raises: LabError (one per session)."""
@@ -48,7 +58,7 @@ class Board:
         same = self._latest.get(job.name)
         if same is None or not same.active or same.stopping:
             self._latest[job.name] = same = job
-            self.waiting.append(job)
+            self._queue(job).append(job)
         same.watchers.add(name)
 
     def leave(self, job: Job, session: str, alive: Callable[[str], bool]) -> bool:
@@ -59,8 +69,11 @@ class Board:
 
     def place(self, job: Job, free: int) -> int:
         """How many jobs end before this one starts, when there is room for `free` more now."""
-        if job not in self.waiting:
+        if job not in self._queue(job):
             return 0
+        if job.group:
+            before = [other for other in self.aside if other.group == job.group]
+            return before.index(job) + self._busy(job.group)
         before = [other for other in self.waiting if job.patient or not other.patient]
         return max(before.index(job) - free + 1, 0)
 
@@ -72,9 +85,10 @@ class Board:
         the time of both.
         """
         following = self.next()
-        jobs = [*self.running.values(), *([following] if following else [])]
-        people = sum(not job.patient for job in self.running.values())
-        room = (places if all(job.light for job in jobs) else workers) - len(self.running)
+        trained = [job for job in self.running.values() if not job.group]
+        jobs = [*trained, *([following] if following else [])]
+        people = sum(not job.patient for job in trained)
+        room = (places if all(job.light for job in jobs) else workers) - len(trained)
         alone = people or (following and not following.patient)
         return min(room, workers - people) if alone else room
 
@@ -90,22 +104,39 @@ class Board:
         self.waiting.remove(job)
         self._served += 1
         self._turns |= dict.fromkeys(job.watchers, self._served) if job.patient else {}
+        return self._started(job)
+
+    def take_aside(self, workers: int) -> Job | None:
+        """The first analysis of a sort that not every worker is busy with, for a worker."""
+        job = next((job for job in self.aside if self._busy(job.group) < workers), None)
+        if job is None:
+            return None
+        self.aside.remove(job)
+        return self._started(job)
+
+    def _started(self, job: Job) -> Job:
         job.fold.state = "starting"
         self.running[job.key] = job
         return job
+
+    def _busy(self, group: str) -> int:
+        return sum(job.group == group for job in self.running.values())
+
+    def _queue(self, job: Job) -> deque[Job]:
+        return self.aside if job.group else self.waiting
 
     def put_back(self, job: Job, notice: str) -> None:
         """A running job goes first in the queue, from its beginning."""
         self.running.pop(job.key, None)
         job.future, job.attempts = None, 0
         job.restart(notice, "queued")
-        self.waiting.appendleft(job)
+        self._queue(job).appendleft(job)
 
     def end(self, job: Job, state: str, error: str = "") -> None:
         """A job that waits or runs has ended."""
         self.running.pop(job.key, None)
-        if job in self.waiting:
-            self.waiting.remove(job)
+        if job in self._queue(job):
+            self._queue(job).remove(job)
         job.future = None  # lets Dask forget the result
         job.fold.state, job.error = state, error
         self._ended.append(job)
@@ -124,7 +155,7 @@ class Crew:
 
     def __init__(self) -> None:
         self.warm: dict[str, bool] = {}  # of those that may get a job
-        self.places: dict[str, int] = {}  # jobs that each can have at a time
+        self.places: dict[str, int] = {}  # trainings that each can have at a time
         self.leaving: set[str] = set()  # those that are to be replaced, while they are still there
         self.asked: set[str] = set()  # those of them that were asked to leave
         self.starved: set[str] = set()  # ended because of their memory

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fmnist_core.runs.board import PLACES
+from fmnist_core.runs.board import PLACES, SORTS
 from fmnist_core.runs.run import reason_of
 from fmnist_core.settings import LabError, Settings
 
@@ -133,7 +133,7 @@ def _start_host(wanted: Settings) -> subprocess.Popen[str]:
         env=os.environ | {"PYTHONPATH": path},
     )
     assert host.stdin
-    facts = {"workers": wanted.workers, "memory": wanted.worker_memory, "places": PLACES}
+    facts = {"workers": wanted.workers, "memory": wanted.worker_memory, "threads": PLACES + len(SORTS)}
     host.stdin.write(json.dumps(facts) + "\n")
     host.stdin.flush()
     return host

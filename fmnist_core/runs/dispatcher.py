@@ -58,10 +58,11 @@ class Dispatcher:
         Dask chooses the worker: a job bound to one would never run again if that one died. So while a worker that
         is to be replaced is still there, nobody gets a job.
         """
-        count = self.crew.count()
-        if not count:
-            count = 1 if self._wanted.engine else self._wanted.workers
+        count = self._count()
         return self.board.room(count, max(sum(self.crew.places.values()), count))
+
+    def _count(self) -> int:
+        return self.crew.count() or (1 if self._wanted.engine else self._wanted.workers)
 
     def close(self) -> None:
         """End the workers and the thread."""
@@ -109,9 +110,12 @@ class Dispatcher:
                 self._manned = time.monotonic()
             for address in self.crew.to_ask(job.address for job in self.board.running.values()):
                 cluster.replace(address)
-            if not self.board.waiting or not self.crew.warm or self.crew.leaving or self.free() < 1:
+            if not self.crew.warm or self.crew.leaving:
                 return False
-            job = self.board.take()
+            trains = self.board.waiting and self.free() > 0
+            job = self.board.take() if trains else self.board.take_aside(self._count())
+            if job is None:
+                return False
         future = cluster.submit(job.kind, job.params, job.key)
         with self._lock:
             job.future = future
@@ -126,7 +130,7 @@ class Dispatcher:
         """No engine: whoever waits is told; the next job tries again."""
         with self._lock:
             self.problem = sentence
-            for job in list(self.board.waiting):
+            for job in (*self.board.waiting, *self.board.aside):
                 self.board.end(job, "failed", sentence)
             self._changed.clear()
         self._changed.wait()
@@ -146,7 +150,7 @@ class Dispatcher:
     def _started(self, job: Job, address: str) -> None:
         job.attempts += 1
         if job.attempts > 1:
-            job.restart(died_once(job.fold.epoch, job.address in self.crew.starved))
+            job.restart(died_once(job, job.address in self.crew.starved))
         job.address = address
         if job.stopping:
             self.stop(job)  # the process that was asked first is gone
@@ -177,13 +181,13 @@ class Dispatcher:
 
     def _finished(self, job: Job, facts: Mapping[str, Any]) -> None:
         state = "failed" if facts["error"] else "stopped" if facts["stopped"] else "done"
-        if facts["stale"]:
+        if facts["stale"] and not job.group:  # an analysis leaves nothing behind
             self.crew.replace(job.address)
         self.board.end(job, state, facts["error"])
 
     def _why(self, job: Job, error: BaseException) -> str:
         if type(error).__name__ == "KilledWorker":
-            return died_again(job.address in self.crew.starved, self._wanted.worker_memory / GIB)
+            return died_again(job, job.address in self.crew.starved, self._wanted.worker_memory / GIB)
         return f"The engine could not run this job: {reason_of(error)}."
 
     def _lost(self, job: Job) -> None:
@@ -194,8 +198,8 @@ class Dispatcher:
         if job.stopping:
             self.board.end(job, "stopped")
         elif started and job.losses:
-            self.board.end(job, "failed", "The engine broke down twice during this training; see the server's log.")
+            self.board.end(job, "failed", f"The engine broke down twice during this {job.sort}; see the server's log.")
         else:
             job.losses += started
-            again = "The engine broke down and the training was started again."
+            again = f"The engine broke down and the {job.sort} was started again."
             self.board.put_back(job, again if started else job.notice)

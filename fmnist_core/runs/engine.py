@@ -137,6 +137,19 @@ class Engine:
         """
         self._add(_job(kind, name, experiment, params), session)
 
+    def submit_analysis(self, kind: str, group: str, name: str, params: Mapping[str, Any], session: str) -> None:
+        """Queue an analysis, or join the active one of this name; the session's earlier one of this sort is left.
+
+        kind: "module:function", see worker.Job. group: one of board.SORTS.
+        """
+        job = _job(kind, name, Experiment(), params, group=group)
+        with self._lock:
+            earlier = self._board.analysis_of(session, group)
+            if earlier and earlier.name != name and self._board.leave(earlier, session, self._present):
+                self._end(earlier)
+            self._board.join(job, session)
+        self._dispatcher.wake()
+
     def _add(self, job: Job, session: str) -> None:
         with self._lock:
             self._board.add(job, session)
@@ -168,7 +181,7 @@ class Engine:
             return True
 
     def _end(self, job: Job) -> None:
-        if job in self._board.waiting:
+        if job in self._board.waiting or job in self._board.aside:
             self._board.end(job, "stopped")
         else:
             self._dispatcher.stop(job)
@@ -219,10 +232,15 @@ def race_name(experiments: Sequence[Experiment]) -> str:
 
 
 def _job(
-    kind: str, name: str, experiment: Experiment, params: Mapping[str, Any], rivals: tuple[Experiment, ...] = ()
+    kind: str,
+    name: str,
+    experiment: Experiment,
+    params: Mapping[str, Any],
+    rivals: tuple[Experiment, ...] = (),
+    group: str = "",
 ) -> Job:
     key = f"{name}-{uuid.uuid4().hex[:8]}"  # apps that share a scheduler must not share Dask's keys
-    return Job(key, kind, name, experiment, dict(params), rivals)
+    return Job(key, kind, name, experiment, dict(params), rivals, group)
 
 
 def _is_stored(identity: str) -> bool:

@@ -2,7 +2,7 @@
 
 It is a program of its own because workers are spawned, and a spawned process imports the `__main__` of its parent:
 below Streamlit that is the page's script, which would run again in each worker. It also keeps the scheduler's work
-out of the app process. `python -m fmnist_core.runs.host` with one JSON line {"workers", "memory", "places"} on standard input
+out of the app process. `python -m fmnist_core.runs.host` with one JSON line {"workers", "memory", "threads"} on standard input
 answers with one JSON line {"address", "tls"} and lives until standard input is closed, whatever ends the app.
 """
 
@@ -81,7 +81,7 @@ def _serve(wanted: dict[str, Any], scratch: str, answer: Any) -> None:
     security = Security.temporary()
     cluster = LocalCluster(
         n_workers=wanted["workers"],
-        threads_per_worker=wanted["places"],
+        threads_per_worker=wanted["threads"],
         memory_limit=wanted["memory"],
         host="127.0.0.1",
         dashboard_address=None,

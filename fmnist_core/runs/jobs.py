@@ -19,7 +19,8 @@ class Job:
     """A job from its submission to its end. The engine's lock guards it.
 
     key: its name at Dask, new for each job. kind, params: what a worker executes. name: the run's name. rivals: what
-    trains beside the experiment, each in a lane of its own (the experiment's is 0). address: of
+    trains beside the experiment, each in a lane of its own (the experiment's is 0). group: "" for a training; of an
+    analysis, its sort: a worker has one of each sort at a time, beside its trainings. address: of
     the worker that began it last, or "". attempts: how often a worker started it; losses: how often a scheduler died with it.
     """
 
@@ -29,6 +30,7 @@ class Job:
     experiment: Experiment
     params: dict[str, Any]
     rivals: tuple[Experiment, ...] = ()
+    group: str = ""
     watchers: set[str] = field(default_factory=set)
     address: str = ""
     attempts: int = 0
@@ -55,6 +57,11 @@ class Job:
     def active(self) -> bool:
         """Whether it has not ended."""
         return self.fold.state in ACTIVE
+
+    @property
+    def sort(self) -> str:
+        """What it is, in a word."""
+        return "analysis" if self.group else "training"
 
     @property
     def light(self) -> bool:
@@ -98,24 +105,29 @@ class Job:
             notice=self.notice,
             error=self.error,
             watchers=watchers,
+            share=fold.share,
+            doing=fold.doing,
         )
 
 
-def died_once(epoch: int, starved: bool) -> str:
-    """The notice after a worker's death; epoch: the last one that had begun."""
+def died_once(job: Job, starved: bool) -> str:
+    """The notice after a worker's death."""
     what = "ran out of memory" if starved else "died"
-    when = f"at epoch {epoch}" if epoch else "before the first epoch"
+    if job.group:
+        return f"The worker process {what} and the {job.sort} was started again."
+    when = f"at epoch {job.fold.epoch}" if job.fold.epoch else "before the first epoch"  # the last one that had begun
     return f"The worker process {what} {when} and the training was started again."
 
 
-def died_again(starved: bool, limit: float) -> str:
+def died_again(job: Job, starved: bool, limit: float) -> str:
     """The error after the retry's death; limit: a worker's memory in GiB."""
+    smaller = "fewer images" if job.group else "fewer units or layers"
     if starved:
         return (
-            f"This training needs more memory than a worker may use ({limit:.2g} GiB); take fewer units or layers,"
+            f"This {job.sort} needs more memory than a worker may use ({limit:.2g} GiB); take {smaller},"
             " or raise the limit (the setting FMNIST_WORKER_MEMORY)."
         )
     return (
-        "The worker process died twice during this training; try it with fewer units or layers, and look for the"
+        f"The worker process died twice during this {job.sort}; try it with {smaller}, and look for the"
         " reason in the server's log."
     )

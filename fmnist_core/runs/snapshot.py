@@ -9,7 +9,7 @@ from typing import Any
 from fmnist_core.experiment import Experiment
 from fmnist_core.recording import EpochRecord
 
-ACTIVE = ("queued", "starting", "compiling", "training", "testing", "saving")
+ACTIVE = ("queued", "starting", "compiling", "training", "testing", "working", "saving")
 STATE_OF_PHASE = {"preparing": "starting"}
 MOST_POINTS = 600  # of the per-step loss curve: more than a chart is wide
 RECORD = tuple(field.name for field in fields(EpochRecord))
@@ -23,6 +23,7 @@ class Snapshot:
     step: steps done; step_losses: (step, loss), at most MOST_POINTS, evenly thinned. accuracy: running training
     accuracy in this epoch. seconds_left: from the measured pace, None before there is one. notice: what happened that
     a person should know; error: why it failed; each one sentence or "". watchers: living sessions that asked for this job.
+    share, doing: of an analysis, how much is done (0 to 1) and what it does now, in a few words.
     """
 
     run_id: str
@@ -40,6 +41,8 @@ class Snapshot:
     notice: str
     error: str
     watchers: int
+    share: float
+    doing: str
 
     @property
     def active(self) -> bool:
@@ -74,8 +77,8 @@ class Curve:
 class Fold:
     """The mutable side of a snapshot: takes a worker's events in order. The caller holds the lock.
 
-    Events are plain dicts: {"what": "phase", "name"}, {"what": "progress", fields of Progress} and {"what": "epoch",
-    fields of EpochRecord}. Times are seconds of a monotonic clock.
+    Events are plain dicts: {"what": "phase", "name"}, {"what": "progress", fields of Progress}, {"what": "epoch",
+    fields of EpochRecord} and, of an analysis, {"what": "share", "share", "doing"}. Times are seconds of a monotonic clock.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -84,9 +87,10 @@ class Fold:
         self.history: list[EpochRecord] = []
         self.curve = Curve()
         self.epoch = self.step = self.steps_per_epoch = 0
-        self.accuracy = self.speed = 0.0
-        self._first: tuple[float, int] | None = None
-        self._last: tuple[float, int] | None = None
+        self.accuracy = self.speed = self.share = 0.0
+        self.doing = ""
+        self._first: tuple[float, float] | None = None  # when, and how many steps (or which share) were done
+        self._last: tuple[float, float] | None = None
 
     def add(self, event: Mapping[str, Any], now: float) -> None:
         """Take one event."""
@@ -99,14 +103,20 @@ class Fold:
             self.epoch = max(self.epoch, record.epoch)
         elif what == "progress":
             self._progress(event, now)
+        elif what == "share":
+            self.state, self.share, self.doing = "working", event["share"], event["doing"]
+            self._mark(self.share, now)
 
     def _progress(self, event: Mapping[str, Any], now: float) -> None:
         self.epoch, self.step, self.steps_per_epoch = event["epoch"], event["step"], event["steps_per_epoch"]
         self.accuracy, self.speed = event["accuracy"], event["examples_per_second"]
         self.curve.extend(event["losses"])
+        self._mark(self.step, now)
+
+    def _mark(self, done: float, now: float) -> None:
         # The first steps of a program are slower than the rest, so the pace is counted from the first sign on.
-        self._first = self._first or (now, self.step)
-        self._last = (now, self.step)
+        self._first = self._first or (now, done)
+        self._last = (now, done)
 
     def seconds_left(self, now: float) -> float | None:
         """Time to the last step at the pace so far, validation included."""
@@ -115,5 +125,6 @@ class Fold:
         if self._first is None or self._last is None or self._last[1] <= self._first[1]:
             return None
         pace = (self._last[0] - self._first[0]) / (self._last[1] - self._first[1])
-        left = self.steps_per_epoch * self.experiment.epochs - self._last[1]
+        whole = 1.0 if self.state == "working" else self.steps_per_epoch * self.experiment.epochs
+        left = whole - self._last[1]
         return max(left * pace - (now - self._last[0]), 0.0)

@@ -129,6 +129,7 @@ class Events:
         self._held: Progress | None = None
         self._losses: list[tuple[int, float]] = []
         self._sent = -PERIOD
+        self._share: float | None = None
 
     def lane(self, number: int) -> Events:
         """A listener of its own for one of several trainings side by side."""
@@ -151,6 +152,12 @@ class Events:
         self._flush()
         numbers = {name: value if name == "epoch" else float(value) for name, value in asdict(record).items()}
         self.send({"what": "epoch", **numbers})
+
+    def share(self, share: float, doing: str) -> None:
+        """How much of an analysis is done (0 to 1), and what it does now; sent when the last one is PERIOD ago."""
+        if self._share is None or share >= 1 or time.monotonic() - self._sent >= PERIOD:
+            self._share, self._sent = share, time.monotonic()
+            self.send({"what": "share", "share": float(share), "doing": doing})
 
     def _flush(self) -> None:
         if self._held is None:
