@@ -1,0 +1,51 @@
+"""One image through training: the probability of each class, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fmnist_core.charts import theme
+from fmnist_core.charts.comparison import Layered
+
+SHOWN = 0.05  # A class that never gets this probability is left out of the legend and the tooltip's way.
+
+
+def rows(found: Mapping[int, NDArray[np.float32]], classes: Sequence[str], true: int) -> pd.DataFrame:
+    """found: probabilities (classes,) by epoch. Returns columns epoch, class, probability, is_true; the classes that
+    never matter are left out, the true one never is.
+    """
+    values = np.array([found[epoch] for epoch in sorted(found)])
+    matter = [k for k in range(len(classes)) if k == true or float(values[:, k].max()) >= SHOWN]
+    return pd.DataFrame(
+        [
+            {"epoch": epoch, "class": classes[k], "probability": float(values[place, k]), "is_true": k == true}
+            for place, epoch in enumerate(sorted(found))
+            for k in matter
+        ]
+    )
+
+
+def over_epochs(table: pd.DataFrame, classes: Sequence[str], epoch: int) -> Layered:
+    """table: as from `rows`. epoch: the one that is looked at, marked by a line."""
+    true = str(table.loc[table["is_true"], "class"].iloc[0])
+    shown = [name for name in classes if name in set(table["class"])]
+    colours = alt.Scale(domain=shown, range=[theme.CLASS_COLOURS[list(classes).index(name)] for name in shown])
+    base = alt.Chart(table).encode(
+        x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)),
+        y=alt.Y("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%")),
+        color=alt.Color("class:N", scale=colours, legend=alt.Legend(columns=5, symbolType="stroke", symbolOpacity=1)),
+        tooltip=["epoch:Q", "class:N", alt.Tooltip("probability:Q", format=".1%")],
+    )
+    width = alt.when(alt.datum.is_true).then(alt.value(4)).otherwise(alt.value(1.5))
+    lines = base.mark_line(interpolate="monotone").encode(strokeWidth=width)
+    dots = base.mark_circle(size=40, opacity=1)
+    now = (
+        alt.Chart(pd.DataFrame({"epoch": [epoch]})).mark_rule(color=theme.MUTED, strokeDash=[4, 3]).encode(x="epoch:Q")
+    )
+    title = theme.titled("What it took this image for, epoch by epoch", f"Thick: the true class, {true}.")
+    return alt.layer(now, lines, dots).properties(height=300, title=title)
