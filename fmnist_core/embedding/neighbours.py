@@ -1,0 +1,121 @@
+"""Exact k-nearest neighbours, found once and used by t-SNE, UMAP and the trust measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.embedding.checks import EmbeddingError
+from fmnist_core.embedding.parallel import span, spread
+
+METRICS = ("euclidean", "cosine")
+BLOCK = 512  # rows of distances at a time: 20 MB for 10,000 points
+NARROW = 32  # features: up to here float64 costs nothing, and keeps what saturated outputs still tell apart
+SPARE = 8  # candidates beyond k, since rounding may change the order of nearly equal distances
+
+Floats = NDArray[np.float32]
+Real = NDArray[np.floating]
+
+
+class Neighbours(NamedTuple):
+    """The k nearest other points of each point, nearest first. indices: int32 (n, k). distances: float32 (n, k)."""
+
+    indices: NDArray[np.int32]
+    distances: Floats
+
+    def first(self, k: int) -> Neighbours:
+        """The nearest k of them."""
+        return Neighbours(self.indices[:, :k], self.distances[:, :k])
+
+
+def nearest(
+    features: Floats, k: int, metric: str = "euclidean", should_stop: Callable[[], bool] = lambda: False
+) -> Neighbours | None:
+    """The k nearest other rows of each row; None when stopped. features: float32 (n, width), k < n.
+
+    Blocks of distances by matrix products choose k + SPARE candidates, whose distances are then computed directly:
+    equal rows have distance 0, and nearly equal ones no negative square.
+
+    The distance "cosine" is 1 - cos of the angle between two rows; rows of zeros, which have no angle, are at 0 from
+    each other and at 1/2 from all others. Raises: EmbeddingError for an unknown metric or too few rows.
+    """
+    from fmnist_core.embedding.candidates import refined
+
+    _check(len(features) - 1, k, metric)
+    rows = prepared(features, metric)
+    found: list[NDArray[np.int32]] = []
+    for start, squares in blocks(rows):
+        if should_stop():
+            return None
+        here = np.arange(len(squares))
+        squares[here, start + here] = np.inf
+        found.append(_smallest(squares, min(k + SPARE, len(rows) - 1)))
+    direct = np.ascontiguousarray(rows, dtype=np.float32)
+    return _result(*refined(direct, np.concatenate(found)), k, metric)
+
+
+def nearest_to(queries: Floats, features: Floats, k: int, metric: str = "euclidean") -> Neighbours:
+    """The k rows of features nearest to each of a few queries, nearest first. For the screens: NumPy alone.
+
+    queries: float32 (few, width). A query that is itself a row of features is its own nearest one.
+    Raises: EmbeddingError for an unknown metric or too few rows.
+    """
+    _check(len(features), k, metric)
+    rows, asked = (_directed(part, metric) for part in (features, queries))
+    squares = np.stack([np.square(rows - query).sum(axis=1, dtype=np.float64) for query in asked])
+    candidates = _smallest(squares, k)
+    return _result(candidates, np.take_along_axis(squares, candidates, axis=1), k, metric)
+
+
+def prepared(features: Floats, metric: str = "euclidean") -> Real:
+    """Rows whose squared Euclidean distances have the metric's order: centred, which keeps rounding small."""
+    rows = _directed(features, metric)
+    if rows.shape[1] <= NARROW:
+        rows = rows.astype(np.float64)
+    return np.ascontiguousarray(rows - rows.mean(axis=0))
+
+
+def blocks(rows: Real) -> Iterator[tuple[int, Real]]:
+    """(first row, squared distances of BLOCK rows to all rows), by matrix products: never negative, nearly exact."""
+    sizes, doubled = np.einsum("ij,ij->i", rows, rows), -2 * rows.T
+    for start in range(0, len(rows), BLOCK):
+        squares = rows[start : start + BLOCK] @ doubled
+        squares += sizes
+        squares += sizes[start : start + BLOCK, None]
+        yield start, np.maximum(squares, 0, out=squares)
+
+
+def _directed(features: Floats, metric: str) -> Floats:
+    """Rows as they are, or of length 1 where the metric is the angle's."""
+    if metric == "euclidean":
+        return features
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return (features / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
+def _smallest(squares: Real, k: int) -> NDArray[np.int32]:
+    """Columns of the k smallest values of each row, in ascending order of the column."""
+
+    def work(piece: int) -> NDArray[np.int32]:
+        part = squares[slice(*span(len(squares), piece))]
+        return np.sort(np.argpartition(part, k - 1, axis=1)[:, :k].astype(np.int32), axis=1)
+
+    return np.concatenate(spread(work))
+
+
+def _result(candidates: NDArray[np.int32], squares: Real, k: int, metric: str) -> Neighbours:
+    """The first k candidates by distance; equal ones by index, since candidates come in that order."""
+    order = np.argsort(squares, axis=1, kind="stable")[:, :k]
+    squares = np.take_along_axis(squares, order, axis=1)
+    distances = np.sqrt(squares) if metric == "euclidean" else squares / 2
+    return Neighbours(np.take_along_axis(candidates, order, axis=1), distances.astype(np.float32))
+
+
+def _check(others: int, k: int, metric: str) -> None:
+    if metric not in METRICS:
+        raise EmbeddingError(f"The metric is {metric!r}, but it must be one of {', '.join(METRICS)}.")
+    if not 1 <= k <= others:
+        raise EmbeddingError(f"{k:,} neighbours are asked for, but there are {others:,} points; choose more points.")

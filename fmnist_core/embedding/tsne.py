@@ -1,0 +1,103 @@
+"""t-SNE (van der Maaten & Hinton 2008) with exact forces, live and stoppable.
+
+Schedule, step sizes and start are those of openTSNE (Poličar, Stražar & Zupan 2024, doi 10.18637/jss.v109.i03), after
+Kobak & Berens (2019) and Belkina et al. (2019); the loop is ours, since there is more to gain around the forces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.embedding.affinities import affinities
+from fmnist_core.embedding.forces import Forces, step
+from fmnist_core.embedding.graph import Graph
+from fmnist_core.embedding.neighbours import Neighbours
+from fmnist_core.embedding.pca import pca
+
+Points = NDArray[np.float32]
+Watch = Callable[[int, int, float, Points], None]
+
+EXAGGERATION, EARLY, LATER, WARM = 12.0, 250, 500, 250
+MOMENTUM, LONGEST = 0.8, 5.0
+OFTEN = 25  # iterations between two tellings, and two looks at should_stop
+START = 1e-4  # standard deviation of the first axis at the start
+
+
+class TSNE(NamedTuple):
+    """points: float32 (n, 2). kl: the Kullback-Leibler divergence in nats."""
+
+    points: Points
+    kl: float
+
+
+def tsne(
+    features: NDArray[np.float32],
+    neighbours: Neighbours,
+    perplexity: float = 30.0,
+    seed: int = 42,
+    initial: Points | None = None,
+    watch: Watch | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TSNE | None:
+    """A plane map of the features whose neighbours are given; None when stopped.
+
+    neighbours: about 3 * perplexity of them. initial: a map of the same points to start from; then there is no early
+    exaggeration, and fewer iterations. Without it, PCA is the start; the seed jitters points that coincide there.
+    watch: called as (iteration, total, kl, points) every OFTEN iterations.
+    """
+    graph = affinities(neighbours, perplexity)
+    if initial is None:
+        phases = [(EXAGGERATION, EARLY), (1.0, LATER)]
+        initial = start(features, seed)
+    else:
+        phases = [(1.0, WARM)]
+    return descend(graph, initial, phases, watch, should_stop)
+
+
+def start(features: NDArray[np.float32], seed: int) -> Points:
+    """The first two principal components, small, with a jitter that parts equal points."""
+    points = pca(features).points
+    spread = max(float(points[:, 0].std()), float(np.finfo(np.float32).tiny))
+    jitter = np.random.default_rng(seed).normal(0, 0.01, points.shape)
+    return ((points / spread + jitter) * START).astype(np.float32)
+
+
+def descend(
+    graph: Graph,
+    initial: Points,
+    phases: list[tuple[float, int]],
+    watch: Watch | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TSNE | None:
+    """Gradient descent through phases of (exaggeration of the attraction, iterations); None when stopped."""
+    points = np.ascontiguousarray(initial.T, dtype=np.float32)
+    points -= points.mean(axis=1, keepdims=True)
+    forces, n, total = Forces(graph), points.shape[1], sum(count for _, count in phases)
+    iteration = 0
+    for exaggeration, count in phases:
+        velocity, gains = np.zeros_like(points), np.ones_like(points)
+        for _ in range(count):
+            normaliser = forces.measure(points)
+            if iteration % OFTEN == 0:
+                if should_stop():
+                    return None
+                if watch:
+                    watch(iteration, total, forces.divergence(points, normaliser), points.T.copy())
+            step(
+                *(points, forces.pulls, forces.pushes, velocity, gains),
+                *(normaliser, exaggeration, n / exaggeration, MOMENTUM, LONGEST),
+            )
+            iteration += 1
+    return TSNE(points.T.copy(), forces.divergence(points, forces.measure(points)))
+
+
+def gradient(graph: Graph, points: Points) -> tuple[float, NDArray[np.float64]]:
+    """(KL, its gradient float64 (n, 2)): 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j), van der Maaten & Hinton's equation 5."""
+    forces, columns = Forces(graph), np.ascontiguousarray(points.T, dtype=np.float32)
+    normaliser = forces.measure(columns)
+    slope = forces.pulls.astype(np.float64) - forces.pushes.sum(axis=0, dtype=np.float64) / normaliser
+    return forces.divergence(columns, normaliser), 4 * slope.T
