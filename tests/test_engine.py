@@ -18,6 +18,7 @@ from fmnist_core import dataset
 from fmnist_core.experiment import Experiment, run_id
 from fmnist_core.recording import EpochRecord, Progress
 from fmnist_core.runs import cluster
+from fmnist_core.runs.analysis import Analysis
 from fmnist_core.runs.engine import Engine, Snapshot, check
 from fmnist_core.runs.snapshot import MOST_POINTS, Curve, Fold
 from fmnist_core.runs.store import RunStore
@@ -61,7 +62,8 @@ def steps(engine: Engine, name: str, epochs: int, session: str = "s") -> None:
 
 
 def analyse(engine: Engine, name: str, file: Path, group: str, session: str = "s") -> None:
-    engine.submit_analysis("tests.engine_jobs:analyse", group, name, {"file": str(file)}, session)
+    params = {"file": str(file)}
+    engine.submit_analysis(Analysis("tests.engine_jobs:analyse", group, "", name, params, "A test"), session)
 
 
 def worker_process(engine: Engine) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 from fmnist_core import dataset
 from fmnist_core.cost import check_budget
 from fmnist_core.experiment import Experiment, run_id
+from fmnist_core.runs.analysis import Analysis
 from fmnist_core.runs.board import Board
 from fmnist_core.runs.cluster import EngineError
 from fmnist_core.runs.dispatcher import Dispatcher
@@ -137,15 +138,12 @@ class Engine:
         """
         self._add(_job(kind, name, experiment, params), session)
 
-    def submit_analysis(self, kind: str, group: str, name: str, params: Mapping[str, Any], session: str) -> None:
-        """Queue an analysis, or join the active one of this name; the session's earlier one of this sort is left.
-
-        kind: "module:function", see worker.Job. group: one of board.SORTS.
-        """
-        job = _job(kind, name, Experiment(), params, group=group)
+    def submit_analysis(self, analysis: Analysis, session: str) -> None:
+        """Queue an analysis, or join the active one of this name; the session's earlier one of this sort is left."""
+        job = _job(analysis.kind, analysis.name, Experiment(), analysis.params, group=analysis.group)
         with self._lock:
-            earlier = self._board.analysis_of(session, group)
-            if earlier and earlier.name != name and self._board.leave(earlier, session, self._present):
+            earlier = self._board.analysis_of(session, analysis.group)
+            if earlier and earlier.name != analysis.name and self._board.leave(earlier, session, self._present):
                 self._end(earlier)
             self._board.join(job, session)
         self._dispatcher.wake()

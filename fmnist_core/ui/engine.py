@@ -10,7 +10,9 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fmnist_core.experiment import Experiment
+from fmnist_core.runs.analysis import Analysis
 from fmnist_core.runs.engine import Engine, Snapshot, StudySnapshot, race_name
+from fmnist_core.runs.results import Results
 from fmnist_core.runs.run import Run
 from fmnist_core.runs.store import RunStore
 from fmnist_core.settings import LabError, settings
@@ -117,6 +119,21 @@ def submit_study(study: Study) -> None:
 def submit_race(experiments: Sequence[Experiment]) -> None:
     """Ask for a race; as `submit`."""
     _ask(lambda: engine().submit_race(experiments, session()))
+
+
+def results() -> Results:
+    """The results of analyses."""
+    return Results(store())
+
+
+def submit_analysis(analysis: Analysis) -> None:
+    """Ask for an analysis; the session's earlier one of the same sort is left."""
+    engine().submit_analysis(analysis, session())
+
+
+def analysis(name: str) -> Snapshot | None:
+    """An analysis of this server as it is now; None when it was not asked for, or long ago."""
+    return engine().snapshot(name)
 
 
 def _ask(request: Callable[[], object]) -> None:
