@@ -1,4 +1,4 @@
-"""The command line: `doctor` (is all well?), `presets`, and `train` and `study` without a browser.
+"""The command line: `doctor` (is all well?), `presets`, and `train`, `study` and `table1` without a browser.
 
 Exit codes are a contract: 0 all well, 1 the training failed, 2 a bad value, 3 data missing or damaged.
 """
@@ -72,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     study_parser.add_argument("--seeds", metavar="N", help="seeds of each network, 1 to 30")
     _common(study_parser)
     study_parser.set_defaults(command=study)
+    table1_parser = commands.add_parser("table1", help="table 1 of Glorot & Bengio (2010) on Fashion-MNIST")
+    size = table1_parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", dest="plan", action="store_const", const="quick", help="narrow networks: minutes")
+    size.add_argument("--full", dest="plan", action="store_const", const="full", help="the paper's 1,000 units: hours")
+    table1_parser.add_argument("--seeds", metavar="N", default="5", help="trainings of each row, 2 to 30")
+    _data_and_json(table1_parser)
+    table1_parser.set_defaults(command=table1, plan="quick")
     return parser
 
 
@@ -81,6 +88,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=f"{field.title}: {field.allowed}"
         )
+    _data_and_json(parser)
+
+
+def _data_and_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=("full", "sample"), help="which data set; the fullest one found by default")
     parser.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output")
 
@@ -204,6 +215,22 @@ def _told(trained: Any) -> str:
     return "\n".join([*rows, statistics.footnote(found)])
 
 
+def table1(chosen: argparse.Namespace) -> int:
+    """Make table 1 of Glorot & Bengio (2010) in this process, or go on with it, and print it."""
+    from fmnist_core import table1 as paper
+    from fmnist_core.runs import table1 as maker
+    from fmnist_core.runs.table1_result import available, sentences, text
+
+    plan = paper.plan(chosen.plan, int(chosen.seeds) if chosen.seeds.isdecimal() else chosen.seeds)
+    data = dataset.load(chosen.data)
+    paper.check_budget(plan, available(data), settings().compute_budget)
+    print(paper.announced(plan, available(data)), file=sys.stderr)
+    bar = _Bar(plan.epochs)
+    result = maker.run(plan, data, bar.share, ledger=maker.Ledger(settings().runs / maker.LEDGER))
+    _write(result, chosen.json, lambda: "\n".join([text(result), *sentences(result)]))
+    return 0
+
+
 def _history(run: Any) -> list[dict[str, float]]:
     """The contract's rows: trained epochs only (epoch 0 is the untrained network)."""
     columns = ["loss", "accuracy", "val_loss", "val_accuracy"]
@@ -261,6 +288,10 @@ class _Bar:
                 f"\r\x1b[Kepoch {record.epoch:3}  {numbers}  validation {record.val_loss:.4f} {record.val_accuracy:.4f}",
                 file=sys.stderr,
             )
+
+    def share(self, done: float, text: str) -> None:
+        """The share done of something that has no steps of its own."""
+        self._line(f"[{'#' * int(30 * done):30}] {text}")
 
     def _line(self, text: str) -> None:
         if self.shown:
