@@ -20,7 +20,11 @@ class Card {
     if (!url || (url === this.url && !this.failed)) return;
     Object.assign(this, { url, failed: false, atlas: null });
     const image = new Image();
-    image.onload = () => image === this.loading && (this.atlas = image);
+    image.onload = () => {
+      if (image !== this.loading) return;
+      this.atlas = image;
+      if (!this.root.hidden) this.draw();
+    };
     image.onerror = () => image === this.loading && (this.failed = true);
     this.loading = image;
     image.src = absolute(url);
@@ -38,7 +42,8 @@ class Card {
       element("div", { className: "number" }, `image ${number}`),
     );
     this.words = `Image ${number}. True class ${truth}. Predicted ${guess}, ${right ? "right" : "wrong"}, confidence ${sure}.`;
-    this.draw(index);
+    this.index = index;
+    this.draw();
     this.root.hidden = false;
     const { offsetWidth, offsetHeight } = this.root;
     const left = x + 18 + offsetWidth > width ? x - 18 - offsetWidth : x + 18;
@@ -46,7 +51,8 @@ class Card {
     this.root.style.top = `${clamp(y - offsetHeight / 2, 4, Math.max(4, height - offsetHeight - 4))}px`;
   }
 
-  draw(index) {
+  draw() {
+    const { index } = this;
     this.picture.hidden = !this.atlas;
     if (!this.atlas) return;
     const [column, row] = [index % this.columns, Math.floor(index / this.columns)];

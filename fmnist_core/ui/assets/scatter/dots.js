@@ -34,23 +34,28 @@ class Dots {
     context.putImageData(this.image, 0, 0);
   }
 
-  // How much of each pixel a disc covers (0 to 256), for each place of its centre within a pixel.
+  // How much of each pixel a disc covers (0 to 256), for each place of its centre within a pixel. In quarters of a pixel,
+  // so that a zoom, which changes the radius in each frame, seldom needs a new one.
   stamp(radius) {
-    const key = Math.round(radius * 8);
-    if (!this.stamps.has(key)) {
-      if (this.stamps.size > 400) this.stamps.clear();
-      const half = Math.ceil(key / 8 + 1);
+    const size = Math.round(radius * 4) / 4;
+    if (!this.stamps.has(size)) {
+      const half = Math.ceil(size + 1);
       const side = 2 * half + 1;
       const covers = Array.from({ length: PHASES * PHASES }, (_, phase) => {
-        const [right, down] = [phase % PHASES, Math.floor(phase / PHASES)].map((step) => (step + 0.5) / PHASES);
-        return Uint16Array.from({ length: side * side }, (_, k) => {
-          const distance = Math.hypot((k % side) + 0.5 - half - right, Math.floor(k / side) + 0.5 - half - down);
-          return 256 * clamp(key / 8 + 0.5 - distance, 0, 1);
-        });
+        const right = ((phase % PHASES) + 0.5) / PHASES + half - 0.5;
+        const down = (Math.floor(phase / PHASES) + 0.5) / PHASES + half - 0.5;
+        const cover = new Uint16Array(side * side);
+        for (let v = 0; v < side; v++) {
+          for (let u = 0; u < side; u++) {
+            const distance = Math.sqrt((u - right) ** 2 + (v - down) ** 2);
+            cover[v * side + u] = 256 * clamp(size + 0.5 - distance, 0, 1);
+          }
+        }
+        return cover;
       });
-      this.stamps.set(key, { half, side, covers });
+      this.stamps.set(size, { half, side, covers });
     }
-    return this.stamps.get(key);
+    return this.stamps.get(size);
   }
 
   // x, y: centre in pixels of the image. opacity: 0 to 256.

@@ -10,8 +10,7 @@ const ICONS = {
   save: "M10 3v9M6 9l4 4 4-4M4 16h12",
   full: "M4 4l4 4M16 4l-4 4M4 16l4-4M16 16l-4-4M4 7V4h3M13 4h3v3M4 13v3h3M16 13v3h-3",
 };
-// Corners of the box around the points, in three dimensions, and its edges: pairs of corners that differ in one place.
-const CORNERS = Float32Array.from({ length: 24 }, (_, k) => ((Math.floor(k / 3) >> (k % 3)) & 1 ? 1 : -1));
+// Edges of a box: pairs of its corners that differ in one direction.
 const EDGES = [1, 2, 4].flatMap((bit) => [0, 1, 2, 3, 4, 5, 6, 7].filter((a) => !(a & bit)).map((a) => [a, a | bit]));
 const HELP = "Arrow keys go from point to point, Enter opens one, plus and minus zoom, 0 shows all, Escape clears.";
 
@@ -332,11 +331,16 @@ class Scatter {
     context.setTransform(1, 0, 0, 1, 0, 0);
   }
 
-  // A faint box shows how the points are turned.
+  // A faint box around all points shows how they are turned.
   box() {
-    const { context } = this;
+    const { context, points } = this;
+    const sides = [0, 1, 2].map((d) => {
+      const places = points.filter((_, k) => k % 3 === d);
+      return [places.reduce((a, b) => Math.min(a, b), 1), places.reduce((a, b) => Math.max(a, b), -1)];
+    });
+    const corners = Float32Array.from({ length: 24 }, (_, k) => sides[k % 3][(Math.floor(k / 3) >> (k % 3)) & 1]);
     const seen = new Float32Array(24);
-    this.camera.project(CORNERS, 3, this.width, this.height, seen);
+    this.camera.project(corners, 3, this.width, this.height, seen);
     Object.assign(context, { strokeStyle: this.style("--st-border-color", "#d8dee4"), lineWidth: 1 });
     context.beginPath();
     for (const [a, b] of EDGES) {
