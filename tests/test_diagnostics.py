@@ -250,7 +250,7 @@ def test_where_a_network_breaks_is_named_and_nothing_is_raised(data: tuple[np.nd
     text = json.dumps(diagnostics.plain(diagnostics.diagnose([broken, looked_at(e, *data)])), allow_nan=False)
     assert json.loads(text)[0][-1]["activation"]["std"] is None
     backwards = [layer._replace(gradient=layer.gradient * np.float32(np.inf)) for layer in broken.signals[:1]]
-    fine = [layer for layer in looked_at(e, *data, weights).signals[1:]]
+    fine = list(looked_at(e, *data, weights).signals[1:])
     start = backwards[0]._replace(sums=fine[0].sums, activations=fine[0].activations)
     assert diagnostics.breakdown([start, *fine]) == ("hidden_1", "backward")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def drawn(widths: tuple[int, ...], initialiser: str, seed: int) -> dict[str, np.
     rng = np.random.default_rng(seed)
     fans = (784, *widths, 10)
     found = {}
-    for place, (fan_in, units) in enumerate(zip(fans[:-1], fans[1:], strict=True), start=1):
+    for place, (fan_in, units) in enumerate(itertools.pairwise(fans), start=1):
         name = f"hidden_{place}" if place <= len(widths) else "output"
         limit = math.sqrt(3 * theory.weight_variance(initialiser, fan_in, units))
         found[f"{name}/kernel"] = rng.uniform(-limit, limit, (fan_in, units)).astype(np.float32)
