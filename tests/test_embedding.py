@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Iterator
+from types import ModuleType
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,8 +19,10 @@ from fmnist_core.embedding import tsne
 from fmnist_core.embedding.affinities import affinities
 from fmnist_core.embedding.align import align, displacement
 from fmnist_core.embedding.checks import EmbeddingError
+from fmnist_core.embedding.fuzzy import curve, fuzzy_graph
 from fmnist_core.embedding.neighbours import METRICS, Neighbours, nearest, nearest_to
 from fmnist_core.embedding.pca import pca
+from fmnist_core.embedding.umap import umap
 
 Floats = NDArray[np.float32]
 
@@ -192,3 +200,39 @@ class TestTSNE:
         small = found._replace(distances=found.distances * np.float32(1e-6))
         np.testing.assert_allclose(dense(affinities(small, 30)), dense(affinities(found, 30)), rtol=1e-3)
         assert dense(affinities(found, 30)).sum() == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def umap_learn() -> Iterator[ModuleType]:
+    """The reference implementation. Without TensorFlow, which it would import for a part that is not needed here."""
+    with patch.dict(sys.modules, {"tensorflow": None}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from umap import umap_
+
+        yield umap_
+
+
+class TestUMAP:
+    @pytest.mark.parametrize("min_dist", [0.0, 0.1, 0.5, 0.99])
+    def test_the_curve_is_that_of_umap_learn(self, umap_learn: ModuleType, min_dist: float) -> None:
+        np.testing.assert_allclose(curve(min_dist), umap_learn.find_ab_params(1.0, min_dist), rtol=1e-4)
+
+    @pytest.mark.parametrize("rows", ["pixels", "near classes"])
+    def test_the_graph_is_that_of_umap_learn(self, umap_learn: ModuleType, pixels: Floats, rows: str) -> None:
+        features = pixels if rows == "pixels" else near_classes(600, 10)
+        neighbours, own = near(features, 14), np.arange(600)[:, None]
+        indices = np.hstack([own, neighbours.indices])
+        distances = np.hstack([np.zeros((600, 1), np.float32), neighbours.distances])
+        theirs, *_ = umap_learn.fuzzy_simplicial_set(features, 15, None, "euclidean", {}, indices, distances)
+        np.testing.assert_allclose(dense(fuzzy_graph(neighbours, 15)), theirs.toarray(), rtol=1e-3, atol=1e-4)
+
+    def test_maps_are_as_trustworthy_as_those_of_umap_learn(self, umap_learn: ModuleType, pixels: Floats) -> None:
+        from sklearn.manifold import trustworthiness
+
+        neighbours = near(pixels, 14)
+        ours, theirs = [], []
+        for seed in range(3):
+            reference = umap_learn.UMAP(random_state=seed, n_jobs=1).fit_transform(pixels)
+            theirs.append(trustworthiness(pixels, reference, n_neighbors=15))
+            ours.append(trustworthiness(pixels, umap(pixels, neighbours, seed=seed), n_neighbors=15))
+        assert np.mean(ours) > np.mean(theirs) - 0.005

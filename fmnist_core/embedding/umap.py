@@ -1,0 +1,177 @@
+"""UMAP (McInnes, Healy & Melville 2018, arXiv 1802.03426), on all cores and yet the same for the same seed.
+
+umap-learn moves both ends of an edge at once, in the order of the edges; so it must work on one core to repeat itself.
+Here each point moves by itself: along its own edges as often as umap-learn would move it, from where all points were
+at the beginning of the epoch, with random numbers of its own. It also needs no compilation while a person waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.embedding.compiled import compiled
+from fmnist_core.embedding.fuzzy import curve, fuzzy_graph
+from fmnist_core.embedding.graph import Graph
+from fmnist_core.embedding.neighbours import Neighbours
+from fmnist_core.embedding.parallel import span, spread
+from fmnist_core.embedding.pca import pca
+
+Points = NDArray[np.float32]
+Watch = Callable[[int, int, Points], None]
+
+SMALL, EPOCHS_SMALL, EPOCHS_LARGE = 10_000, 500, 200  # umap-learn's: more epochs for up to 10,000 points
+WARM = 0.4  # of the epochs, and of the first step size, where a map to start from is given
+OFTEN = 10  # epochs between two tellings, and two looks at should_stop
+SIZE, JITTER = 10.0, 1e-4  # of the start
+NEGATIVES, LIMIT = 5, np.float32(4)
+ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
+NEAR = np.float32(1e-3)
+
+
+def umap(
+    features: NDArray[np.float32],
+    neighbours: Neighbours,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    dimensions: int = 2,
+    seed: int = 42,
+    initial: Points | None = None,
+    watch: Watch | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Points | None:
+    """A map of the features, float32 (n, dimensions), 2 or 3 of them; None when stopped.
+
+    neighbours: n_neighbors - 1 for each point. initial: a map of the same points to start from; then fewer and smaller
+    steps follow. watch: called as (epoch, total, points) every OFTEN epochs.
+    """
+    graph, n = fuzzy_graph(neighbours, n_neighbors), len(features)
+    epochs, rate = (EPOCHS_SMALL if n <= SMALL else EPOCHS_LARGE), 1.0
+    if initial is None:
+        initial = start(features, dimensions, seed)
+    else:
+        epochs, rate = round(epochs * WARM), WARM
+    return descend(graph, initial, curve(min_dist), epochs, rate, seed, watch, should_stop)
+
+
+def start(features: NDArray[np.float32], dimensions: int, seed: int) -> Points:
+    """Principal components, within a box of SIZE, with a jitter that parts equal points."""
+    points = pca(features, dimensions).points
+    points -= points.min(axis=0)
+    points *= SIZE / max(float(points.max()), float(np.finfo(np.float32).tiny))
+    return (points + np.random.default_rng(seed).normal(0, JITTER * SIZE, points.shape)).astype(np.float32)
+
+
+def descend(
+    graph: Graph,
+    initial: Points,
+    shape: tuple[float, float],
+    epochs: int,
+    rate: float,
+    seed: int,
+    watch: Watch | None,
+    should_stop: Callable[[], bool],
+) -> Points | None:
+    """Stochastic gradient descent with a step size that falls from `rate` to 0; None when stopped."""
+    n, dimensions = initial.shape
+    old = np.zeros((n, 3), np.float32)  # in the plane the third coordinate stays 0
+    old[:, :dimensions] = initial
+    new = np.empty_like(old)
+    shares = graph.weights / graph.weights.max()
+    shares[shares < 1 / epochs] = 0
+    a, b = np.float32(shape[0]), np.float32(shape[1])
+    for epoch in range(epochs):
+        if epoch % OFTEN == 0:
+            if should_stop():
+                return None
+            if watch:
+                watch(epoch, epochs, old[:, :dimensions].copy())
+        step = np.float32(rate * (1 - epoch / epochs))
+        _on_all_cores(old, new, graph, shares, a, b, epoch, step, seed)
+        old, new = new, old
+    return np.ascontiguousarray(old[:, :dimensions])
+
+
+def _on_all_cores(
+    old: Points,
+    new: Points,
+    graph: Graph,
+    shares: NDArray[np.float32],
+    a: np.float32,
+    b: np.float32,
+    epoch: int,
+    step: np.float32,
+    seed: int,
+) -> None:
+    key = np.uint64((seed * 1_000_003 + epoch) % 2**63)
+    spread(
+        lambda piece: _move(old, new, graph.starts, graph.ends, shares, a, b, epoch, step, key, *span(len(old), piece))
+    )
+
+
+@compiled
+def _mixed(state: np.uint64) -> np.uint64:
+    """splitmix64 (Steele, Lea & Flood 2014, doi 10.1145/2660193.2660195): counters become random bits."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+@compiled
+def _clipped(value: np.float32) -> np.float32:
+    return max(-LIMIT, min(LIMIT, value))
+
+
+@compiled
+def _move(
+    old: Points,
+    new: Points,
+    starts: NDArray[np.int32],
+    ends: NDArray[np.int32],
+    shares: NDArray[np.float32],
+    a: np.float32,
+    b: np.float32,
+    epoch: int,
+    step: np.float32,
+    key: np.uint64,
+    start: int,
+    stop: int,
+) -> None:
+    """One epoch of the points from start to stop. An edge is used in `share` of the epochs, evenly.
+
+    umap-learn uses each edge from both ends, and each time moves both: so a point is drawn twice along it, and pushed
+    away from NEGATIVES random points once.
+    """
+    n = np.uint64(len(old))
+    for i in range(start, stop):
+        x, y, z = old[i, 0], old[i, 1], old[i, 2]
+        state = _mixed(key * np.uint64(0x9E3779B97F4A7C15) + np.uint64(i))
+        for place in range(starts[i], starts[i + 1]):
+            share = np.float64(shares[place])
+            if np.floor((epoch + 1) * share) <= np.floor(epoch * share):
+                continue
+            j = ends[place]
+            other_x, other_y, other_z = old[j, 0], old[j, 1], old[j, 2]
+            for turn in range(NEGATIVES + 2):
+                drawn = turn == 0 or turn == NEGATIVES + 1
+                if drawn:
+                    dx, dy, dz = x - other_x, y - other_y, z - other_z
+                else:
+                    state += np.uint64(0x9E3779B97F4A7C15)
+                    far = np.int64(((_mixed(state) >> np.uint64(32)) * n) >> np.uint64(32))
+                    dx, dy, dz = x - old[far, 0], y - old[far, 1], z - old[far, 2]
+                square = dx * dx + dy * dy + dz * dz
+                if square <= ZERO or (not drawn and far == i):
+                    continue
+                power = a * np.exp(b * np.log(square))
+                if drawn:
+                    force = -TWO * b * power / (square * (power + ONE))
+                else:
+                    force = TWO * b / ((NEAR + square) * (power + ONE))
+                dx, dy, dz = step * _clipped(force * dx), step * _clipped(force * dy), step * _clipped(force * dz)
+                x, y, z = x + dx, y + dy, z + dz
+                if drawn:
+                    other_x, other_y, other_z = other_x - dx, other_y - dy, other_z - dz
+        new[i, 0], new[i, 1], new[i, 2] = x, y, z
