@@ -225,8 +225,7 @@ def table1(chosen: argparse.Namespace) -> int:
     data = dataset.load(chosen.data)
     paper.check_budget(plan, available(data), settings().compute_budget)
     print(paper.announced(plan, available(data)), file=sys.stderr)
-    bar = _Bar(plan.epochs)
-    result = maker.run(plan, data, bar.share, ledger=maker.Ledger(settings().runs / maker.LEDGER))
+    result = maker.run(plan, data, _Bar(plan.epochs).share, ledger=maker.Ledger(settings().runs / maker.LEDGER))
     _write(result, chosen.json, lambda: "\n".join([text(result), *sentences(result)]))
     return 0
 

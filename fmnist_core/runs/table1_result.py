@@ -110,7 +110,8 @@ def _row(plan: Plan, row: Row, rate: float | None, errors: list[float], found: F
 def _protocol(plan: Plan, data: Dataset) -> dict[str, Any]:
     rows = split(data.train_labels, Experiment().validation_fraction, plan.fraction(available(data)))
     return {
-        **{name: getattr(plan, name) for name in ("name", "layers", "units", "batch_size", "epochs")},
+        **{name: getattr(plan, name) for name in ("name", "layers", "units", "batch_size")},
+        "epochs": plan.passes(available(data)),
         "optimiser": "sgd",
         "rates": list(plan.rates),
         "seeds": list(range(plan.seeds)),
@@ -151,8 +152,12 @@ def _told(test: Mapping[str, Any]) -> str:
         return f"With {activation}, too few trainings stayed in the range of numbers to compare the initialisations."
     interval = f"95 % interval {_signed(test['low'])} to {_signed(test['high'])}"
     found = f"{_signed(difference)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
-    if not test["differs"]:
+    if not test["p"] < statistics.ALPHA:
         return f"With {activation}, no difference is seen between normalised and standard initialisation: {found}."
+    if not test["differs"]:
+        return (
+            f"With {activation}, the initialisations differ, but not beyond the paper's bound of p = {ALPHA}: {found}."
+        )
     verdict = "lowers" if difference < 0 else "raises"
     return f"With {activation}, the normalised initialisation {verdict} the test error: {found}."
 
