@@ -98,14 +98,14 @@ def sheet(rows: Sequence[Row], places: int, caption: str, factor: int = 2) -> by
     for place, row in enumerate(rows):
         top = place * pitch
         pen.rectangle((0, top + 11 * factor, 5 * factor, top + 16 * factor), fill=row.colour)
-        pen.text((8 * factor, top + 14 * factor), row.label, "black", _font(9 * factor), anchor="lm")
+        pen.text((8 * factor, top + 14 * factor), row.label, "black", font(9 * factor), anchor="lm")
         picture = enlarged(strip(row.images, places), factor)
         canvas.paste(picture, (left, top), picture.getchannel("A"))
-    pen.text((0, canvas.height - 8 * factor), caption, theme.MUTED, _font(7 * factor), anchor="lm")
+    pen.text((0, canvas.height - 8 * factor), caption, theme.MUTED, font(7 * factor), anchor="lm")
     return png(canvas)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 

@@ -1,0 +1,109 @@
+"""How far apart the classes lie, by layer and by epoch; and the classes of chosen images.
+
+The table has a row for each figure: epoch, layer (its name), measure ("knn" or "silhouette"), value, and low and high,
+the ends of its interval (nan where there is none). Altair needs at least one row; what is not finite is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fmnist_core.charts import theme
+
+Layered = alt.LayerChart | alt.FacetChart
+# Title, how to read it, name of the axis, format of the axis and of the figures.
+MEASURES = {
+    "knn": (
+        "Do images lie among their own class?",
+        "Share of images whose nearest neighbours in the layer vote for their class",
+        "nearest-neighbour accuracy",
+        "~%",
+        ".1%",
+    ),
+    "silhouette": (
+        "Are classes compact and apart?",
+        "Mean silhouette in the layer: 1 is far apart, 0 touches, below 0 overlaps",
+        "silhouette",
+        "~g",
+        ".3f",
+    ),
+}
+# From the first layer (or epoch) to the last: an order that is seen, at one lightness that fits light and dark pages.
+FIRST_TO_LAST = ("#d39a1e", "#c9688f", "#8d6bd8", "#3f7fe0", "#12a0a0")
+
+
+def over_epochs(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> Layered:
+    """A line for each layer over the epochs, in a band of its interval. layers: in order, from the input on."""
+    rows = _rows(table, measure)
+    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1, grid=False))
+    return _lines(rows, measure, x, "layer", list(layers))
+
+
+def over_layers(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> Layered:
+    """A line for each epoch of the table over the layers: whether separation improves from layer to layer."""
+    rows = _rows(table, measure)
+    epochs = sorted(rows["epoch"].unique())
+    names = [f"epoch {epoch:g}" for epoch in epochs]
+    rows["time"] = rows["epoch"].map(dict(zip(epochs, names, strict=True)))
+    axis = alt.Axis(labelAngle=0, labelLimit=140, labelOverlap=False)
+    return _lines(rows, measure, alt.X("layer:N", title="layer", sort=list(layers), axis=axis), "time", names)
+
+
+def mix(labels: NDArray[np.integer], classes: Sequence[str]) -> Layered:
+    """The classes of chosen images as bars, the most frequent first. labels: integers (n,), index into classes."""
+    counts = np.bincount(labels, minlength=len(classes))
+    total = max(int(counts.sum()), 1)
+    order = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
+    told = [f"{counts[k]:,} ({100 * counts[k] / total:.0f} %)" for k in order]
+    rows = pd.DataFrame({"class": [classes[k] for k in order], "images": counts[order], "told": told})
+    room = 1.4 * max(int(counts.max()), 1)  # For the words after the longest bar.
+    base = alt.Chart(rows).encode(
+        x=alt.X("images:Q", axis=None, scale=alt.Scale(domain=[0, room])),
+        y=alt.Y("class:N", title=None, sort=[classes[k] for k in order], axis=alt.Axis(**theme.BARE)),
+        tooltip=[alt.Tooltip("class:N"), alt.Tooltip("images:Q", format=","), alt.Tooltip("told:N", title="share")],
+    )
+    colour = alt.Color("class:N", scale=theme.class_colours(tuple(classes)), legend=None)
+    bars = base.mark_bar(cornerRadiusEnd=3).encode(color=colour)
+    words = base.mark_text(align="left", dx=6, fontSize=12, color=theme.INK).encode(text="told:N")
+    return alt.layer(bars, words, height=alt.Step(26), title=f"Classes of the {int(counts.sum()):,} chosen images")
+
+
+def in_order(count: int) -> list[str]:
+    """So many colours, from the first to the last of something that has an order."""
+    stops = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in FIRST_TO_LAST], float)
+    places = np.linspace(0, len(stops) - 1, count) if count > 1 else np.array([len(stops) - 2.0])
+    mixed = np.stack([np.interp(places, np.arange(len(stops)), stops[:, k]) for k in range(3)], axis=1)
+    return ["#" + "".join(f"{round(part):02x}" for part in colour) for colour in mixed]
+
+
+def _rows(table: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """The measure's finite values, with intervals that are closed: of no width where there is none."""
+    rows = table[(table["measure"] == measure) & np.isfinite(table["value"].astype(float))].copy()
+    return rows.assign(low=rows["low"].fillna(rows["value"]), high=rows["high"].fillna(rows["value"]))
+
+
+def _lines(rows: pd.DataFrame, measure: str, x: alt.X, by: str, names: list[str]) -> Layered:
+    title, reading, unit, labels, figures = MEASURES[measure]
+    scale = alt.Scale(domain=names, range=in_order(len(names)))
+    legend = alt.Legend(symbolType="stroke", symbolOpacity=1, labelLimit=300, columns=theme.legend_columns(names))
+    colour = alt.Color(f"{by}:N", scale=scale, legend=legend)
+    y = alt.Y("value:Q", title=unit, axis=alt.Axis(format=labels), scale=alt.Scale(zero=False))
+    base = alt.Chart(rows).encode(x=x, color=colour)
+    interval = alt.Tooltip("interval:N", title="95 % interval")
+    spread = f"format(datum.low, '{figures}') + ' to ' + format(datum.high, '{figures}')"
+    tooltip = ["layer:N", "epoch:Q", alt.Tooltip("value:Q", title=unit, format=figures), interval]
+    bands = base.mark_area(opacity=0.18, tooltip=None).encode(y=alt.Y("low:Q", title=unit), y2="high:Q")
+    rules = base.mark_rule(opacity=0.5, tooltip=None).encode(y=alt.Y("low:Q", title=unit), y2="high:Q")
+    lines = (
+        base.transform_calculate(interval=spread)
+        .mark_line(point=alt.OverlayMarkDef(size=45))
+        .encode(y=y, tooltip=tooltip)
+    )
+    # A band needs two places; at a single one the interval is a rule.
+    single = rows["epoch" if by == "layer" else "layer"].nunique() < 2
+    return alt.layer(rules if single else bands, lines, height=theme.HEIGHT, title=theme.titled(title, reading))

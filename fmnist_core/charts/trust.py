@@ -1,0 +1,91 @@
+"""How far a map can be trusted: its measures as a small table, each with a plain reading."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NamedTuple
+
+
+class Reading(NamedTuple):
+    """What a value says, from a lower end on."""
+
+    least: float
+    words: str
+
+
+# Title of each measure and its readings, best first. For a random map trustworthiness and continuity are about 0.5.
+MEASURES: dict[str, tuple[str, Sequence[Reading]]] = {
+    "trustworthiness": (
+        "Trustworthiness",
+        (
+            Reading(0.95, "nearly all neighbours in the map are neighbours in the layer"),
+            Reading(0.85, "most neighbours in the map are near each other in the layer, too"),
+            Reading(0.7, "many neighbours in the map are not neighbours in the layer"),
+            Reading(-math.inf, "closeness in this map says little about the layer"),
+        ),
+    ),
+    "continuity": (
+        "Continuity",
+        (
+            Reading(0.95, "nearly all neighbours in the layer stay together in the map"),
+            Reading(0.85, "most neighbours in the layer stay near each other in the map"),
+            Reading(0.7, "many neighbours in the layer are torn apart in the map"),
+            Reading(-math.inf, "the map tears most neighbourhoods apart"),
+        ),
+    ),
+    "overlap": (
+        "Neighbours kept",
+        (
+            Reading(0.5, "more than half of the nearest neighbours are the same in layer and map"),
+            Reading(0.2, "some of the nearest neighbours are the same: trust groups, not single pairs"),
+            Reading(-math.inf, "few of the nearest neighbours are the same: read the rough outline only"),
+        ),
+    ),
+    "silhouette": (
+        "Silhouette in the layer",
+        (
+            Reading(0.5, "the classes are compact and well apart"),
+            Reading(0.2, "the classes are apart, with blurred edges"),
+            Reading(0.0, "the classes touch"),
+            Reading(-math.inf, "the classes overlap: many images are nearer to another class"),
+        ),
+    ),
+}
+CLOSE = 0.02  # Accuracies in the layer and in the map that differ by no more are called equal.
+
+
+def table(measures: Mapping[str, float]) -> str:
+    """The measures as an HTML table. measures: any of MEASURES' names, knn_layer and knn_map; others are left out."""
+    rows = [
+        (title, f"{measures[name]:.2f}", reading(name, measures[name]))
+        for name, (title, _) in MEASURES.items()
+        if math.isfinite(measures.get(name, math.nan))
+    ]
+    accuracies = [measures.get(name, math.nan) for name in ("knn_layer", "knn_map")]
+    if all(map(math.isfinite, accuracies)):
+        told = " → ".join(f"{100 * accuracy:.0f} %" for accuracy in accuracies)
+        rows.insert(2, ("Nearest-neighbour accuracy, layer → map", told, accuracy_reading(*accuracies)))
+    cell = "padding:0.3rem 1rem 0.3rem 0;border:none;text-align:left;vertical-align:top"
+    body = "".join(
+        f'<tr><th scope="row" style="{cell};font-weight:500">{escape(title)}</th>'
+        f'<td style="{cell};font-variant-numeric:tabular-nums;white-space:nowrap"><b>{escape(value)}</b></td>'
+        f'<td style="{cell}">{escape(words)}</td></tr>'
+        for title, value, words in rows
+    )
+    return f'<table style="border-collapse:collapse;border:none;font-size:0.95rem"><tbody>{body}</tbody></table>'
+
+
+def reading(measure: str, value: float) -> str:
+    """What a value says in plain words."""
+    return next(words for least, words in MEASURES[measure][1] if value >= least)
+
+
+def accuracy_reading(layer: float, mapped: float) -> str:
+    """What the accuracies of nearest neighbours in a layer and in its map say together."""
+    if mapped < layer - CLOSE:
+        return "classes lie closer together in the map than in the layer: some of the mixing is the map's"
+    if mapped > layer + CLOSE:
+        return "classes look further apart in the map than they are in the layer"
+    return "classes are as far apart in the map as in the layer"
