@@ -7,7 +7,7 @@ are dead, saturated or copies of each other. Singular values of the layers' Jaco
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -88,25 +88,27 @@ class Breakdown(NamedTuple):
 
 
 def diagnose(
-    networks: Sequence[Network], jacobian_images: int = 1, across_layers: bool = True
+    networks: Sequence[Network],
+    jacobian_images: int = 1,
+    across_layers: bool = True,
+    each: Callable[..., Iterable[Any]] = map,
 ) -> list[tuple[LayerDiagnostics, ...]]:
     """The measures of each network's layers; the networks have equal layers, and histograms of one quantity equal bins.
 
     jacobian_images: images whose Jacobians are taken apart, a layer of 1,000 units in 0.05 s each. They are chosen at
     even quantiles of the layer's mean slope, so that few stand for all: the mean singular value of one image was within
     0.6 % of the mean over all 300. across_layers: the bins are the same for all hidden layers, too, as in the figures of
-    Glorot & Bengio (2010); otherwise each layer has its own.
+    Glorot & Bengio (2010); otherwise each layer has its own. each: as the built-in `map`; that of a pool of threads uses
+    several cores.
     """
-    with np.errstate(all="ignore"):
-        values = [[_values(network, layer, jacobian_images) for layer in network.signals] for network in networks]
-        edges = _edges(values, across_layers)
-        return [
-            tuple(
-                _layer(network, layer, found, bins)
-                for layer, found, bins in zip(network.signals, layers, edges, strict=True)
-            )
-            for network, layers in zip(networks, values, strict=True)
-        ]
+    count = len(networks[0].signals)
+    pairs = [(network, layer) for network in networks for layer in network.signals]
+    values = list(each(lambda pair: _values(pair[0], pair[1], jacobian_images), pairs))
+    edges = _edges([values[start : start + count] for start in range(0, len(values), count)], across_layers)
+    found = list(
+        each(lambda pair, one, bins: _layer(pair[0], pair[1], one, bins), pairs, values, edges * len(networks))
+    )
+    return [tuple(found[start : start + count]) for start in range(0, len(found), count)]
 
 
 def plain(value: Any) -> Any:
@@ -159,6 +161,7 @@ def saturated(activation: str, values: Array) -> NDArray[np.bool_]:
 # --- One layer --------------------------------------------------------------------------------------------------------
 
 
+@np.errstate(all="ignore")
 def _values(network: Network, layer: Signals, jacobian_images: int) -> dict[str, Array]:
     """The values whose spread is told, by name of the field of LayerDiagnostics."""
     kernel = network.weights[f"{layer.name}/kernel"]
@@ -182,6 +185,7 @@ def _typical(slopes: Array, count: int) -> NDArray[np.intp]:
     return order[np.unique(places.astype(int))]
 
 
+@np.errstate(all="ignore")
 def _layer(
     network: Network, layer: Signals, values: Mapping[str, Array], edges: Mapping[str, NDArray[np.float64]]
 ) -> LayerDiagnostics:

@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from fmnist_core import backward, dataset, diagnostics, forward
 from fmnist_core.experiment import Activation, Experiment
-from fmnist_core.learning import initialisers, network
+from fmnist_core.learning import initialisers, live_initialisation, network
 from fmnist_core.recording import Weights
+from fmnist_core.settings import LabError
 
 COUNT = 48
 
@@ -295,3 +296,91 @@ def test_the_peak_at_zero_grows_with_the_layer_for_standard_weights_only(paper: 
     assert normalised[-1] < 2 * normalised[0]
     gradients = [layer.gradient.shares[middle] for layer in paper["standard_uniform"]]
     assert np.all(np.diff(gradients) < 0)
+
+
+# --- Live, before training ---------------------------------------------------------------------------------------------
+
+
+def live(data: tuple[np.ndarray, np.ndarray], **changes: Any) -> dict[str, Any]:
+    request = {"layers": 3, "units": 64, "activation": "tanh", "initialisers": ["standard_uniform", "glorot_uniform"]}
+    return live_initialisation.measure(**(request | changes), images=data[0], labels=data[1])
+
+
+def test_a_live_look_is_what_diagnosing_the_trainings_weights_gives(data: tuple[np.ndarray, np.ndarray]) -> None:
+    found = live(data, seed=3)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    e = Experiment(layers=3, units=64, activation="tanh", initialiser="glorot_uniform", seed=3)
+    (expected,) = diagnostics.diagnose([looked_at(e, *data)])
+    network = found["networks"][1]
+    assert (network["initialiser"], network["gain"], network["breakdown"]) == ("glorot_uniform", 1, None)
+    for layer, row, wanted in zip(network["layers"], network["summary"], expected, strict=True):
+        assert row["layer"] == layer["name"] == wanted.name
+        assert row["activation_std"] == pytest.approx(wanted.activation.std, rel=1e-5)
+        assert row["gradient_std"] == pytest.approx(wanted.gradient.std, rel=1e-5)
+        assert row["weight_gradient_std"] == pytest.approx(wanted.weight_gradient.std, rel=1e-5)
+        assert row["saturated"] == wanted.saturated
+        if wanted.singular_value is not None:
+            assert row["mean_singular_value"] == pytest.approx(wanted.singular_value.mean, rel=1e-4)
+        assert layer["weight"]["std"] ** 2 == pytest.approx(layer["theory"]["weight_variance"], rel=0.1)
+    assert network["summary"][-1]["mean_singular_value"] is None
+
+
+def test_the_gain_multiplies_the_weights_of_its_initialiser_only(data: tuple[np.ndarray, np.ndarray]) -> None:
+    before, after = live(data)["networks"], live(data, gains=[4, 1])["networks"]
+    assert after[0]["layers"][1]["weight"]["std"] == pytest.approx(
+        4 * before[0]["layers"][1]["weight"]["std"], rel=1e-5
+    )
+    assert after[1]["summary"] == before[1]["summary"]
+    assert after[0]["summary"][0]["saturated"] > before[0]["summary"][0]["saturated"]
+
+
+def test_lsuv_can_be_watched(data: tuple[np.ndarray, np.ndarray]) -> None:
+    (network,) = live(data, initialisers=["lsuv"], activation="relu")["networks"]
+    names = ["hidden_1", "hidden_2", "hidden_3", "output"]
+    assert list(dict.fromkeys(one["layer"] for one in network["lsuv"])) == names
+    for name, layer in zip(names, network["layers"], strict=True):
+        rounds = [one for one in network["lsuv"] if one["layer"] == name]
+        assert [one["round"] for one in rounds] == list(range(len(rounds)))
+        assert abs(rounds[0]["variance"] - 1) > initialisers.LSUV_MARGIN > abs(rounds[-1]["variance"] - 1)
+        assert layer["theory"]["sum_variance"] == pytest.approx(1)
+    assert live(data)["networks"][0]["lsuv"] == []
+    e = Experiment(layers=3, units=64, activation="relu", initialiser="lsuv")
+    drawn = initialisers.draw(e)
+    start = {name: values.copy() for name, values in drawn.items()}
+    initialisers.finished(e, drawn, data[0].reshape(len(data[0]), -1), gain=2)
+    assert all(np.array_equal(drawn[name], start[name]) for name in start)
+
+
+def test_exploding_and_zeros_are_results(data: tuple[np.ndarray, np.ndarray]) -> None:
+    exploding, zeros = live(
+        data, layers=20, activation="relu", initialisers=["he_normal", "zeros"], gains=[100, 1]
+    )["networks"]  # fmt: skip
+    place = int(exploding["breakdown"]["layer"].removeprefix("hidden_"))
+    assert exploding["breakdown"]["direction"] == "forward" and 15 < place <= 20
+    assert exploding["summary"][-1]["activation_std"] is None and exploding["summary"][0]["activation_std"] > 0
+    assert zeros["breakdown"] is None
+    assert all(layer["distinct_units"] == 1 for layer in zeros["layers"])
+    assert zeros["layers"][0]["dead_units"] == 64 and zeros["summary"][-1]["gradient_std"] == pytest.approx(
+        0.3, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layers": 0}, r"Hidden layers .* from 1 to 20"),
+        ({"layers": 21}, r"Hidden layers .* 21"),
+        ({"activation": "step"}, r"Activation .*'step'"),
+        ({"initialisers": ["magic"]}, r"Initialiser .*'magic'"),
+        ({"initialisers": []}, r"Initialisers \(0\)"),
+        ({"gains": [1]}, r"Gains \(1\)"),
+        ({"gains": [1, 0]}, r"Gain is 0"),
+        ({"gains": [1, math.inf]}, r"Gain is inf"),
+        ({"layers": 20, "units": 2048}, r"20 layers with 2,048 units have .* million weights"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_one_sentence(
+    changes: dict[str, Any], words: str, data: tuple[np.ndarray, np.ndarray]
+) -> None:
+    with pytest.raises(LabError, match=words):
+        live(data, **changes)
