@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fmnist_core import cli, dataset, table1
+from fmnist_core.charts import table1 as pictures
 from fmnist_core.cost import cost
 from fmnist_core.dataset import Dataset
 from fmnist_core.experiment import Experiment, ExperimentError
@@ -231,6 +233,53 @@ def test_a_difference_within_the_papers_bound_is_called_that(sample: Dataset) ->
     assert (
         "With tanh, the initialisations differ, but not beyond the paper's bound" in sentences(made(errors, sample))[1]
     )
+
+
+# --- The pictures ---------------------------------------------------------------------------------------------------
+
+
+def cells(html: str) -> list[list[str]]:
+    """The texts of each row's cells."""
+    lines = re.findall(r"<tr.*?</tr>", html)
+    return [
+        [re.sub("<[^b/].*?>|</[^b].*?>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", line)] for line in lines
+    ]
+
+
+def test_the_picture_has_the_papers_rows_and_our_bold(sample: Dataset) -> None:
+    table = made(errors_like_the_papers(), sample)
+    shown = {cell[0]: cell[1:] for cell in cells(pictures.html(table))}
+    assert shown["network"] == ["Fashion-MNIST (sample)", "rate", *table1.DATA_SETS]
+    assert shown["tanh"] == ["27.15 ± 0.20", "0.1", "27.15", "1.76", "55.90", "70.58"]
+    assert shown["tanh N"][0] == "<b>15.60 ± 0.20</b>"
+    assert shown["sigmoid N"][-4:] == ["–"] * 4
+
+
+def test_the_picture_of_an_unfinished_table_has_dashes(sample: Dataset) -> None:
+    errors = {row: held for row, held in errors_like_the_papers().items() if row.activation == "softsign"}
+    shown = {cell[0]: cell[1:] for cell in cells(pictures.html(made(errors, sample)))}
+    assert shown["softsign"][0].startswith("16.27")
+    assert shown["tanh"][:2] == ["–", "–"]
+    empty = pictures.seeds(made(errors, sample), "tanh").to_dict()
+    assert "not comparable yet" in empty["title"]["text"]
+
+
+def test_a_result_read_from_json_draws_as_well(sample: Dataset) -> None:
+    errors = errors_like_the_papers() | {Row("sigmoid", STANDARD): np.full(5, NAN)}
+    table = json.loads(json.dumps(cli._finite(made(errors, sample))))
+    shown = {cell[0]: cell[1:] for cell in cells(pictures.html(table))}
+    assert shown["sigmoid"][0] == "diverged"
+    assert "not comparable yet" in pictures.seeds(table, "sigmoid").to_dict()["title"]["text"]
+    assert sentences(table)
+
+
+def test_the_dots_are_the_seeds(sample: Dataset) -> None:
+    errors = errors_like_the_papers()
+    drawn = pictures.seeds(made(errors, sample), "tanh").to_dict()
+    assert drawn["title"]["text"] == "tanh: normalised is 11.6 points better"
+    own = [dot["error"] for dot in drawn["datasets"]["dots"] if dot["initialisation"] == "normalised"]
+    assert own == pytest.approx(list(errors[Row("tanh", NORMALISED)]))
+    assert {mean["initialisation"] for mean in drawn["datasets"]["means"]} == {"standard", "normalised"}
 
 
 # --- The making -----------------------------------------------------------------------------------------------------
