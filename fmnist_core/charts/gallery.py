@@ -8,11 +8,13 @@ from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from fmnist_core import evaluation
 from fmnist_core.charts import images, theme
 
 BARS = 3
+SIDE = 28
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,44 @@ def _percent(share: float) -> str:
     if 0 < share < 0.0005:
         return "< 0.1 %"
     return f"{100 * share:.1f} %"
+
+
+def strip(title: str, text: str, pictures: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[str]) -> str:
+    """A labelled row of images, each with its class below. pictures: uint8 (k, 28, 28). labels: (k,)."""
+    cells = "".join(_small(image, classes[label], int(label)) for image, label in zip(pictures, labels, strict=True))
+    head = f'<figcaption style="font-size:0.9rem;margin-bottom:0.3rem"><b>{escape(title)}</b> · {escape(text)}</figcaption>'
+    return f'<figure style="margin:0 0 1.1rem">{head}<div style="display:flex;flex-wrap:wrap;gap:0.6rem">{cells}</div></figure>'
+
+
+def _small(image: NDArray[np.uint8], name: str, label: int) -> str:
+    picture = images.source(images.enlarged(images.strip(image[None])))
+    return (
+        f'<div style="width:84px;font-size:0.78rem;line-height:1.25"><img src="{picture}" alt="{escape(name)}"'
+        f' style="width:84px;height:84px;display:block;margin-bottom:0.2rem">{images.mark(theme.CLASS_COLOURS[label])}{escape(name)}</div>'
+    )
+
+
+def sheet(items: Sequence[Item], classes: Sequence[str], caption: str, columns: int = 6, factor: int = 4) -> bytes:
+    """The items as one PNG file to take away: each image, its true class and the network's answer; a caption at the foot."""
+    line, tile = 5 * factor, SIDE * factor
+    wide, tall = tile + 4 * factor, tile + 3 * line
+    rows = -(-len(items) // columns)
+    canvas = Image.new("RGB", (columns * wide, rows * tall + 2 * line), "white")
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(3.4 * factor)
+    for place, item in enumerate(items):
+        left, top = wide * (place % columns), tall * (place // columns)
+        picture = images.enlarged(Image.fromarray(item.image), factor)
+        canvas.paste(picture, (left, top))
+        for number, text in enumerate(_lines(item, classes)):
+            pen.text((left, top + tile + line * number + 1), text, "black", font)
+    pen.text((0, rows * tall + line // 2), caption, theme.MUTED, font)
+    return images.png(canvas)
+
+
+def _lines(item: Item, classes: Sequence[str]) -> list[str]:
+    """What stands below an image in a file."""
+    lines = [item.title if item.true is None else f"{item.title}: {classes[item.true]}"]
+    if item.probabilities is not None:
+        best = int(item.probabilities.argmax())
+        lines.append(f"taken for {classes[best]}, {_percent(float(item.probabilities[best]))}")
+    return lines

@@ -1,4 +1,4 @@
-"""How a layer's weights are spread, epoch by epoch: ridge lines or a heat map, as in TensorBoard."""
+"""How a layer's weights, or other values, are spread, epoch by epoch: ridge lines or a heat map, as in TensorBoard."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ OVERLAP = 3.5  # The highest ridge reaches over this many of its neighbours.
 
 
 def spread(weights: Iterable[tuple[int, NDArray[np.float32]]]) -> pd.DataFrame:
-    """Histograms of one weight tensor, all epochs on the same bins.
+    """Histograms of one weight tensor, or of any other values, all epochs on the same bins.
 
-    weights: (epoch, values of any shape). Returns columns epoch, value (bin centre), share (of the weights in the
+    weights: (epoch, values of any shape). Returns columns epoch, value (bin centre), share (of the values in the
     bin). The bins run over the 0.05 to 99.95 % range of all epochs, so that single outliers do not squeeze the rest.
     """
     flat = [(epoch, np.ravel(values)) for epoch, values in weights]
@@ -42,18 +42,18 @@ def _stride(values: NDArray[np.float32]) -> int:
     return max(1, values.size // 20_000)
 
 
-def heat_map(rows: pd.DataFrame, title: str) -> alt.Chart:
-    """rows: as from `spread`. Darker is more weights."""
+def heat_map(rows: pd.DataFrame, title: str, value: str = "weight") -> alt.Chart:
+    """rows: as from `spread`. value: what is counted. Darker is more of them."""
     rows = _with_gaps(rows)
     return (
         alt.Chart(rows)
         .mark_rect()
         .encode(
             x=alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-            y=alt.Y("low:Q", title="weight"),
+            y=alt.Y("low:Q", title=value),
             y2="high:Q",
             color=alt.Color(
-                "share:Q", title="share of weights", scale=alt.Scale(scheme="blues"),
+                "share:Q", title=f"share of {value}s", scale=alt.Scale(scheme="blues"),
                 legend=alt.Legend(orient="right", format=".0%", gradientLength=160),
             ),
             tooltip=["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")],
@@ -62,8 +62,8 @@ def heat_map(rows: pd.DataFrame, title: str) -> alt.Chart:
     )  # fmt: skip
 
 
-def ridges(rows: pd.DataFrame, title: str) -> alt.Chart:
-    """rows: as from `spread`. One ridge per epoch, the first at the back."""
+def ridges(rows: pd.DataFrame, title: str, value: str = "weight") -> alt.Chart:
+    """rows: as from `spread`. value: what is counted. One ridge per epoch, the first at the back."""
     order = {epoch: place for place, epoch in enumerate(sorted(rows["epoch"].unique()))}
     place = rows["epoch"].map(order)
     peak = float(rows["share"].max()) or 1.0
@@ -75,7 +75,7 @@ def ridges(rows: pd.DataFrame, title: str) -> alt.Chart:
         alt.Chart(drawn)
         .mark_area(line={"strokeWidth": 1, "color": "white"}, opacity=0.9, interpolate="monotone")
         .encode(
-            x=alt.X("value:Q", title="weight", scale=alt.Scale(nice=False)),
+            x=alt.X("value:Q", title=value, scale=alt.Scale(nice=False)),
             y=alt.Y("top:Q", title="epoch", axis=axis, scale=scale),
             y2="place:Q",
             color=alt.Color("epoch:Q", legend=None, scale=alt.Scale(range=["#9ecae1", theme.TRAIN, "#08447a"])),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,15 @@ ASSETS = Path(__file__).with_name("assets") / "sketch"
 SIDE = 28
 
 
-def show(key: str, start: NDArray[np.uint8] | None = None) -> NDArray[np.uint8] | None:
+def show(key: str, start: NDArray[np.uint8] | None = None, version: int = 0) -> NDArray[np.uint8] | None:
     """The canvas where called, and what is drawn on it, uint8 (28, 28), or None while it is empty.
 
-    start: a drawing to begin with, uint8 (28, 28); another one replaces what is drawn.
+    start: a drawing to begin with, uint8 (28, 28). version: with another one, `start` replaces what is drawn.
     """
     text = "" if start is None else base64.b64encode(start.astype(np.uint8).tobytes()).decode()
     result = _mount(
         key=key,
-        data={"start": text, "version": zlib.crc32(text.encode())},
+        data={"start": text, "version": version},
         default={"drawing": text},
         on_drawing_change=_noted,
     )

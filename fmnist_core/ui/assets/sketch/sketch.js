@@ -142,11 +142,13 @@ class Sketch {
   update({ start, version }, send) {
     this.send = send;
     if (version === this.version) return;
+    const first = this.version === undefined;
     this.version = version;
     if (!start) return;
-    if (this.values.some(Boolean)) this.remember();
+    if (!first) this.remember();
     this.values = Uint8ClampedArray.from(atob(start), (letter) => letter.charCodeAt(0));
     this.show();
+    if (!first) this.tell();
   }
 }
 

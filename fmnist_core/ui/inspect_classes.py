@@ -1,0 +1,86 @@
+"""Section Classes and calibration: each class's precision, recall and F1, and how far confidence can be believed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fmnist_core import evaluation
+from fmnist_core.charts import calibration, confusion
+from fmnist_core.dataset import CLASSES
+from fmnist_core.evaluation import Reliability, Scores
+from fmnist_core.ui import inspect_run
+from fmnist_core.ui.data_parts import foot
+from fmnist_core.ui.inspect_run import At
+from fmnist_core.ui.inspect_view import View
+
+
+def show(at: At, view: View) -> None:
+    """Two parts, each with its table to take away."""
+    found = inspect_run.answers(at)
+    if found is None:
+        return
+    labels = at.data.test_labels
+    _scores(evaluation.scores(evaluation.confusion(found, labels)), at)
+    _calibration(evaluation.reliability(found, labels), at)
+
+
+def _scores(scores: Scores, at: At) -> None:
+    st.subheader("Class by class")
+    left, right = st.columns([3, 2], gap="large")
+    left.altair_chart(confusion.score_dots(confusion.score_rows(scores, CLASSES), CLASSES), key="scores")
+    table = table_of(scores)
+    shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
+    right.dataframe(table, hide_index=True, column_config=shares, height="content", placeholder="none")
+    with right:
+        st.caption(
+            "Precision: of the images put into the class, the share that belongs there. Recall: of the class's images, the"
+            " share that was found. F1: their harmonic mean. none: there was no image to take a share of (counted as 0 in"
+            " the mean)."
+        )
+        foot("", ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-classes.csv", "text/csv"))
+
+
+def table_of(scores: Scores) -> pd.DataFrame:
+    """A row a class, and their means."""
+    table = pd.DataFrame(
+        {
+            "class": CLASSES,
+            "precision": scores.precision,
+            "recall": scores.recall,
+            "F1": scores.f1,
+            "images": scores.support,
+            "put into it": scores.predicted,
+        }
+    )
+    means = [scores.macro_precision, scores.macro_recall, scores.macro_f1]
+    last = ["mean", *means, int(scores.support.sum()), int(scores.predicted.sum())]
+    return pd.concat([table, pd.DataFrame([last], columns=table.columns)], ignore_index=True)
+
+
+def _calibration(found: Reliability, at: At) -> None:
+    st.subheader("Can its confidence be believed?")
+    left, right = st.columns([3, 2], gap="large")
+    table = calibration.rows(found)
+    left.altair_chart(calibration.diagram(table), key="reliability")
+    with right:
+        st.metric("Expected calibration error", f"{found.error:.3f}")
+        st.markdown(believed(found))
+        st.caption(
+            f"Images are sorted into {len(found.images)} bins by the probability of the network's answer. The error is the mean"
+            " distance between confidence and share of right answers, each bin weighted by its images (Guo et al. 2017,"
+            " arXiv 1706.04599, equation 3). Bars: right answers. Lines: 95 % interval (Wilson)."
+        )
+        foot("", ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-calibration.csv", "text/csv"))
+
+
+def believed(found: Reliability) -> str:
+    """Whether the network is too sure of itself, in a sentence with the numbers."""
+    sure, right = 100 * found.mean_confidence, 100 * found.mean_accuracy
+    told = f"On average it is {sure:.1f} % sure of its answer, and {right:.1f} % of its answers are right"
+    filled = found.images > 0
+    inside = (found.low <= found.confidence) & (found.confidence <= found.high)
+    if np.all(inside[filled]):
+        return f"{told}: in no bin do the two differ beyond the noise."
+    return f"{told}: it is {'too sure of itself' if sure > right else 'less sure than it could be'}."

@@ -1,0 +1,71 @@
+"""Section Health: signs that something goes wrong, each with its number and a change worth trying."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core import dataset, health, wording
+from fmnist_core.health import Flag
+from fmnist_core.ui import controls, inspect_run
+from fmnist_core.ui.data_parts import foot
+from fmnist_core.ui.inspect_inside import named
+from fmnist_core.ui.inspect_run import At
+from fmnist_core.ui.inspect_view import View
+
+
+def show(at: At, view: View) -> None:
+    """Flags at the chosen epoch, or a quiet sentence; then the numbers of each layer."""
+    experiment = at.run.experiment
+    records = [record for record in at.run.records if record.epoch <= at.epoch]
+    layers = inspect_run.layer_states(*at.key, at.epoch)
+    held = dataset.split(at.data.train_labels, experiment.validation_fraction).validation
+    found = health.flags(experiment, records, layers, len(held))
+    st.caption(
+        f"What can be seen after epoch {at.epoch} of {at.run.metrics['epochs_done']}: move the slider to see when a sign began."
+    )
+    for flag in found:
+        _flag(flag)
+    if not found:
+        st.success(health.all_well(experiment, records, layers), icon=":material/check_circle:")
+    if layers:
+        _table(at, layers)
+
+
+def _flag(flag: Flag) -> None:
+    with st.container(border=True):
+        where = f" · {named(flag.layer)}" if flag.layer else ""
+        st.markdown(f"**:material/flag: {flag.title}**{where}")
+        st.markdown(flag.text)
+        if flag.experiment is not None:
+            st.page_link(
+                controls.PAGE,
+                label=f"Try: {flag.suggestion}",
+                icon=":material/arrow_forward:",
+                query_params=flag.experiment.query(),
+            )
+
+
+def _table(at: At, layers: list[health.LayerState]) -> None:
+    table = pd.DataFrame(
+        [
+            {
+                "layer": named(layer.layer),
+                "units": units,
+                "dead units": layer.dead if at.run.experiment.activation in health.CAN_DIE else None,
+                "saturated values": layer.saturated if at.run.experiment.activation in health.SATURATES else None,
+                "deviation of dCost/ds": layer.gradient_std,
+            }
+            for layer, units in zip(layers, at.run.experiment.hidden_widths, strict=True)
+        ]
+    )
+    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("dead units", "saturated values")}
+    small = {"deviation of dCost/ds": st.column_config.NumberColumn(format="scientific")}
+    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True, column_config=shares | small, width="content")
+    foot(
+        f"Measured on {inspect_run.BATCH} training images of each class. A unit is dead when it is 0 for all of them; a value is"
+        f" saturated within 5 % of a limit that {wording.choice(at.run.experiment.activation)} approaches."
+        if at.run.experiment.activation in health.SATURATES
+        else f"Measured on {inspect_run.BATCH} training images of each class. A unit is dead when it is 0 for all of them.",
+        ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-health.csv", "text/csv"),
+    )

@@ -1,0 +1,134 @@
+"""Section Try it: draw, or bring a picture, and see what the network makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from fmnist_core import forward, picture
+from fmnist_core.charts import gallery, images
+from fmnist_core.dataset import CLASSES
+from fmnist_core.picture import Seen
+from fmnist_core.settings import LabError
+from fmnist_core.ui import inspect_image, inspect_run, sketch
+from fmnist_core.ui.inspect_run import At
+from fmnist_core.ui.inspect_view import ADDRESS, View
+
+SOURCES = {"draw": "Draw", "upload": "Bring a picture"}
+SKETCH, START, LAST = "inspect sketch", "inspect sketch start", "inspect sketch last"
+NEGATIVE = {None: "Automatic", False: "Leave as it is", True: "Exchange light and dark"}
+KINDS = ["png", "jpg", "jpeg", "webp"]
+Grey = NDArray[np.uint8]
+
+
+def show(at: At, view: View) -> None:
+    """The picture on the left, the answer on the right, then what it does inside."""
+    ADDRESS.segments("Picture", "source", SOURCES, view.source)
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        image = _draw(at, view) if view.source == "draw" else _upload()
+    if image is None:
+        return
+    values = forward.probabilities(at.run.experiment, inspect_run.weights(at), image[None])[0]
+    with right:
+        _answer(at, values)
+    if not np.isfinite(values).all():
+        return
+    inspect_image.layers(at, image, f"{at.stem}-picture")
+    inspect_image.neighbours(at, image, hashlib.sha256(image.tobytes()).hexdigest(), None)
+
+
+def _answer(at: At, values: NDArray[np.float32]) -> None:
+    if not np.isfinite(values).all():
+        st.info(f"After epoch {at.epoch} this network's answers are no numbers any more: it diverged.")
+        return
+    best = int(values.argmax())
+    st.markdown(f"After epoch {at.epoch}, the network takes it for")
+    st.markdown(f"### {CLASSES[best]}")
+    st.html(f'<div style="max-width:26rem">{gallery.bars(values, CLASSES, None, number=len(CLASSES))}</div>')
+    st.caption(
+        "The ten probabilities always add up to 100 %: a network that knows only clothes takes anything for a piece of clothing,"
+        " often with confidence."
+    )
+
+
+# --- Drawing ---------------------------------------------------------------------------------------------------------
+
+
+def _draw(at: At, view: View) -> Grey | None:
+    state = st.session_state
+    if SKETCH not in state:  # The canvas comes to the screen (again): with what was on it.
+        state[START] = (state.get(LAST), 0)
+    drawn = sketch.show(SKETCH, *state[START])
+    state[LAST] = drawn
+    row = min(view.image, len(at.data.test_images) - 1)
+    st.button(
+        f"Start from test image {row}",
+        help="Puts the image of section One image on the canvas, to change it and see when the answer changes.",
+        on_click=_start,
+        args=(np.array(at.data.test_images[row]),),
+    )
+    if drawn is None:
+        st.caption("Draw a piece of clothing: large, filled, light on black, as the images of the data set are.")
+        return None
+    return picture.drawn(drawn)
+
+
+def _start(image: Grey) -> None:
+    _, version = st.session_state[START]
+    st.session_state[START] = (image, version + 1)
+    ADDRESS.stay()
+
+
+# --- A picture of one's own ------------------------------------------------------------------------------------------
+
+
+def _upload() -> Grey | None:
+    file = st.file_uploader(
+        "A picture of one piece of clothing",
+        KINDS,
+        key="inspect upload",
+        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels. It is not stored.",
+        on_change=ADDRESS.stay,
+    )
+    if file is None:
+        st.caption("Best: one garment, from the front, alone before an even background.")
+        return None
+    negative = st.segmented_control(
+        "Light and dark",
+        list(NEGATIVE),
+        default=None,
+        format_func=NEGATIVE.__getitem__,
+        key="inspect negative",
+        on_change=ADDRESS.stay,
+    )
+    try:
+        seen = _seen(file.file_id, file.getvalue(), negative)
+    except LabError as error:
+        st.error(str(error))
+        return None
+    for step, column in zip(seen.steps, st.columns(len(seen.steps)), strict=True):
+        told = f"{step.title}: {step.text}"
+        side = (
+            images.enlarged(Image.fromarray(step.image))
+            if step.image.shape == (28, 28)
+            else Image.fromarray(step.image)
+        )
+        column.html(
+            f'<figure style="margin:0"><img src="{images.source(side)}" alt="{told}" style="width:100%;max-width:160px">'
+            f'<figcaption style="font-size:0.85rem"><b>{step.title}</b><br>{step.text}</figcaption></figure>'
+        )
+    return seen.image
+
+
+def _seen(identity: str, content: bytes, negative: bool | None) -> Seen:
+    """The picture as the network sees it; kept for this session while it is the one uploaded."""
+    wanted = (identity, negative)
+    held: tuple[tuple[str, bool | None], Seen] | None = st.session_state.get("inspect seen")
+    if held is None or held[0] != wanted:
+        held = st.session_state["inspect seen"] = (wanted, picture.read(content, negative))
+    return held[1]
