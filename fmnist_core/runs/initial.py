@@ -1,0 +1,87 @@
+"""What page Initialisation asks a worker for: networks measured before training, and table 1. Neither belongs to a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core import dataset, table1
+from fmnist_core.initialisation import requested
+from fmnist_core.runs import table1 as maker
+from fmnist_core.runs.analysis import Analysis
+from fmnist_core.runs.results import Results, name_of
+from fmnist_core.runs.store import RunStore
+from fmnist_core.runs.table1_result import available
+from fmnist_core.runs.worker import Events
+from fmnist_core.settings import settings
+
+IMAGES = 300  # of a batch that networks are looked at with
+
+
+def batch(data: dataset.Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images (IMAGES, 28, 28) and labels (IMAGES,) that signals are measured on: the first training images."""
+    return data.train_images[:IMAGES], data.train_labels[:IMAGES]
+
+
+def look(
+    layers: int, units: int, activation: str, initialisers: Sequence[str], gain: float, seed: int, data: str
+) -> Analysis:
+    """The analysis that measures one network for each initialiser; its facts are those of `measure`.
+
+    gain: multiplies the weights of all of them. data: name of the data set. Raises: LabError: it cannot be done.
+    """
+    requested(layers, units, activation, initialisers, seed, [gain] * len(initialisers))
+    params = {
+        "layers": layers,
+        "units": units,
+        "activation": activation,
+        "initialisers": list(initialisers),
+        "gain": gain,
+        "seed": seed,
+        "data": data,
+    }
+    return Analysis(f"{__name__}:look_job", "measure", "", name_of("initial", params), params, "A look at the start")
+
+
+def table(plan: table1.Plan, data: dataset.Dataset) -> Analysis:
+    """The analysis that makes table 1, or goes on with it; its facts are the table. Raises: LabError: too expensive."""
+    table1.check_budget(plan, available(data), settings().compute_budget)
+    params = {"plan": plan.name, "seeds": plan.seeds, "data": data.name, "versions": maker.versions()}
+    return Analysis(f"{__name__}:table_job", "map", "", name_of("table1", params), params, "Table 1")
+
+
+def table_so_far(plan: table1.Plan, data: dataset.Dataset) -> dict[str, Any]:
+    """What is there of table 1; "stopped" tells whether something is missing."""
+    return maker.stored(plan, data, maker.Ledger(settings().runs / maker.LEDGER))
+
+
+# --- The worker's side ---------------------------------------------------------------------------------------------------
+
+
+def look_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """The job of `look`."""
+    from fmnist_core.learning.live_initialisation import measure
+
+    own = {**params}
+    data, gain = dataset.load(own.pop("data")), own.pop("gain")
+    images, labels = batch(data)
+    found = measure(**own, images=images, labels=labels, gains=[gain] * len(own["initialisers"]))
+    _results().write("", look(**params).name, found, {})
+    return {"stopped": False}
+
+
+def table_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """The job of `table`."""
+    plan, data = table1.plan(params["plan"], params["seeds"]), dataset.load(params["data"])
+    ledger = maker.Ledger(settings().runs / maker.LEDGER)
+    found = maker.run(plan, data, watch.share, should_stop, ledger)
+    if not found["stopped"]:
+        _results().write("", table(plan, data).name, found, {})
+    return {"stopped": found["stopped"]}
+
+
+def _results() -> Results:
+    return Results(RunStore(settings().runs, settings().runs_budget))
