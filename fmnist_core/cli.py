@@ -12,12 +12,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from fmnist_core import __version__, dataset, statistics
 from fmnist_core.cost import check_budget
+from fmnist_core.embedding.request import MapRequest, RequestError
 from fmnist_core.experiment import FIELDS, PRESETS, Experiment, ExperimentError, run_id
 from fmnist_core.recording import EpochRecord, Progress
 from fmnist_core.settings import LabError, settings
@@ -37,7 +39,7 @@ def main(arguments: list[str]) -> int:
         return int(chosen.command(chosen))
     except dataset.DataError as error:
         return _refuse(str(error), BAD_DATA)
-    except (ExperimentError, StudyError) as error:
+    except (ExperimentError, RequestError, StudyError) as error:
         return _refuse(str(error), BAD_VALUE)
     except LabError as error:
         return _refuse(str(error), FAILED)
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     study_parser.add_argument("--seeds", metavar="N", help="seeds of each network, 1 to 30")
     _common(study_parser)
     study_parser.set_defaults(command=study)
+    _embed_parser(commands.add_parser("embed", help="map what a layer of a stored run makes of images"))
     table1_parser = commands.add_parser("table1", help="table 1 of Glorot & Bengio (2010) on Fashion-MNIST")
     size = table1_parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="plan", action="store_const", const="quick", help="narrow networks: minutes")
@@ -80,6 +83,17 @@ def _parser() -> argparse.ArgumentParser:
     _data_and_json(table1_parser)
     table1_parser.set_defaults(command=table1, plan="quick")
     return parser
+
+
+def _embed_parser(parser: argparse.ArgumentParser) -> None:
+    """The flags of `embed`: one for each part of a MapRequest, and the epoch."""
+    parser.add_argument("--run", required=True, metavar="DIGEST", help="a stored run, as `train` names it")
+    parser.add_argument("--epoch", metavar="N", help="a recorded epoch, 0 before training; the last one by default")
+    for field in fields(MapRequest):
+        if field.name not in ("run", "epochs"):
+            parser.add_argument(f"--{field.name.replace('_', '-')}", metavar="VALUE", help=f"default: {field.default}")
+    parser.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output")
+    parser.set_defaults(command=embed)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -228,6 +242,51 @@ def table1(chosen: argparse.Namespace) -> int:
     result = maker.run(plan, data, _Bar(plan.epochs).share, ledger=maker.Ledger(settings().runs / maker.LEDGER))
     _write(result, chosen.json, lambda: "\n".join([text(result), *sentences(result)]))
     return 0
+
+
+def embed(chosen: argparse.Namespace) -> int:
+    """Map what a layer of a stored run makes of images, in this process, and print how far to trust the map."""
+    from fmnist_core.runs import maps
+
+    bar = _Bar(1)
+    made = maps.make(map_request(chosen), lambda done, text, points: bar.share(done, text))
+    assert made is not None  # nobody stops it
+    facts, arrays = made
+    frame = facts["frames"][0]
+    result = {
+        "points": arrays["points"].shape[1],
+        "seconds": facts["seconds"],
+        "kl_divergence": frame["kl"],
+        "trustworthiness": frame["trustworthiness"],
+        "knn_accuracy": {"layer": frame["knn_layer"], "map": frame["knn_map"]},
+    }
+    told = f"{result['points']:,} points in {facts['seconds']:.1f} s: trustworthiness {frame['trustworthiness']:.3f}"
+    votes = f"nearest-neighbour accuracy {frame['knn_layer']:.3f} in the layer, {frame['knn_map']:.3f} in the map."
+    _write(result, chosen.json, lambda: f"{told}, {votes}")
+    return 0
+
+
+def map_request(chosen: argparse.Namespace) -> MapRequest:
+    """The map that the flags describe. Raises: RequestError."""
+    from fmnist_core.runs import maps
+
+    run = maps.stored(chosen.run)
+    values: dict[str, Any] = {"run": chosen.run}
+    for field in fields(MapRequest):
+        text = getattr(chosen, field.name, None)
+        if field.name not in values and text is not None:
+            values[field.name] = _as(type(field.default), field.name, text)
+    values["epochs"] = (run.epochs[-1] if chosen.epoch is None else _as(int, "epoch", chosen.epoch),)
+    return MapRequest(**values)
+
+
+def _as(kind: type, name: str, text: str) -> Any:
+    """A flag's text as a number, or as it is. Raises: RequestError."""
+    try:
+        return kind(text)
+    except ValueError:
+        word = "a whole number" if kind is int else "a number"
+        raise RequestError(f"{name} is {text[:40]!r}, but it must be {word}.") from None
 
 
 def _history(run: Any) -> list[dict[str, float]]:

@@ -33,7 +33,7 @@ def result(
     if snapshot is not None and snapshot.state == "failed":
         st.error(f"{analysis.title} failed: {snapshot.error}")
         _button(analysis, "Try again", told)
-    elif snapshot is not None and snapshot.active and not (stopped and snapshot.watchers == 0):
+    elif snapshot is not None and snapshot.active:
         st.fragment(_look, run_every=PERIOD)(analysis, draw)
         return None
     elif at_once and not stopped:

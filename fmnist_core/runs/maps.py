@@ -1,0 +1,200 @@
+"""Maps of what layers make of images, and how far the classes lie apart in each layer: a worker's analyses of a stored run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core import dataset
+from fmnist_core.embedding.maps import Frame, film
+from fmnist_core.embedding.neighbours import Neighbours
+from fmnist_core.embedding.request import Chosen, MapRequest, RequestError, chosen, features, layer_title, layers_of
+from fmnist_core.runs.analysis import Analysis
+from fmnist_core.runs.results import Results, name_of
+from fmnist_core.runs.run import Run
+from fmnist_core.runs.store import RunStore
+from fmnist_core.runs.worker import Events
+from fmnist_core.settings import settings
+
+Watch = Callable[[float, str, NDArray[np.float32] | None], None]
+SEPARATION_IMAGES = 2_000
+K = 15  # neighbours that the measures look at
+
+
+# --- What pages ask for --------------------------------------------------------------------------------------------------
+
+
+def map_analysis(request: MapRequest) -> Analysis:
+    """The analysis that makes a map or a film."""
+    params = request.params()
+    what = "Film" if len(request.epochs) > 1 else "Map"
+    title = f"{what} of the {layer_title(request.layer)}"
+    return Analysis(f"{__name__}:map_job", "map", request.run, name_of("map", params), params, title)
+
+
+def grid_analysis(request: MapRequest, layers: tuple[str, ...]) -> Analysis:
+    """The analysis that makes a film of each layer over the request's epochs, for small multiples."""
+    params = {**request.params(), "layer": "", "layers": list(layers)}
+    title = f"Maps of {len(layers)} layers at {len(request.epochs)} epochs"
+    return Analysis(f"{__name__}:grid_job", "map", request.run, name_of("grid", params), params, title)
+
+
+def separation_analysis(run: Run, split: str) -> Analysis:
+    """The analysis that measures every layer at every recorded epoch."""
+    params = {"run": run.run_id, "split": split, "points": SEPARATION_IMAGES}
+    title = "Separation of the classes"
+    return Analysis(f"{__name__}:separation_job", "map", run.run_id, name_of("separation", params), params, title)
+
+
+# --- The worker's side ---------------------------------------------------------------------------------------------------
+
+
+def map_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """The job of `map_analysis`."""
+    request = MapRequest.of(params)
+    results, name = Results(_store()), map_analysis(request).name
+
+    def tell(share: float, doing: str, points: NDArray[np.float32] | None) -> None:
+        watch.share(share, doing)
+        if points is not None:
+            results.show(request.run, name, points)
+
+    made = make(request, tell, should_stop)
+    if made is None:
+        results.forget_view(request.run, name)
+        return {"stopped": True}
+    facts, arrays = made
+    results.write(request.run, name, facts, arrays)
+    return {"stopped": False}
+
+
+def grid_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """The job of `grid_analysis`."""
+    layers = tuple(params["layers"])
+    requests = [MapRequest.of({**_request_of(params), "layer": layer}) for layer in layers]
+    name = grid_analysis(requests[0], layers).name
+    begun, made = time.perf_counter(), []
+    for place, request in enumerate(requests):
+
+        def tell(share: float, doing: str, points: NDArray[np.float32] | None, place: int = place) -> None:
+            watch.share((place + share) / len(requests), f"{layer_title(layers[place])}, {doing}")
+
+        found = make(request, tell, should_stop)
+        if found is None:
+            return {"stopped": True}
+        made.append(found)
+    facts = {
+        "request": dict(params),
+        "epochs": list(requests[0].epochs),
+        "seconds": time.perf_counter() - begun,
+        "layers": [facts["frames"] for facts, _ in made],
+    }
+    Results(_store()).write(
+        requests[0].run, name, facts, {"points": np.stack([arrays["points"] for _, arrays in made])}
+    )
+    return {"stopped": False}
+
+
+def separation_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """The job of `separation_analysis`."""
+    from fmnist_core.embedding import measures
+
+    run = stored(params["run"])
+    images = _chosen(run, params["split"], params["points"])
+    layers = layers_of(run.experiment)
+    rows: list[dict[str, Any]] = []
+    for place, epoch in enumerate(run.epochs):
+        weights = run.weights(epoch)
+        for number, layer in enumerate(layers):
+            if should_stop():
+                return {"stopped": True}
+            watch.share((place + number / len(layers)) / len(run.epochs), f"epoch {epoch}, {layer_title(layer)}")
+            values = features(run.experiment, weights, layer, images.images)
+            votes, silhouette = measures.separation(values, images.labels, K)
+            rows += [
+                {"epoch": epoch, "layer": layer, "measure": measure, "value": value}
+                for measure, value in (("knn", votes), ("silhouette", silhouette))
+            ]
+    facts = {"points": len(images.rows), "rows": rows}
+    Results(_store()).write(run.run_id, separation_analysis(run, params["split"]).name, facts, {})
+    return {"stopped": False}
+
+
+def make(
+    request: MapRequest, watch: Watch, should_stop: Callable[[], bool] = lambda: False
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    """Make a map or a film in this process; None where it was stopped.
+
+    watch: called with the share that is done, what is done now, and the unfinished map of a single epoch. Returns facts
+    (epochs, seconds, and for each frame its measures) and arrays (points float32 (frames, n, dimensions), rows int32
+    (n,), the images' numbers).
+
+    Raises: LabError (the run or its data is not there, or its layer cannot be mapped).
+    """
+    run = stored(request.run)
+    lacking = [epoch for epoch in request.epochs if epoch not in run.epochs]
+    if lacking:
+        kept = ", ".join(map(str, run.epochs))
+        raise RequestError(f"epoch is {lacking[0]}, but this run keeps the epochs {kept}; choose one of them.")
+    images = _chosen(run, request.split, request.points)
+    begun = time.perf_counter()
+
+    def values_at(epoch: int) -> NDArray[np.float32]:
+        weights = {} if request.layer == "pixels" else run.weights(epoch)
+        return features(run.experiment, weights, request.layer, images.images)
+
+    frames: list[dict[str, Any]] = [{} for _ in request.epochs]
+
+    def keep(place: int, frame: Frame, values: NDArray[np.float32], neighbours: Neighbours) -> None:
+        frames[place] = _measured(frame, values, neighbours, images, request)
+
+    made = film(
+        [lambda epoch=epoch: values_at(epoch) for epoch in request.epochs],
+        request.settings, watch, should_stop, keep, at_least=K,
+    )  # fmt: skip
+    if made is None:
+        return None
+    facts = {
+        "request": request.params(),
+        "epochs": list(request.epochs),
+        "seconds": time.perf_counter() - begun,
+        "frames": frames,
+    }
+    return facts, {"points": np.stack([frame.points for frame in made]), "rows": images.rows}
+
+
+def _store() -> RunStore:
+    return RunStore(settings().runs, settings().runs_budget)
+
+
+def stored(name: str) -> Run:
+    """The run of this name. Raises: RequestError."""
+    run = _store().find(name)
+    if run is None:
+        raise RequestError(
+            f"run is {name[:40]!r}, but the run store {settings().runs} has no such run; train it first."
+        )
+    return run
+
+
+def _chosen(run: Run, split: str, points: int) -> Chosen:
+    experiment = run.experiment
+    data = dataset.load(run.data_name)
+    return chosen(data, experiment.validation_fraction, experiment.training_fraction, split, points)
+
+
+def _request_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name != "layers"}
+
+
+def _measured(
+    frame: Frame, values: NDArray[np.float32], neighbours: Neighbours, images: Chosen, request: MapRequest
+) -> dict[str, Any]:
+    """How far to trust one epoch's map, by name; see `embedding.measures` and `embedding.reading`."""
+    from fmnist_core.embedding import measures
+
+    return {"kl": frame.kl}

@@ -1,0 +1,80 @@
+"""The sidebar of page Embeddings: which layer of which run, which images, by which method."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core.embedding.neighbours import METRICS
+from fmnist_core.embedding.request import BOUNDS, METHODS, SPLITS, layer_title, layers_of
+from fmnist_core.runs.run import Run
+from fmnist_core.ui import stored
+from fmnist_core.ui.embeddings_view import ADDRESS, View
+
+COLOUR_WORDS = {
+    "class": "True class",
+    "predicted": "Predicted class",
+    "right": "Right or wrong",
+    "confidence": "Confidence",
+}
+POINTS = (200, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 20_000)
+PERPLEXITIES = (5, 10, 20, 30, 50, 100, 200)
+NEIGHBOURS = (5, 10, 15, 30, 50, 100, 200)
+METHOD_HELP = (
+    "t-SNE keeps close images close and gives each its room; UMAP too, and draws groups tighter; PCA is the flattest view:"
+    " the two directions in which the layer's outputs vary most, nothing bent."
+)
+
+
+def run(view: View) -> Run | None:
+    """The run, from the sidebar; None where none is stored."""
+    return stored.choose(ADDRESS, view.run)
+
+
+def show(view: View, run: Run, images: int) -> None:
+    """All other controls. images: how many there are in the chosen split."""
+    layers = layers_of(run.experiment)
+    start, rest = ADDRESS.control("layer", view.layer if view.layer in layers else layers[-1])
+    start = start if start in layers else layers[-1]
+    st.selectbox("Layer", layers, layers.index(start), format_func=lambda one: layer_title(one).capitalize(), **rest)
+    ADDRESS.segments("Method", "method", METHODS, view.method, shown=True)
+    st.caption(METHOD_HELP)
+    ADDRESS.segments("Colour by", "colour", COLOUR_WORDS, view.colour, shown=True)
+    ADDRESS.segments("Images from", "split", {name: name.capitalize() for name in SPLITS}, view.split, shown=True)
+    _choice("Number of images", "points", POINTS, min(view.points, images), images, "{:,}")
+    _settings(view)
+
+
+def _settings(view: View) -> None:
+    """The method's own settings; those of the others wait."""
+    if view.method == "pca":
+        ADDRESS.segments("Dimensions", "dimensions", {2: "2-D", 3: "3-D"}, view.dimensions, shown=True)
+        return
+    if view.method == "tsne":
+        _choice("Perplexity", "perplexity", PERPLEXITIES, view.perplexity, 200, "{:g}", PERPLEXITY_HELP)
+    else:
+        _choice("Neighbours (n_neighbors)", "n_neighbors", NEIGHBOURS, view.n_neighbors, 200, "{:g}", NEIGHBOURS_HELP)
+        start, rest = ADDRESS.control("min_dist", view.min_dist)
+        low, high = BOUNDS["min_dist"]
+        st.slider("Least distance (min_dist)", low, high, start, 0.01, help=DISTANCE_HELP, **rest)
+        ADDRESS.segments("Dimensions", "dimensions", {2: "2-D", 3: "3-D"}, view.dimensions, shown=True)
+    ADDRESS.segments("Distance", "metric", {name: name.capitalize() for name in METRICS}, view.metric, shown=True)
+    start, rest = ADDRESS.control("seed", view.seed)
+    st.number_input("Seed", *map(int, BOUNDS["seed"]), start, 1, help=SEED_HELP, **rest)
+
+
+def _choice(
+    label: str, name: str, usual: tuple[int, ...], value: float, most: float, form: str, told: str | None = None
+) -> None:
+    """A slider over usual values, the one in force, and the most there can be."""
+    start, rest = ADDRESS.control(name, type(usual[0])(value) if value == int(value) else value)
+    places = sorted({*(one for one in usual if one <= most), start, *((int(most),) if name == "points" else ())})
+    if len(places) > 1:
+        st.select_slider(label, places, start, format_func=form.format, help=told, **rest)
+
+
+PERPLEXITY_HELP = "About how many neighbours each image tries to stay close to; at most a third of the images."
+NEIGHBOURS_HELP = "How many neighbours of each image the map tries to keep: few show detail, many the large shape."
+DISTANCE_HELP = (
+    "How close points may come to each other in the map: it changes how tight groups look, not who is in them."
+)
+SEED_HELP = "Chance enters where the map starts and in what order points move; the same seed gives the same map."

@@ -1,0 +1,84 @@
+"""All layers at the start, in the middle and at the end of training: small multiples of one film for each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fmnist_core import wording
+from fmnist_core.charts import maps as pictures
+from fmnist_core.dataset import CLASSES
+from fmnist_core.embedding.request import METHODS, layer_title, layers_of
+from fmnist_core.runs import maps
+from fmnist_core.runs.results import Result
+from fmnist_core.runs.run import Run
+from fmnist_core.ui import analysis
+from fmnist_core.ui.embeddings_shown import shown
+from fmnist_core.ui.embeddings_view import View
+
+
+def show(view: View, run: Run) -> None:
+    """The grid, what it says in numbers, and its picture to take away."""
+    epochs, layers = few(run.epochs), layers_of(run.experiment)
+    request = view.request(run, *epochs)
+    st.markdown(
+        f"Every layer's map by **{METHODS[request.method]}**, {_epochs_told(epochs)}, of the same"
+        f" {request.points:,} {request.split} images. In a row each map starts from its neighbour's, so the same images stay"
+        " about where they were."
+    )
+    found = analysis.result(maps.grid_analysis(request, layers), start="Make the maps", draw=None)
+    if found is None:
+        return
+    held = shown(run, request, epochs[-1])
+    rows = [_row(found, place, layer, len(epochs)) for place, layer in enumerate(layers)]
+    headings = [_heading(epoch) for epoch in epochs]
+    labels = held.chosen.labels
+    st.html(pictures.small_multiples(rows, headings, labels, CLASSES))
+    st.markdown(_reading(found, layers, epochs))
+    title = f"{wording.name(run.experiment)}: every layer by {METHODS[request.method]}"
+    caption = f"{request.points:,} {request.split} images; run {run.run_id}"
+    st.download_button(
+        "Picture (PNG)",
+        lambda: pictures.sheet(rows, headings, labels, CLASSES, title, caption),
+        f"fashion-mnist-layers-{request.method}-{run.run_id}.png",
+        "image/png",
+        on_click="ignore",
+    )
+
+
+def few(kept: Sequence[int]) -> tuple[int, ...]:
+    """The first, middle and last recorded epoch."""
+    return tuple(sorted({kept[0], kept[len(kept) // 2], kept[-1]}))
+
+
+def _row(found: Result, place: int, layer: str, columns: int) -> pictures.MapRow:
+    points: NDArray[np.float32] = found.arrays["points"][place]
+    figures = found.facts["layers"][place]
+    told = tuple(f"neighbours agree {frame['knn_layer']:.0%}".replace("%", " %") for frame in figures)
+    return pictures.MapRow(layer_title(layer).capitalize(), tuple(points[column] for column in range(columns)), told)
+
+
+def _heading(epoch: int) -> str:
+    return "Before training" if epoch == 0 else f"Epoch {epoch}"
+
+
+def _epochs_told(epochs: Sequence[int]) -> str:
+    last = [_heading(epoch).lower() for epoch in epochs]
+    return f"{', '.join(last[:-1])} and {last[-1]}" if len(last) > 1 else last[0]
+
+
+def _reading(found: Result, layers: Sequence[str], epochs: Sequence[int]) -> str:
+    """Whether separation improves over layers and over training, by this run's own numbers."""
+    figures = [[frame["knn_layer"] for frame in layer] for layer in found.facts["layers"]]
+    pixels, best = figures[0][-1], max(range(1, len(layers)), key=lambda place: figures[place][-1])
+    text = (
+        f"Under each map: the share of images whose 15 nearest neighbours *in the layer* vote for their class. From pixels it"
+        f" is {pixels:.1%}; after epoch {epochs[-1]} it is highest in the {layer_title(layers[best])}, {figures[best][-1]:.1%}"
+    )
+    before = figures[best][0]
+    if len(epochs) > 1:
+        text += f", where it was {before:.1%} {_heading(epochs[0]).lower()}"
+    return f"{text}. The maps illustrate; these numbers decide.".replace("%", " %")

@@ -1,0 +1,66 @@
+"""Beside the map: one image with its neighbours in the layer, or a group that the lasso took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fmnist_core import wording
+from fmnist_core.charts import gallery, separation
+from fmnist_core.dataset import CLASSES
+from fmnist_core.embedding.request import MapRequest, layer_title
+from fmnist_core.runs.run import Run
+from fmnist_core.ui.embeddings_shown import Shown, neighbours_of
+from fmnist_core.ui.embeddings_view import ADDRESS
+
+NEIGHBOURS, GROUP = 8, 24
+
+
+def image(run: Run, request: MapRequest, epoch: int, held: Shown, index: int) -> None:
+    """The image that is opened, and those nearest to it in the layer itself, not in the map."""
+    st.markdown("**The image you opened**")
+    st.html(gallery.html([_item(held, index)], CLASSES, 190))
+    near = neighbours_of(run, request, epoch, index, NEIGHBOURS)
+    same = int((held.chosen.labels[near] == held.chosen.labels[index]).sum())
+    st.markdown(f"**Nearest in the {layer_title(request.layer)}**")
+    st.caption(
+        f"Among the {len(held.chosen.rows):,} images of the map, by distance in the layer, not in the picture:"
+        f" {same} of {len(near)} are of the same class."
+    )
+    st.html(gallery.html([_item(held, int(one), short=True) for one in near], CLASSES, 76))
+    st.button("Close", icon=":material/close:", on_click=ADDRESS.set, kwargs={"image": None}, key="embeddings close")
+
+
+def lasso(taken: Sequence[int], held: Shown, clear: Callable[[], None]) -> None:
+    """The group, its class mix, its first images, and its list."""
+    chosen = np.asarray(taken)
+    labels = held.chosen.labels[chosen]
+    wrong = int((held.predicted[chosen] != labels).sum())
+    st.markdown(f"**{wording.counted(len(chosen), 'image')} in the lasso**")
+    st.altair_chart(separation.mix(labels, CLASSES), key="class mix")
+    st.caption(f"The network gets {len(chosen) - wrong} of them right and {wrong} wrong.")
+    st.html(gallery.html([_item(held, int(one), short=True) for one in chosen[:GROUP]], CLASSES, 64))
+    if len(chosen) > GROUP:
+        st.caption(f"The first {GROUP} are shown.")
+    table = pd.DataFrame(
+        {
+            "image": held.chosen.rows[chosen],
+            "true": [CLASSES[label] for label in labels],
+            "predicted": [CLASSES[label] for label in held.predicted[chosen]],
+            "confidence": held.probabilities[chosen].max(axis=1).round(4),
+        }
+    )
+    st.download_button(
+        "List (CSV)", table.to_csv(index=False).encode(), "fashion-mnist-lasso.csv", "text/csv", on_click="ignore"
+    )
+    st.button("Clear", icon=":material/close:", on_click=clear, key="embeddings clear")
+
+
+def _item(held: Shown, index: int, short: bool = False) -> gallery.Item:
+    label = int(held.chosen.labels[index])
+    title = CLASSES[label] if short else f"Image {held.chosen.rows[index]:,}"
+    probabilities = None if short else held.probabilities[index]
+    return gallery.Item(title, held.chosen.images[index], probabilities, label)

@@ -1,0 +1,82 @@
+"""Does separation improve over layers, and over training? Answered by numbers, in the layers themselves."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import separation
+from fmnist_core.embedding.request import layer_title, layers_of
+from fmnist_core.runs import maps
+from fmnist_core.runs.run import Run
+from fmnist_core.ui import analysis
+from fmnist_core.ui.embeddings_grid import few
+from fmnist_core.ui.embeddings_view import View
+from fmnist_core.ui.reading import wilson
+
+
+def show(view: View, run: Run) -> None:
+    """The measures over epochs and over layers, what they say, and the table to take away."""
+    st.markdown(
+        f"Maps can mislead; these measures look at the layers themselves, with {maps.SEPARATION_IMAGES:,} {view.split}"
+        " images, the same ones everywhere."
+    )
+    found = analysis.result(maps.separation_analysis(run, view.split))
+    if found is None:
+        return
+    layers = [layer_title(layer) for layer in layers_of(run.experiment)]
+    table = _table(found.facts["rows"], found.facts["points"])
+    st.markdown(_answer(table, layers))
+    for measure in ("knn", "silhouette"):
+        left, right = st.columns(2, gap="medium")
+        left.altair_chart(separation.over_epochs(table, measure, layers), key=f"{measure} over epochs")
+        chosen = table[table["epoch"].isin(few(run.epochs))]
+        right.altair_chart(separation.over_layers(chosen, measure, layers), key=f"{measure} over layers")
+    st.caption(
+        f"Votes of {maps.K} neighbours, without the image itself; bands: 95 % intervals for {found.facts['points']:,} images"
+        " (Wilson 1927). Silhouette after Rousseeuw (1987)."
+    )
+    st.download_button(
+        "Figures (CSV)",
+        table.to_csv(index=False).encode(),
+        f"fashion-mnist-separation-{run.run_id}.csv",
+        "text/csv",
+        on_click="ignore",
+    )
+
+
+def _table(rows: list[dict[str, object]], images: int) -> pd.DataFrame:
+    """A row for each layer, epoch and measure, with its interval."""
+    table = pd.DataFrame(rows)
+    table["layer"] = [layer_title(layer) for layer in table["layer"]]
+    ends = [
+        wilson(value, images) if measure == "knn" and value is not None else (np.nan, np.nan)
+        for measure, value in zip(table["measure"], table["value"], strict=True)
+    ]
+    return table.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
+
+
+def _answer(table: pd.DataFrame, layers: list[str]) -> str:
+    """Whether separation improves over the layers at the end, and over training in each layer."""
+    votes = table[table["measure"] == "knn"]
+    last = votes[votes["epoch"] == votes["epoch"].max()].set_index("layer").loc[layers]
+    steps = []
+    for before, after in itertools.pairwise(layers):
+        apart = last["low"][after] > last["high"][before] or last["high"][after] < last["low"][before]
+        change = last["value"][after] - last["value"][before]
+        word = (
+            f"{'rises' if change > 0 else 'falls'} by {abs(change):.3f}"
+            if apart
+            else "changes by no more than chance allows"
+        )
+        steps.append(f"from {before} to {after} it {word}")
+    first = votes[votes["epoch"] == votes["epoch"].min()].set_index("layer").loc[layers]
+    name = layers[-1]
+    return (
+        f"**Does separation improve over the layers?** At the last epoch, {'; '.join(steps)}. **And over training?** In the"
+        f" {name} it went from {first['value'][name]:.3f} to {last['value'][name]:.3f}. (Share of images whose neighbours in"
+        " the layer vote for their class; intervals that overlap count as chance.)"
+    )

@@ -1,0 +1,164 @@
+"""Page Embeddings as a script: its parts on a stored run, what it says in numbers, and what it says to bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core.embedding.request import MapRequest, layers_of
+from fmnist_core.experiment import Experiment
+from fmnist_core.runs import maps, results
+from fmnist_core.runs.results import Results
+from fmnist_core.runs.run import Run
+from fmnist_core.runs.worker import Events
+from fmnist_core.ui import engine
+from tests.test_compare_page import stored
+from tests.test_pages import no_workers, opened, texts, url
+
+__all__ = ["no_workers"]  # a fixture
+PAGE = "pages/Embeddings.py"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return stored(tmp_path, Experiment.of({"units": 16, "layers": 1, "epochs": 3}), 0.8, 0.6)
+
+
+def worked(kind: Any, params: Any) -> list[dict[str, Any]]:
+    """A job of a worker, done here; returns its events."""
+    events: list[dict[str, Any]] = []
+    assert kind(params, Events(events.append), lambda: False) == {"stopped": False}
+    return events
+
+
+def made(request: MapRequest) -> list[dict[str, Any]]:
+    return worked(maps.map_job, request.params())
+
+
+def button(app: AppTest, label: str) -> Any:
+    return next(one for one in app.button if one.label == label)
+
+
+def clicked(app: AppTest, label: str) -> AppTest:
+    button(app, label).click().run()
+    assert not app.exception
+    return app
+
+
+def test_without_a_run_the_page_says_what_to_do() -> None:
+    app = opened(PAGE)
+    assert "No network has been trained here yet." in texts(app)
+
+
+def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
+    app = opened(PAGE, points="200", perplexity="10")
+    shown = texts(app)
+    assert "What the **output layer** makes of 200 test images after epoch 3" in shown
+    assert "For now: the two principal components (PCA)." in shown
+    name = maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0)).name
+    snapshot = engine.analysis(name)
+    assert snapshot and snapshot.active
+    clicked(app, "Stop")
+    assert engine.analysis(name).state == "stopped"
+    clicked(app, "Compute")
+    assert engine.analysis(name).active
+
+
+def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
+    events = made(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0))
+    assert [event for event in events if event["what"] == "share"]
+    app = opened(PAGE, points="200", perplexity="10")
+    shown = texts(app)
+    assert "How far to trust this map" in [one.value for one in app.subheader]
+    assert "Measured on the map's 200 images with 15 neighbours" in shown
+    assert "rank correlation" in shown
+    assert "A film makes all 4 recorded epochs" in shown.replace("**", "")
+    assert not engine.analysis(maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200)).name)
+
+
+def test_a_film_serves_every_epoch(run: Run) -> None:
+    made(MapRequest(run.run_id, layer="hidden_1", epochs=run.epochs, points=200, method="pca"))
+    for epoch in ("0", "2"):
+        app = opened(PAGE, points="200", layer="hidden_1", method="pca", epoch=epoch)
+        assert "How far to trust this map" in [one.value for one in app.subheader]
+        assert not [one for one in app.button if one.label == "Stop"]
+
+
+def test_an_opened_image_has_its_neighbours_in_the_layer(run: Run) -> None:
+    made(MapRequest(run.run_id, epochs=(3,), points=200, method="pca"))
+    rows = Results(engine.store()).find(run.run_id, maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, method="pca")).name).arrays["rows"]  # fmt: skip
+    app = opened(PAGE, points="200", method="pca", image=str(rows[7]))
+    shown = texts(app)
+    assert "The image you opened" in shown and "Nearest in the output layer" in shown
+    assert "of 8 are of the same class" in shown
+    clicked(app, "Close")
+    assert "image" not in url(app)
+
+
+def test_all_layers_over_training(run: Run) -> None:
+    layers = layers_of(run.experiment)
+    request = MapRequest(run.run_id, epochs=(0, 2, 3), points=200, method="pca")
+    worked(maps.grid_job, maps.grid_analysis(request, layers).params)
+    app = opened(PAGE, part="grid", points="200", method="pca")
+    shown = texts(app)
+    assert "Every layer's map by **PCA**" in shown
+    assert "After epoch 3 it is highest in" in shown or "after epoch 3 it is highest in" in shown
+
+
+def test_separation_is_answered_by_numbers(run: Run) -> None:
+    worked(maps.separation_job, maps.separation_analysis(run, "test").params)
+    app = opened(PAGE, part="separation")
+    shown = texts(app)
+    assert "Does separation improve over the layers?" in shown
+    # Random weights that do not change: no claim that anything improved over training.
+    found = Results(engine.store()).find(run.run_id, maps.separation_analysis(run, "test").name)
+    votes = {(row["epoch"], row["layer"]): row["value"] for row in found.facts["rows"] if row["measure"] == "knn"}
+    assert set(votes) == {(epoch, layer) for epoch in run.epochs for layer in layers_of(run.experiment)}
+    assert votes[0, "output"] == votes[3, "output"]
+    assert f"it went from {votes[0, 'output']:.3f} to {votes[3, 'output']:.3f}" in shown
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"points": "200", "perplexity": "90"}, "200 images allow at most 66"),
+        ({"points": "7"}, "points is '7', but it must be a whole number from 100 to 20,000"),
+        ({"run": "f" * 16}, "is not in the store"),
+        ({"epoch": "77"}, "Epoch 77 was not kept; the nearest one, 3, is shown."),
+        ({"epoch": "x"}, "epoch is 'x'"),
+    ],
+)
+def test_wrong_links_are_named_and_the_page_stays_up(run: Run, query: dict[str, str], told: str) -> None:
+    assert told in texts(opened(PAGE, **query))
+
+
+def test_a_damaged_or_old_map_is_made_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = MapRequest(run.run_id, epochs=(3,), points=200, method="pca")
+    made(request)
+    path = engine.results()._path(run.run_id, maps.map_analysis(request).name)
+    path.write_bytes(path.read_bytes()[:100])
+    app = opened(PAGE, points="200", method="pca")
+    assert engine.analysis(maps.map_analysis(request).name).active
+    assert "For now: the two principal components" in texts(app)
+    monkeypatch.setattr(results, "VERSION", results.VERSION + 1)
+    made(request)
+    monkeypatch.undo()
+
+
+def test_a_collapsed_layer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All units dead: every image is the same to the layer."""
+    run = stored(tmp_path, Experiment.of({"units": 16, "layers": 1, "epochs": 1}), 0.1, 2.3)
+    dead = {name: np.zeros_like(value) for name, value in run.weights(1).items()}
+    np.savez(run.path / "snapshots" / "epoch-001.npz", **dead)
+    with pytest.raises(Exception) as caught:
+        maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(1,), points=200), lambda *told: None)
+    assert str(caught.value).count(".") <= 2 and "same" in str(caught.value)
+
+
+def test_an_epoch_that_was_not_kept_is_named(run: Run) -> None:
+    with pytest.raises(Exception, match=r"epoch is 9, but this run keeps the epochs 0, 1, 2, 3; choose one of them\."):
+        maps.make(MapRequest(run.run_id, epochs=(9,), points=200), lambda *told: None)
