@@ -14,7 +14,8 @@ from fmnist_core.ui import compare_race, compare_view
 from fmnist_core.ui.compare_view import View
 
 ONE, TWO, OWN, RACE, RUNS = "one", "two", "own", "race", "runs"
-KINDS = {name: study.name for name, study in STUDIES.items()}
+# A ready-made study with axes is reached by a link: chosen here, it would lose its base, and be one of these anyway.
+KINDS = {name: study.name for name, study in STUDIES.items() if study.presets}
 KINDS |= {ONE: "One hyperparameter", TWO: "Two hyperparameters", RACE: "A race of two", RUNS: "Stored runs"}
 # Values that show something; a field without them starts with its default and its bounds' neighbours.
 SUGGESTED: dict[str, tuple[Any, ...]] = {
