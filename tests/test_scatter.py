@@ -329,6 +329,18 @@ def test_a_pointer_shows_the_image_and_a_click_opens_it(page: Page) -> None:
 
 
 @pytest.mark.browser
+def test_the_images_are_loaded_once_and_stay_over_reruns(page: Page) -> None:
+    atlases = "performance.getEntriesByType('resource').map(entry => entry.name).filter(name => name.endsWith('.webp'))"
+    page.wait_for_function(f"{atlases}.length > 0")
+    for epoch in (8, 7):
+        to_epoch(page, epoch)
+        page.get_by_text("confidence" if epoch == 8 else "class", exact=True).click()
+        expect(page.locator(".gradient")).to_have_count(1 if epoch == 8 else 0)
+    assert len(page.evaluate(atlases)) == 1
+    assert page.evaluate(f"fetch({atlases}[0], {{cache: 'no-store'}}).then(answer => answer.status)") == 200
+
+
+@pytest.mark.browser
 def test_the_legend_counts_hides_and_isolates_and_keeps_its_filter(page: Page) -> None:
     counts = np.bincount(dataset.load("sample").test_labels[:600], minlength=10)
     for name, count in zip(dataset.CLASSES, counts, strict=True):

@@ -22,7 +22,7 @@ from streamlit import runtime
 from fmnist_core.charts import atlas
 
 ASSETS = Path(__file__).with_name("assets") / "scatter"
-SCRIPTS = ("data.js", "dots.js", "camera.js", "legend.js", "card.js", "gestures.js", "main.js")
+SCRIPTS = ("data.js", "dots.js", "camera.js", "legend.js", "card.js", "gestures.js", "painter.js", "main.js")
 STEPS = 32767  # Places are sent as int16: a thousandth of a pixel's worth at first sight, half a pixel at the nearest.
 
 

@@ -3,7 +3,7 @@
 const HOME = { zoom: 1, x: 0, y: 0, yaw: -0.6, pitch: 0.35 };
 const NEAREST = 60;
 const FARTHEST = 0.5;
-const EYE = 4; // Distance of the eye from the centre, in half widths of the map.
+const EYE = 7; // Distance of the eye from the centre, in half widths of the map.
 
 class Camera {
   constructor(view = HOME) {
@@ -15,7 +15,7 @@ class Camera {
   project(points, dimensions, width, height, seen) {
     const { zoom, x, y, yaw, pitch } = this.view;
     const deep = dimensions === 3;
-    const scale = zoom * Math.min(width, height) * (deep ? 0.34 : 0.47);
+    const scale = zoom * Math.min(width, height) * (deep ? 0.27 : 0.47);
     const [across, down] = [width / 2 + x, height / 2 + y];
     const [cosYaw, sinYaw, cosPitch, sinPitch] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
     for (let i = 0; i < points.length; i += 3) {

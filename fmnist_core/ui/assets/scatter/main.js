@@ -1,7 +1,6 @@
 // The scatter itself: one for each place on the page, kept over reruns, so that zoom, filters and movement go on.
 
 const MOVE = 400; // Milliseconds in which points move to their new places.
-const FOG = 6; // Shades by depth, in three dimensions.
 const ICONS = {
   in: "M10 4v12M4 10h12",
   out: "M4 10h12",
@@ -10,8 +9,6 @@ const ICONS = {
   save: "M10 3v9M6 9l4 4 4-4M4 16h12",
   full: "M4 4l4 4M16 4l-4 4M4 16l4-4M16 16l-4-4M4 7V4h3M13 4h3v3M4 13v3h3M16 13v3h-3",
 };
-// Edges of a box: pairs of its corners that differ in one direction.
-const EDGES = [1, 2, 4].flatMap((bit) => [0, 1, 2, 3, 4, 5, 6, 7].filter((a) => !(a & bit)).map((a) => [a, a | bit]));
 const HELP = "Arrow keys go from point to point, Enter opens one, plus and minus zoom, 0 shows all, Escape clears.";
 
 class Scatter {
@@ -24,9 +21,7 @@ class Scatter {
     this.side.setAttribute("role", "group");
     this.side.setAttribute("aria-label", "Legend: shown classes");
     root.replaceChildren(this.stage, this.side);
-    // Read back in each frame: so it stays in main memory, where dots are set.
-    this.context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-    this.dots = new Dots();
+    this.painter = new Painter(this);
     this.card = new Card(this.stage);
     this.legend = new Legend(this.side, () => this.redraw());
     this.camera = new Camera();
@@ -57,7 +52,7 @@ class Scatter {
         tool("out", "Zoom out", () => this.zoom(1 / 1.5)),
         tool("reset", "Reset view", () => this.reset()),
         this.lassoTool,
-        tool("save", "Download picture", () => this.save()),
+        tool("save", "Download picture", () => this.painter.save()),
         ...(document.fullscreenEnabled ? [tool("full", "Full screen", full)] : []),
       ),
     );
@@ -244,8 +239,7 @@ class Scatter {
     const moving = this.advance(now);
     const gliding = this.camera.step(now);
     this.look();
-    this.paintDots();
-    this.paintMarks();
+    this.painter.paint();
     if (moving || gliding) this.redraw();
   }
 
@@ -268,121 +262,6 @@ class Scatter {
   // Smaller where there are many; they grow more slowly than the map.
   radius() {
     return clamp((1.4 + 70 / Math.sqrt(this.data.n)) * this.camera.view.zoom ** 0.35, 1.3, 9);
-  }
-
-  style(name, otherwise) {
-    return getComputedStyle(this.root).getPropertyValue(name).trim() || otherwise;
-  }
-
-  paintDots() {
-    const { data, seen, dots, ratio, lasso } = this;
-    const paper = dots.packed(this.style("--st-background-color", "#ffffff"));
-    const faded = mixed(paper, dots.packed("#8a94a0"), 0.45);
-    const deep = data.dimensions === 3;
-    const shades = data.palette.map((colour) =>
-      Array.from({ length: FOG }, (_, level) => mixed(dots.packed(colour), paper, deep ? (0.65 * level) / (FOG - 1) : 0)),
-    );
-    const size = this.radius() * ratio;
-    const stamps = Array.from({ length: FOG }, (_, level) => dots.stamp(deep ? size * (1.25 - 0.09 * level) : size));
-    const opacity = Math.round(256 * clamp(0.62 + 0.1 * Math.log2(this.camera.view.zoom) + 8 / Math.sqrt(data.n), 0.5, 0.92));
-    dots.begin(this.context, paper);
-    const paint = (i, dim) => {
-      const level = deep ? clamp(Math.floor(((1.3 - seen[3 * i + 2]) / 2.6) * FOG), 0, FOG - 1) : 0;
-      const colour = dim ? faded : shades[data.colours[i]][level];
-      dots.dot(seen[3 * i] * ratio, seen[3 * i + 1] * ratio, stamps[level], colour, dim ? 110 : opacity);
-    };
-    const order = (deep ? this.byDepth() : this.order).filter((i) => this.legend.shows(data.colours[i]));
-    if (lasso.size) for (const i of order) if (!lasso.has(i)) paint(i, true);
-    for (const i of order) if (!lasso.size || lasso.has(i)) paint(i, false);
-    dots.end(this.context);
-  }
-
-  // Farthest first: a counting sort, since this happens in each frame.
-  byDepth() {
-    const { seen, data } = this;
-    const bucket = (i) => clamp(Math.floor((seen[3 * i + 2] + 2) * 128), 0, 511);
-    const starts = new Uint32Array(513);
-    for (let i = 0; i < data.n; i++) starts[bucket(i) + 1]++;
-    for (let k = 0; k < 512; k++) starts[k + 1] += starts[k];
-    const sorted = new Uint32Array(data.n);
-    for (const i of this.order) sorted[starts[bucket(i)]++] = i;
-    return sorted;
-  }
-
-  paintMarks() {
-    const { context, ratio, data } = this;
-    const [ink, paper] = [this.style("--st-text-color", "#1d2733"), this.style("--st-background-color", "#ffffff")];
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    if (data.dimensions === 3) this.box();
-    if (this.picked !== null && this.picked < data.n) this.ring(this.picked, ink, paper, 6);
-    if (this.current !== null) this.ring(this.current, ink, paper, 3);
-    if (this.path) {
-      context.beginPath();
-      for (const [x, y] of this.path) context.lineTo(x, y);
-      context.closePath();
-      const accent = this.style("--st-primary-color", "#0b6fa4");
-      Object.assign(context, { fillStyle: accent, strokeStyle: accent, lineWidth: 1.5, globalAlpha: 0.12 });
-      context.fill("evenodd");
-      context.globalAlpha = 1;
-      context.setLineDash([5, 4]);
-      context.stroke();
-      context.setLineDash([]);
-    }
-    context.setTransform(1, 0, 0, 1, 0, 0);
-  }
-
-  // A faint box around all points shows how they are turned.
-  box() {
-    const { context, points } = this;
-    const sides = [0, 1, 2].map((d) => {
-      const places = points.filter((_, k) => k % 3 === d);
-      return [places.reduce((a, b) => Math.min(a, b), 1), places.reduce((a, b) => Math.max(a, b), -1)];
-    });
-    const corners = Float32Array.from({ length: 24 }, (_, k) => sides[k % 3][(Math.floor(k / 3) >> (k % 3)) & 1]);
-    const seen = new Float32Array(24);
-    this.camera.project(corners, 3, this.width, this.height, seen);
-    Object.assign(context, { strokeStyle: this.style("--st-border-color", "#d8dee4"), lineWidth: 1 });
-    context.beginPath();
-    for (const [a, b] of EDGES) {
-      context.moveTo(seen[3 * a], seen[3 * a + 1]);
-      context.lineTo(seen[3 * b], seen[3 * b + 1]);
-    }
-    context.stroke();
-  }
-
-  ring(index, ink, paper, wider) {
-    const { context, seen, data } = this;
-    const [x, y, radius] = [seen[3 * index], seen[3 * index + 1], this.radius() + wider];
-    const circle = (size, strokeStyle, lineWidth) => {
-      Object.assign(context, { strokeStyle, lineWidth });
-      context.beginPath();
-      context.arc(x, y, size, 0, 2 * Math.PI);
-      context.stroke();
-    };
-    context.beginPath();
-    context.arc(x, y, this.radius() + 1.5, 0, 2 * Math.PI);
-    context.fillStyle = data.palette[data.colours[index]];
-    context.fill();
-    circle(radius, paper, 5);
-    circle(radius, ink, 2);
-  }
-
-  // The picture as it is seen, with its legend, as a file.
-  save() {
-    const { canvas, ratio } = this;
-    const picture = element("canvas", { width: canvas.width + 210 * ratio, height: canvas.height });
-    const context = picture.getContext("2d");
-    context.fillStyle = this.style("--st-background-color", "#ffffff");
-    context.fillRect(0, 0, picture.width, picture.height);
-    context.drawImage(canvas, 0, 0);
-    context.scale(ratio, ratio);
-    context.font = `14px ${getComputedStyle(this.root).fontFamily}`;
-    this.legend.paint(context, this.width + 16, 12, this.style("--st-text-color", "#1d2733"));
-    picture.toBlob((blob) => {
-      const link = element("a", { href: URL.createObjectURL(blob), download: `${this.data.file}.png` });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    });
   }
 
   end() {
