@@ -39,25 +39,25 @@ def choose(address: Address[Any], run: Run, epoch: int | None) -> int:
         st.session_state[_name(address, "at")] = (run.run_id, current)
         st.session_state[_name(address, "mount")] = st.session_state.get(_name(address, "mount"), 0) + 1
     widget = _name(address, f"epoch {st.session_state[_name(address, 'mount')]}")
-    button, slider = st.columns([1, 7], vertical_alignment="bottom")
-    button.button(
-        "Pause" if playing else "Play",
-        icon=":material/pause:" if playing else ":material/play_arrow:",
-        on_click=_toggle,
-        args=(address, kept, current),
-        key=_name(address, "play"),
-        help="Goes through the recorded epochs, from the first when the last is shown.",
-        width="stretch",
-    )
-    slider.select_slider(
-        "Epoch",
-        kept,
-        current,
-        key=widget,
-        on_change=_take,
-        args=(address, run.run_id, widget),
-        help="0 is the network before training.",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.button(
+            "Pause" if playing else "Play",
+            icon=":material/pause:" if playing else ":material/play_arrow:",
+            on_click=_toggle,
+            args=(address, kept, current),
+            key=_name(address, "play"),
+            help="Goes through the recorded epochs, from the first when the last is shown.",
+            width=116,
+        )
+        st.select_slider(
+            "Epoch",
+            kept,
+            current,
+            key=widget,
+            on_change=_take,
+            args=(address, run.run_id, widget),
+            help="0 is the network before training.",
+        )
     if wanted != current:
         st.caption(f"Epoch {wanted} was not kept; the nearest one, {current}, is shown.")
     if len(kept) <= run.metrics["epochs_done"]:
