@@ -15,7 +15,7 @@ class Camera {
   project(points, dimensions, width, height, seen) {
     const { zoom, x, y, yaw, pitch } = this.view;
     const deep = dimensions === 3;
-    const scale = zoom * Math.min(width, height) * (deep ? 0.27 : 0.47);
+    const scale = zoom * Math.min(width, height) * (deep ? 0.36 : 0.47);
     const [across, down] = [width / 2 + x, height / 2 + y];
     const [cosYaw, sinYaw, cosPitch, sinPitch] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
     for (let i = 0; i < points.length; i += 3) {
