@@ -159,6 +159,17 @@ def test_the_band_is_one_deviation_about_the_mean(rows: pd.DataFrame) -> None:
     assert drawn["title"]["text"] == "tanh, standard"
 
 
+def test_spreads_are_the_deviations(rows: pd.DataFrame) -> None:
+    drawn = pictures.spreads(rows, "tanh", (0, 1)).to_dict()
+    assert [layer["encoding"]["y"]["field"] for layer in drawn["layer"]] == [
+        "activation_std",
+        "activation_high",
+        "activation_std",
+    ]
+    [row] = [one for one in drawn["datasets"]["layers"] if (one["epoch"], one["layer"]) == (2, "hidden_3")]
+    assert row["activation_std"] == pytest.approx(value(rows, 2, "hidden_3", "activation_std"))
+
+
 def test_compared_pictures_share_their_axis(rows: pd.DataFrame) -> None:
     gradients = rows[rows["measure"] == "gradient_std"]["value"]
     domain = pictures.span([rows, rows], ["gradient_std"])

@@ -106,8 +106,10 @@ def test_ready_made_studies() -> None:
     # glorot is the base network, so that a study of both would compare a network with itself.
     assert PRESETS["glorot"].experiment == PRESETS["base"].experiment
     assert [v.values["preset"] for v in STUDIES["initialisation"].variants()] == ["glorot", "standard"]
+    for name in ("initialisation-deep", "initialisation-sigmoid"):
+        variants = STUDIES[name].variants()
+        assert [v.experiment.initialiser for v in variants] == ["standard_uniform", "glorot_uniform"]
     deep = STUDIES["initialisation-deep"].variants()
-    assert [v.experiment.initialiser for v in deep] == ["standard_uniform", "glorot_uniform"]
     assert {(v.experiment.hidden_widths, v.experiment.activation, v.experiment.optimiser) for v in deep} == {
         ((128,) * 5, "tanh", "sgd")
     }

@@ -42,36 +42,54 @@ def _channels(colour: str) -> tuple[int, ...]:
 def activations(
     rows: pd.DataFrame, title: str, domain: tuple[float, float] | None = None, height: int = HEIGHT
 ) -> Layered:
-    """Each hidden layer's mean activation with a band of ± one standard deviation, and its 98 % quantile as dots.
+    """Figure 2: each hidden layer's mean activation with a band of ± one standard deviation, and its 98 % quantile.
 
-    domain: of the vertical axis, the same for pictures that are compared (`span`).
+    domain: of the vertical axis, the same for pictures that are compared.
     """
     table = _wide(rows)
-    table = table.assign(
-        low=table["activation_mean"] - table["activation_std"], high=table["activation_mean"] + table["activation_std"]
-    )
-    layers = list(dict.fromkeys(table["layer"]))
-    scale = alt.Scale(zero=False) if domain is None else alt.Scale(domain=list(domain), nice=False)
-    picked = alt.selection_point(name="layer", fields=["layer"], bind="legend", toggle="true")
-    shown = {
-        "mean": alt.Tooltip("activation_mean:Q", title="mean", format=".3g"),
-        "std": alt.Tooltip("activation_std:Q", title="standard deviation", format=".3g"),
-        "high": alt.Tooltip("activation_high:Q", title="98 % quantile", format=".3g"),
-        "saturated": alt.Tooltip("saturated:Q", title="saturated", format=".1%"),
-    }
-
-    def drawn(field: str, on: float) -> alt.Chart:
-        return _drawn(layers, alt.Y(f"{field}:Q", title="activation", scale=scale), picked, on)
-
-    bands = drawn("low", 0.16).mark_area(tooltip=None, clip=True).encode(y2="high:Q").add_params(picked)
-    means = drawn("activation_mean", 1).mark_line(clip=True, tooltip=None)
-    tips = drawn("activation_mean", 1).mark_point(filled=True, size=22, clip=True)
-    tips = tips.encode(tooltip=["layer:N", "epoch:Q", *shown.values()])
-    highs = drawn("activation_high", 0.8).mark_point(size=28, clip=True, tooltip=None)
-    picture = alt.layer(bands, means, highs, tips)
+    mean, deviation = table["activation_mean"], table["activation_std"]
+    table = table.assign(low=mean - deviation, high=mean + deviation)
+    layers, picked, y = list(dict.fromkeys(table["layer"])), _picked(), _y(domain)
+    band = _drawn(layers, alt.Y("low:Q", **y), picked, 0.16).mark_area(tooltip=None, clip=True).encode(y2="high:Q")
+    picture = alt.layer(band.add_params(picked), *_lines(layers, "activation_mean", y, picked))
     picture.datasets = {"layers": records(table)}
     told = theme.titled(title, "Line: mean. Band: ± one standard deviation. Circles: 98 % quantile.")
     return picture.properties(height=height, title=told)
+
+
+def spreads(rows: pd.DataFrame, title: str, domain: tuple[float, float] | None = None, height: int = HEIGHT) -> Layered:
+    """Figure 3, for activations about 0 (tanh, softsign): each hidden layer's standard deviation and 98 % quantile."""
+    table = _wide(rows)
+    layers, picked, y = list(dict.fromkeys(table["layer"])), _picked(), _y(domain)
+    first, *others = _lines(layers, "activation_std", y, picked)
+    picture = alt.layer(first.add_params(picked), *others)
+    picture.datasets = {"layers": records(table)}
+    told = theme.titled(title, "Line: standard deviation. Circles: 98 % quantile.")
+    return picture.properties(height=height, title=told)
+
+
+def _lines(layers: Sequence[str], field: str, y: dict[str, Any], picked: alt.Parameter) -> list[alt.Chart]:
+    """A field as lines, the 98 % quantile as circles, and on the lines dots that tell all measures."""
+    titles = {"activation_mean": "mean", "activation_std": "standard deviation", "activation_high": "98 % quantile"}
+    told = [alt.Tooltip(f"{name}:Q", title=text, format=".3g") for name, text in titles.items()]
+    line = _drawn(layers, alt.Y(f"{field}:Q", **y), picked, 1)
+    high = _drawn(layers, alt.Y("activation_high:Q", **y), picked, 0.8)
+    tips = ["layer:N", "epoch:Q", *told, alt.Tooltip("saturated:Q", format=".1%")]
+    return [
+        line.mark_line(clip=True, tooltip=None),
+        high.mark_point(size=28, clip=True, tooltip=None),
+        line.mark_point(filled=True, size=22, clip=True).encode(tooltip=tips),
+    ]
+
+
+def _y(domain: tuple[float, float] | None) -> dict[str, Any]:
+    scale = alt.Scale(zero=False) if domain is None else alt.Scale(domain=list(domain), nice=False)
+    return {"title": "activation", "scale": scale}
+
+
+def _picked() -> alt.Parameter:
+    """The legend's clicks bring layers out."""
+    return alt.selection_point(name="layer", fields=["layer"], bind="legend", toggle="true")
 
 
 def measure(
@@ -90,7 +108,7 @@ def measure(
         alt.Scale(type="log", padding=8) if domain is None else alt.Scale(type="log", domain=list(domain), nice=False)
     )
     y = alt.Y("value:Q", title=unit, scale=scale, axis=alt.Axis(format="~e", tickCount=5))
-    picked = alt.selection_point(name="layer", fields=["layer"], bind="legend", toggle="true")
+    picked = _picked()
     lines = _drawn(layers, y, picked, 1).mark_line(clip=True, tooltip=None).add_params(picked)
     dots = _drawn(layers, y, picked, 1).mark_point(filled=True, size=26, clip=True)
     picture = alt.layer(lines, dots.encode(tooltip=["layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".3g")]))
