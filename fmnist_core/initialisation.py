@@ -38,6 +38,11 @@ def requested(
     for gain in gains:
         if not (math.isfinite(gain) and LOWEST_GAIN <= gain <= HIGHEST_GAIN):
             raise InitialisationError(f"Gain is {gain:g}, but it must be from {LOWEST_GAIN:g} to {HIGHEST_GAIN:g}.")
+    pairs = list(zip(initialisers, gains, strict=True))
+    if len(set(pairs)) < len(pairs):
+        raise InitialisationError(
+            f"Initialisers ({', '.join(initialisers)}) name the same network twice; change one, or its gain."
+        )
     shape = {"layers": layers, "units": units, "activation": activation, "seed": seed}
     experiments = [Experiment.of(shape | {"initialiser": name}) for name in initialisers]
     if layers < 1:
