@@ -112,8 +112,9 @@ def _decoded(content: bytes) -> tuple[Image.Image, Grey]:
     except PictureError:
         raise
     except UnidentifiedImageError:
+        begins = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in content[:8])
         raise PictureError(
-            f"The file is no picture that can be read (it begins with {content[:8]!r}); choose a PNG, JPEG or WebP file."
+            f"The file is no PNG, JPEG or WebP picture that can be read (it begins with {begins}); choose another one."
         ) from None
     except Image.DecompressionBombError:
         raise _too_large("more pixels than any screen") from None

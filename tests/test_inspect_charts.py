@@ -67,15 +67,20 @@ def test_the_reliability_diagram_shows_every_filled_bin() -> None:
     )
     table = calibration.rows(found)
     assert table["images"].sum() == 500 and (table["images"] > 0).all()
-    assert sum("accuracy" in row for row in all_rows(calibration.diagram(table))) == len(table)
+    for chart in (calibration.diagram(table), calibration.counts(table)):
+        assert sum("accuracy" in row for row in all_rows(chart)) == len(table)
 
 
 def test_probabilities_keep_the_true_class_and_leave_out_what_never_matters() -> None:
-    over = {0: np.float32([0.9, 0.08, 0.01, 0.01, 0, 0, 0, 0, 0, 0]), 4: np.float32([0.5, 0.5, *[0] * 8])}
+    over = {
+        0: np.full(10, 0.1, np.float32),
+        2: np.float32([0.9, 0.08, 0.01, 0.01, *[0] * 6]),
+        4: np.float32([0.5, 0.5, *[0] * 8]),
+    }
     table = probabilities.rows(over, CLASSES, true=9)
     assert set(table["class"]) == {CLASSES[0], CLASSES[1], CLASSES[9]}
     assert set(table.loc[table["is_true"], "class"]) == {CLASSES[9]}
-    assert set(table["epoch"]) == {0, 4}
+    assert set(table["epoch"]) == {0, 2, 4}
     assert CLASSES[9] in str(probabilities.over_epochs(table, CLASSES, 4).to_dict()["title"])
 
 

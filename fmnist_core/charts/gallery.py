@@ -32,7 +32,7 @@ class Item:
 
 def html(items: Sequence[Item], classes: Sequence[str], width: int = 150) -> str:
     """The items side by side, as many a row as there is room for."""
-    columns = f"repeat(auto-fill,minmax({width}px,1fr))"
+    columns = f"repeat(auto-fill,minmax(min({width}px,100%),1fr))"
     cells = "".join(_cell(item, classes, width) for item in items)
     return f'<div style="display:grid;grid-template-columns:{columns};gap:1.1rem 1.2rem">{cells}</div>'
 
@@ -94,14 +94,14 @@ def strip(title: str, text: str, pictures: NDArray[np.uint8], labels: NDArray[np
     """A labelled row of images, each with its class below. pictures: uint8 (k, 28, 28). labels: (k,)."""
     cells = "".join(_small(image, classes[label], int(label)) for image, label in zip(pictures, labels, strict=True))
     head = f'<figcaption style="font-size:0.9rem;margin-bottom:0.3rem"><b>{escape(title)}</b> · {escape(text)}</figcaption>'
-    return f'<figure style="margin:0 0 1.1rem">{head}<div style="display:flex;flex-wrap:wrap;gap:0.6rem">{cells}</div></figure>'
+    return f'<figure style="margin:0 0 1.1rem">{head}<div style="display:grid;grid-template-columns:repeat({len(labels)},minmax(0,84px));gap:0.6rem">{cells}</div></figure>'
 
 
 def _small(image: NDArray[np.uint8], name: str, label: int) -> str:
     picture = images.source(images.enlarged(images.strip(image[None])))
     return (
-        f'<div style="width:84px;font-size:0.78rem;line-height:1.25"><img src="{picture}" alt="{escape(name)}"'
-        f' style="width:84px;height:84px;display:block;margin-bottom:0.2rem">{images.mark(theme.CLASS_COLOURS[label])}{escape(name)}</div>'
+        f'<div style="font-size:0.75rem;line-height:1.25;overflow-wrap:anywhere"><img src="{picture}" alt="{escape(name)}"'
+        f' style="width:100%;aspect-ratio:1;display:block;margin-bottom:0.2rem">{images.mark(theme.CLASS_COLOURS[label])}{escape(name)}</div>'
     )
 
 

@@ -53,7 +53,7 @@ def heat_map(rows: pd.DataFrame, title: str, value: str = "weight") -> alt.Chart
             y=alt.Y("low:Q", title=value),
             y2="high:Q",
             color=alt.Color(
-                "share:Q", title=f"share of {value}s", scale=alt.Scale(scheme="blues"),
+                "share:Q", title="share", scale=alt.Scale(scheme="blues"),
                 legend=alt.Legend(orient="right", format=".0%", gradientLength=160),
             ),
             tooltip=["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")],

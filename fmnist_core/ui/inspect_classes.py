@@ -32,7 +32,10 @@ def _scores(scores: Scores, at: At) -> None:
     left.altair_chart(confusion.score_dots(confusion.score_rows(scores, CLASSES), CLASSES), key="scores")
     table = table_of(scores)
     shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
-    right.dataframe(table, hide_index=True, column_config=shares, height="content", placeholder="none")
+    order = ["class", "precision", "recall", "F1", "images"]
+    right.dataframe(
+        table, hide_index=True, column_config=shares, column_order=order, height="content", placeholder="none"
+    )
     with right:
         st.caption(
             "Precision: of the images put into the class, the share that belongs there. Recall: of the class's images, the"
@@ -63,7 +66,9 @@ def _calibration(found: Reliability, at: At) -> None:
     st.subheader("Can its confidence be believed?")
     left, right = st.columns([3, 2], gap="large")
     table = calibration.rows(found)
-    left.altair_chart(calibration.diagram(table), key="reliability")
+    with left.container(gap=None):
+        st.altair_chart(calibration.diagram(table), key="reliability")
+        st.altair_chart(calibration.counts(table), key="reliability counts")
     with right:
         st.metric("Expected calibration error", f"{found.error:.3f}")
         st.markdown(believed(found))

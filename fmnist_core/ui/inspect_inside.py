@@ -23,7 +23,6 @@ TITLES = {
     "activation": "activations",
     "gradient": "back-propagated gradients dCost/ds",
 }
-AXES = {"weight": "weight", "bias": "biase", "activation": "activation", "gradient": "gradient"}
 KINDS = {"ridges": "Ridges", "heat": "Heat map"}
 FEW = 64  # kernels shown at first
 FOLLOWED, COLUMNS = 8, 11  # kernels shown over this many epochs
@@ -56,7 +55,7 @@ def _histograms(at: At, view: View) -> None:
         return
     draw = histograms.heat_map if view.kind == "heat" else histograms.ridges
     title = f"How the {TITLES[view.quantity]} of {named(layer).lower()} are spread, epoch by epoch"
-    st.altair_chart(draw(rows, title, AXES[view.quantity]), key="inside histogram")
+    st.altair_chart(draw(rows, title, view.quantity), key="inside histogram")
     file = rows.to_csv(index=False)
     foot(
         _about(view, at),
@@ -80,7 +79,8 @@ def _about(view: View, at: At) -> str:
         return told
     epochs = len(measures.thinned(at.run.epochs, inspect_run.MOST_EPOCHS))
     return (
-        f"{told} Measured at {wording.counted(epochs, 'epoch')} on {inspect_run.BATCH} training images of each class."
+        f"{told} Measured at {wording.counted(epochs, 'epoch')} on {inspect_run.BATCH} training images of each class; values"
+        " that are exactly 0, and the outermost 1 % on either side, are left out."
     )
 
 

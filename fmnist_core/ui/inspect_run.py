@@ -95,7 +95,7 @@ def over_epochs(identity: str, created: str) -> Measured:
             rows.append({"epoch": epoch, "layer": state.layer, **shares, **deviations})
             for quantity, sampled in (("activation", one.activations), ("gradient", one.gradients)):
                 values.setdefault((quantity, state.layer), []).append((epoch, sampled))
-    return Measured(pd.DataFrame(rows), {key: _spread(found) for key, found in values.items()})
+    return Measured(pd.DataFrame(rows), {key: _spread(_middle(found)) for key, found in values.items()})
 
 
 @st.cache_data(show_spinner="Counting weights", max_entries=100)
@@ -138,6 +138,16 @@ def _spread(values: list[tuple[int, Array]]) -> pd.DataFrame:
     """As `histograms.spread`, without the epochs that have no numbers."""
     whole = [(epoch, found) for epoch, found in values if found.size]
     return histograms.spread(whole) if whole else pd.DataFrame(columns=["epoch", "value", "share"])
+
+
+def _middle(values: list[tuple[int, Array]]) -> list[tuple[int, Array]]:
+    """Without exact zeros, which would dwarf all else where units are off, and without the outermost 1 % on either side."""
+    moved = [(epoch, found[found != 0]) for epoch, found in values]
+    together = np.concatenate([found for _, found in moved])
+    if not together.size:
+        return values
+    low, high = np.quantile(together, (0.01, 0.99))
+    return [(epoch, found[(found >= low) & (found <= high)]) for epoch, found in moved]
 
 
 def _finite(values: Array) -> Array:

@@ -20,7 +20,7 @@ from fmnist_core.ui.inspect_view import ADDRESS, View
 
 SOURCES = {"draw": "Draw", "upload": "Bring a picture"}
 SKETCH, START, LAST = "inspect sketch", "inspect sketch start", "inspect sketch last"
-NEGATIVE = {None: "Automatic", False: "Leave as it is", True: "Exchange light and dark"}
+NEGATIVE = {"auto": "Automatic", "no": "Leave as they are", "yes": "Exchange"}
 KINDS = ["png", "jpg", "jpeg", "webp"]
 Grey = NDArray[np.uint8]
 
@@ -101,13 +101,14 @@ def _upload() -> Grey | None:
     negative = st.segmented_control(
         "Light and dark",
         list(NEGATIVE),
-        default=None,
+        default="auto",
+        required=True,
         format_func=NEGATIVE.__getitem__,
         key="inspect negative",
         on_change=ADDRESS.stay,
     )
     try:
-        seen = _seen(file.file_id, file.getvalue(), negative)
+        seen = _seen(file.file_id, file.getvalue(), {"no": False, "yes": True}.get(negative))
     except LabError as error:
         st.error(str(error))
         return None
