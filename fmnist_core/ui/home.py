@@ -15,6 +15,14 @@ from fmnist_core.ui.text import escaped
 LATEST = 12
 # The order in which the notebook trains its models; Glorot's initialisation is the base network's own.
 PATH = ("base", "dropout", "batch-norm", "l2", "lr-schedule", "standard")
+# What the notebook does with its trained models, and what it leaves out.
+AFTER: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    (compare_view.PAGE, "Compare the five, seed by seed", "stacked_line_chart", {}),
+    ("pages/Inspect.py", "Look at its mistakes", "search", {}),
+    ("pages/Embeddings.py", "Map its output layer with t-SNE", "bubble_chart", {"points": "3000"}),
+    ("pages/Embeddings.py", "Every layer with UMAP, over training", "bubble_chart", {"part": "grid", "method": "umap"}),
+    ("pages/Initialisation.py", "How to begin: Glorot & Bengio", "start", {}),
+)
 WIDTHS = (5, 2, 2, 2, 3)
 
 
@@ -34,7 +42,8 @@ def notebook_path(data_name: str) -> None:
         st.page_link(
             controls.PAGE, label=label, icon=icon, query_params=preset.experiment.query(), help=preset.description
         )
-    st.page_link(compare_view.PAGE, label="Compare the five, seed by seed", icon=":material/stacked_line_chart:")
+    for page, label, icon, query in AFTER:
+        st.page_link(page, label=label, icon=f":material/{icon}:", query_params=query)
     st.caption("The number beside a finished step is its accuracy on the test images.")
 
 
