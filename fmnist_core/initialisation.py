@@ -9,6 +9,7 @@ from itertools import pairwise
 from fmnist_core.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment import Experiment
 from fmnist_core.settings import LabError
+from fmnist_core.wording import counted
 
 MOST_NETWORKS, LOWEST_GAIN, HIGHEST_GAIN = 4, 0.01, 100.0
 # All networks' weights together: three of 7 layers of 1,024 units, or one of 20. It takes about 0.4 GB and two seconds.
@@ -50,8 +51,9 @@ def requested(
     weights = len(experiments) * _weights(experiments[0])
     if weights > MOST_WEIGHTS:
         raise InitialisationError(
-            f"{len(experiments)} networks of {layers} layers with {units:,} units have {weights / 1e6:.0f} million weights"
-            f" together, but at most {MOST_WEIGHTS / 1e6:.0f} million fit a live look; take fewer layers, units or initialisers."
+            f"{counted(layers, 'hidden layer')} of {units:,} units for {counted(len(experiments), 'initialiser')} have"
+            f" {weights / 1e6:.0f} million weights, but at most {MOST_WEIGHTS / 1e6:.0f} million fit a live look; take fewer"
+            " layers, units or initialisers."
         )
     return list(zip(experiments, gains, strict=True))
 

@@ -77,7 +77,7 @@ def test_variances_are_squared_deviations_beside_the_theory(measured: dict[str, 
     lines = lines[lines["kind"] == "theory"].reset_index()
     assert lines["variance"][0] == measured["networks"][0]["layers"][0]["theory"]["activation_variance"]
     first, last = (measured["networks"][0]["layers"][place]["activation"]["std"] ** 2 for place in (0, 3))
-    assert f"times {last / first:.2g} from the first to the last" in texts(
+    assert f"times {initialisation_layers.plain(last / first, 2)} from the first to the last" in texts(
         initialisation_layers.variances(measured, "activation")
     )
 
@@ -94,6 +94,17 @@ def test_mean_singular_values_stand_beside_closed_form_and_paper(measured: dict[
     table = initialisation.histogram_table(measured, "singular_value")
     assert table.groupby(["network", "layer"])["share"].sum().between(0.95, 1.0001).all()
     assert f"{held['measured']:.3f}" in texts(initialisation.singular_values(measured)[0])
+
+
+def test_a_closed_form_far_outside_is_told_but_not_drawn() -> None:
+    loud = look(gains=[1, 20], activation="sigmoid")
+    panel = initialisation.singular_values(loud)[1]
+    domain = specification(panel)["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    marks = initialisation.mean_singular_values(loud, loud["networks"][1])
+    closed = marks[marks["what"] == "closed form"]["value"].item()
+    assert closed > domain[1] and f"{closed:.3f}" in texts(panel)
+    drawn = [row["what"] for rows in specification(panel)["datasets"].values() for row in rows if "what" in row]
+    assert set(drawn) == {"measured"}
 
 
 def test_relus_zeros_are_cut_off_and_said() -> None:
@@ -169,6 +180,14 @@ def test_a_signal_is_multiplied_at_each_layer(factor: float, words: str) -> None
     )
     assert words in texts(initialisation_signal.strips(rows))
     specification(initialisation_signal.variances(rows))
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(0.000412, 2, "0.00041"), (12.34, 2, "12"), (1234.0, 2, "1,200"), (4e68, 2, "4e68"), (1.7e-5, 1, "0.00002")],
+)
+def test_numbers_stay_readable(value: float, digits: int, text: str) -> None:
+    assert initialisation_layers.plain(value, digits) == text
 
 
 def test_they_load_neither_streamlit_nor_tensorflow() -> None:

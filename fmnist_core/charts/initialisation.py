@@ -84,7 +84,8 @@ def singular_values(measured: Measured) -> list[Layered]:
         rows = table[table["network"] == label]
         lines = _lines(rows, "singular_value", measured, _domain(table))
         marks = mean_singular_values(measured, network)
-        chart = alt.layer(lines, *_marks(marks)) if not marks.empty else alt.layer(lines)
+        inside = marks[marks["value"] <= _domain(table)[1]]  # one that lies outside is told, at least
+        chart = alt.layer(lines, *_marks(inside)) if not inside.empty else alt.layer(lines)
         told = theme.titled(
             label, (_means_told(marks) or broken_told(network)) + _cut_told(rows, "singular_value", measured)
         )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
@@ -179,5 +180,12 @@ def _growth(measured: Measured, table: pd.DataFrame, quantity: str) -> str:
         return "Variance by layer"
     name, ratio = max(ratios.items(), key=lambda item: max(item[1], 1 / item[1]))
     way = "from the first to the last layer" if forward else "from the last to the first layer"
-    factor = f"{ratio:.2g}" if 1e-3 < ratio < 1e4 else f"{ratio:.0e}".replace("+", "")
-    return f"{name!s}: variance times {factor} {way}"
+    return f"{name!s}: variance times {plain(ratio, 2)} {way}"
+
+
+def plain(value: float, digits: int) -> str:
+    """A positive number to that many digits that count; without an exponent where it is readable so."""
+    rounded = float(f"{value:.{digits - 1}e}")
+    if not 1e-6 <= rounded < 1e6:
+        return f"{value:.0e}".replace("+", "")
+    return f"{rounded:,.0f}" if rounded >= 100 else np.format_float_positional(rounded, trim="-")

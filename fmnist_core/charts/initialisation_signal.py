@@ -8,7 +8,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
-from fmnist_core.charts.initialisation_layers import log_axis
+from fmnist_core.charts.initialisation_layers import log_axis, plain
 
 UNITS, LAYERS, SHOWN = 200, 10, 60
 HEIGHT = 230  # pixels, title and axis included
@@ -81,13 +81,7 @@ def _said(rows: pd.DataFrame) -> str:
     ratio = float(last["variance"])
     layers = int(last["layer"])
     if ratio < 0.1:
-        return f"The signal fades: {layers} layers leave {_plain(ratio)} of its variance"
+        return f"The signal fades: {layers} layers leave {plain(ratio, 1)} of its variance"
     if ratio > 10:
-        return f"The signal explodes: {layers} layers multiply its variance by {_plain(ratio)}"
+        return f"The signal explodes: {layers} layers multiply its variance by {plain(ratio, 1)}"
     return f"The signal keeps its size through {layers} layers"
-
-
-def _plain(value: float) -> str:
-    """One digit that counts, without an exponent."""
-    rounded = float(f"{value:.1g}")
-    return f"{rounded:,.0f}" if rounded >= 1 else str(np.format_float_positional(rounded, trim="-"))
