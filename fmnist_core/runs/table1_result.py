@@ -175,7 +175,9 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     if not bold:
         return []
     best, *others = (row["name"] for row in bold)
-    beside = f"; {' and '.join(others)} can't be told from it (p ≥ {ALPHA})" if others else ""
+    seeds = len(bold[0]["test_error"]["seeds"])
+    listed = " and ".join([", ".join(others[:-1]), others[-1]] if len(others) > 1 else others)
+    beside = f"; {listed} can't be told from it with {seeds} seeds (p ≥ {ALPHA})" if others else ""
     return [f"In bold: {best} has the lowest mean test error{beside}."]
 
 
