@@ -21,7 +21,7 @@ from fmnist_core import backward, diagnostics, theory
 from fmnist_core.cost import INPUTS
 from fmnist_core.diagnostics import LayerDiagnostics
 from fmnist_core.experiment import Experiment
-from fmnist_core.initialisation import MOST_NETWORKS, requested
+from fmnist_core.initialisation import requested
 from fmnist_core.learning import initialisers as initialising
 from fmnist_core.learning.initialisers import LsuvRound
 from fmnist_core.recording import Weights
@@ -58,7 +58,8 @@ def measure(
     # Layers side by side, each with BLAS on one thread, are as quick as BLAS with threads of its own. Those wait for each
     # other many times in one decomposition, and stall where somebody else uses the cores, too.
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = list(pool.map(lambda one: _look(one[0], one[1], pixels, labels), wanted))
+        draws = _drawn(tuple(_unseen(experiment) for experiment, _ in wanted))
+        looks = list(pool.map(lambda one, drawn: _look(one[0], one[1], drawn, pixels, labels), wanted, draws))
         measured = diagnostics.diagnose([network for network, _ in looks], jacobian_images, each=pool.map)
     moments = theory.second_moments(pixels)
     found = []
@@ -92,12 +93,12 @@ def measure(
 
 
 def _look(
-    experiment: Experiment, gain: float, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]
+    experiment: Experiment, gain: float, drawn: Weights, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]
 ) -> tuple[diagnostics.Network, list[LsuvRound]]:
     """A network before training, its signals on the batch, and what LSUV did."""
     rounds: list[LsuvRound] = []
     with np.errstate(all="ignore"):
-        weights = initialising.finished(experiment, _drawn(_unseen(experiment)), pixels, gain, rounds.append)
+        weights = initialising.finished(experiment, drawn, pixels, gain, rounds.append)
     signals = backward.signals(experiment, weights, pixels, labels)
     return diagnostics.Network(experiment.activation, weights, signals), rounds
 
@@ -121,7 +122,7 @@ def _unseen(experiment: Experiment) -> Experiment:
 
 
 @lru_cache(
-    maxsize=MOST_NETWORKS
-)  # the gain moves far more often than the rest, and orthogonal draws take half a second
-def _drawn(experiment: Experiment) -> Weights:
-    return initialising.draw(experiment)
+    maxsize=1
+)  # of the last request only: up to 100 MB. The gain moves most often, and orthogonal draws are slow.
+def _drawn(experiments: tuple[Experiment, ...]) -> list[Weights]:
+    return [initialising.draw(experiment) for experiment in experiments]
