@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fmnist_core import dataset, table1
 from fmnist_core.initialisation import requested
 from fmnist_core.runs import table1 as maker
 from fmnist_core.runs.analysis import Analysis
+from fmnist_core.runs.over_training import batch
 from fmnist_core.runs.results import Results, name_of
 from fmnist_core.runs.store import RunStore
 from fmnist_core.runs.table1_result import available
 from fmnist_core.runs.worker import Events
 from fmnist_core.settings import settings
-
-IMAGES = 300  # of a batch that networks are looked at with
-
-
-def batch(data: dataset.Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The images (IMAGES, 28, 28) and labels (IMAGES,) that signals are measured on: the first training images."""
-    return data.train_images[:IMAGES], data.train_labels[:IMAGES]
 
 
 def look(

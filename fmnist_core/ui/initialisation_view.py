@@ -9,45 +9,54 @@ from typing import Any
 from fmnist_core import table1
 from fmnist_core.experiment import FIELDS, Experiment
 from fmnist_core.initialisation import HIGHEST_GAIN, LOWEST_GAIN
+from fmnist_core.study import STUDIES
 from fmnist_core.ui.address import Address, ViewError, decimal, one_of, read_all, unknown, whole
 
 PAGE = "pages/Initialisation.py"
 PARTS = ("why", "live", "training", "notebook", "table1", "after")
 PLANS = ("quick", "full")
-FUNCTIONS = ("linear", "tanh", "relu")  # of the drawing in part "why"
+TRAINED = STUDIES["initialisation-deep"].base
 MOST_COMPARED = 3
 LOW_FACTOR, HIGH_FACTOR = 0.05, 10.0
-MOST_SEEDS_SHOWN = 9_999
-# A name of a view's part, and the hyperparameter of which it is a value.
-HYPERPARAMETERS = {
-    "layers": "layers", "units": "units", "activation": "activation",
-    "depth": "layers", "width": "units", "function": "activation", "rate": "learning_rate", "epochs": "epochs",
-}  # fmt: skip
+STANDARD_FACTOR = 0.333  # as an address has the 1/3 of the standard initialisation
+HIGHEST_SEED = 9_999
+# A name of a view's part, and the hyperparameter of which it is a value; of the networks that are trained, and all.
+TRAINED_BY = {
+    "depth": "layers",
+    "width": "units",
+    "function": "activation",
+    "rate": "learning_rate",
+    "batch": "batch_size",
+    "epochs": "epochs",
+    "share": "training_fraction",
+}
+HYPERPARAMETERS = {"layers": "layers", "units": "units", "activation": "activation", **TRAINED_BY}
 
 
 @dataclass(frozen=True)
 class View:
-    """part: one of PARTS. factor, through: n Var[W] and the activation of the drawing in part "why".
+    """part: one of PARTS. factor: n Var[W] of the drawing in part "why".
 
     layers, units, activation, gain, seed: of the networks that are looked at before training; initialisers: of these
-    and of those that are trained. depth, width, function, rate, epochs: of the trained ones. plan: one of PLANS, seeds:
+    and of those that are trained. depth, width, function, rate, batch, epochs, share: of the trained ones. plan: one of PLANS, seeds:
     of each row of table 1.
     """
 
     part: str = PARTS[0]
-    factor: float = 0.333
-    through: str = FUNCTIONS[0]
+    factor: float = STANDARD_FACTOR
     layers: int = 5
     units: int = 1000
     activation: str = "tanh"
     initialisers: tuple[str, ...] = (table1.STANDARD, table1.NORMALISED)
     gain: float = 1.0
     seed: int = 0
-    depth: int = 5
-    width: int = 100
-    function: str = "tanh"
-    rate: float = 0.03
-    epochs: int = 5
+    depth: int = TRAINED.layers
+    width: int = TRAINED.units
+    function: str = TRAINED.activation
+    rate: float = TRAINED.learning_rate
+    batch: int = TRAINED.batch_size
+    epochs: int = TRAINED.epochs
+    share: float = TRAINED.training_fraction
     plan: str = PLANS[0]
     seeds: int = 5
 
@@ -70,10 +79,9 @@ def _read(name: str, text: str) -> dict[str, Any]:
     readers: dict[str, Callable[[str], Any]] = {
         "part": lambda text: one_of(name, text, PARTS),
         "factor": lambda text: decimal(name, text, LOW_FACTOR, HIGH_FACTOR),
-        "through": lambda text: one_of(name, text, FUNCTIONS),
         "initialisers": _initialisers,
         "gain": lambda text: decimal(name, text, LOWEST_GAIN, HIGHEST_GAIN),
-        "seed": lambda text: whole(name, text, 0, MOST_SEEDS_SHOWN),
+        "seed": lambda text: whole(name, text, 0, HIGHEST_SEED),
         "plan": lambda text: one_of(name, text, PLANS),
         "seeds": lambda text: whole(name, text, table1.FEWEST_SEEDS, table1.MOST_SEEDS),
     }
@@ -107,6 +115,16 @@ def written(value: Any) -> str:
     if isinstance(value, tuple):
         return ".".join(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def trained(view: View) -> Experiment:
+    """The network that part "training" trains, the initialiser aside."""
+    return TRAINED.model_copy(update={TRAINED_BY[name]: getattr(view, name) for name in TRAINED_BY})
+
+
+def training(experiment: Experiment) -> View:
+    """The view that trains this network."""
+    return View(part="training", **{name: getattr(experiment, field) for name, field in TRAINED_BY.items()})
 
 
 ADDRESS = Address(PAGE, from_query)

@@ -1,0 +1,202 @@
+"""At initialisation, live: the controls, and networks measured before any training, on a batch of real images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from fmnist_core import dataset, wording
+from fmnist_core.charts import initialisation as figures
+from fmnist_core.charts import initialisation_layers as by_layer
+from fmnist_core.experiment import FIELDS
+from fmnist_core.runs import initial
+from fmnist_core.runs.over_training import IMAGES
+from fmnist_core.ui import analysis, engine
+from fmnist_core.ui.data_parts import foot
+from fmnist_core.ui.initialisation_reading import sentences, table
+from fmnist_core.ui.initialisation_view import ADDRESS, HIGHEST_SEED, MOST_COMPARED, View
+
+UNITS = (10, 30, 100, 200, 300, 500, 700, 1000, 1500, 2000)
+GAINS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
+LATEST = "initialisation latest"  # the session's key of the look that is on the screen
+PROGRESS = 90  # pixels that progress takes, so that the pictures below stay where they are
+
+
+def controls(view: View) -> None:
+    """The sidebar: which networks."""
+    start, rest = ADDRESS.control("layers", view.layers)
+    st.slider("Hidden layers", 1, int(FIELDS["layers"].high or 0), start, **rest)
+    start, rest = ADDRESS.control("units", view.units)
+    st.select_slider("Units per layer", sorted({*UNITS, start}), start, format_func="{:,}".format, **rest)
+    choice("Activation", "activation", view.activation)
+    initialisers(view)
+    start, rest = ADDRESS.control("gain", view.gain)
+    st.select_slider("Gain", sorted({*GAINS, start}), start, format_func="{:g}".format, help=GAIN_HELP, **rest)
+    start, rest = ADDRESS.control("seed", view.seed)
+    st.number_input("Seed", 0, HIGHEST_SEED, start, 1, help="Another seed draws other weights.", **rest)
+
+
+GAIN_HELP = "Multiplies all weights right after they are drawn: 1 is the initialiser itself. Move it and see it break."
+
+
+def choice(label: str, name: str, value: str) -> None:
+    """One of the activations."""
+    names = FIELDS["activation"].choices
+    start, rest = ADDRESS.control(name, value)
+    st.selectbox(label, names, names.index(start), format_func=wording.choice, **rest)
+
+
+def initialisers(view: View) -> None:
+    """Up to MOST_COMPARED initialisers side by side."""
+    start, rest = ADDRESS.control("initialisers", list(view.initialisers))
+    st.multiselect(
+        "Initialisers side by side",
+        FIELDS["initialiser"].choices,
+        start,
+        format_func=wording.choice,
+        max_selections=MOST_COMPARED,
+        help="Standard uniform is the paper's eq. 1, Glorot uniform its normalised initialisation, eq. 16.",
+        **rest,
+    )
+
+
+def show(view: View) -> None:
+    """The whole part."""
+    st.markdown(
+        f"The same {IMAGES} test images go through each network before any training, and the gradient of each image's loss"
+        " comes back. Move a control: the answer is measured anew, not looked up."
+    )
+    facts = _measured(view)
+    if facts is None:
+        return
+    st.markdown("\n".join(f"- {text}" for text in sentences(facts)))
+    _histograms(facts, "activation", "Figure 6: activations", "gradient", "Figure 7: back-propagated gradients")
+    _variances(facts)
+    _histograms(facts, "weight_gradient", "Figure 8: weight gradients", "singular_value", "Singular values")
+    _units(facts)
+    _lsuv(facts)
+    _table(facts)
+
+
+def _measured(view: View) -> Mapping[str, Any] | None:
+    """What was measured: of these networks, or of the ones before while these are under way."""
+    asked = (view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed)
+    wanted = initial.look(*asked, dataset.load().name)
+    with st.container(height=PROGRESS, border=False):
+        found = analysis.result(wanted)
+        if found is not None:
+            st.session_state[LATEST] = found.name
+            st.caption(_what(found.facts))
+            return found.facts
+    earlier = engine.results().find("", st.session_state.get(LATEST, wanted.name))
+    return earlier.facts if earlier is not None else None
+
+
+def _what(facts: Mapping[str, Any]) -> str:
+    """What was measured, and how long it took."""
+    return (
+        f"{wording.counted(facts['layers'], 'hidden layer')} of {facts['units']:,} units,"
+        f" {wording.choice(facts['activation'])}, seed {facts['seed']}; {facts['images']} images; measured in"
+        f" {facts['seconds']:.1f} s."
+    )
+
+
+# --- The figures ------------------------------------------------------------------------------------------------------
+
+READING = {
+    "activation": "One line a layer: how the values of its units are spread. A peak at 0 that grows from layer to layer is a"
+    " signal that fades; heaps at the ends are saturated units.",
+    "gradient": "The same for ∂Cost/∂s, what each unit is told to change. A peak at 0 that is higher in lower layers is a"
+    " gradient that fades on its way back.",
+    "weight_gradient": "∂Cost/∂W, what training applies to the weights. Its spread is about the same in all layers, even"
+    " where figure 7's is not: the paper's point.",
+    "singular_value": "By how much a layer stretches small changes, direction by direction: the singular values of"
+    " ∂z′/∂z for one typical image. Around 1, signals and gradients pass as they are.",
+}
+
+
+def _histograms(facts: Mapping[str, Any], left: str, left_title: str, right: str, right_title: str) -> None:
+    """Two figures side by side, each with its networks one below the other, as in the paper."""
+    for column, quantity, title in zip(
+        st.columns(2, gap="medium"), (left, right), (left_title, right_title), strict=True
+    ):
+        with column:
+            st.subheader(title)
+            st.caption(READING[quantity])
+            panels = figures.singular_values(facts) if quantity == "singular_value" else figures.panels(facts, quantity)
+            for number, chart in enumerate(panels):
+                st.altair_chart(chart, key=f"initialisation {quantity} {number}")
+
+
+def _variances(facts: Mapping[str, Any]) -> None:
+    st.subheader("Variance by layer: theory over measurement")
+    for column, quantity in zip(st.columns(2, gap="medium"), ("activation", "gradient"), strict=True):
+        column.altair_chart(by_layer.variances(facts, quantity), key=f"initialisation variances {quantity}")
+    st.caption(
+        "The axes are logarithmic: a straight line is the same factor at each layer. Theory takes each layer's sums as"
+        " normally distributed, with the variances of eqs. 5 and 6 and the activation's exact mean slope; it knows nothing of"
+        " the weights that were drawn."
+    )
+
+
+def _units(facts: Mapping[str, Any]) -> None:
+    chart = by_layer.idle_units(facts)
+    if chart is not None:
+        st.altair_chart(chart, key="initialisation units")
+
+
+def _lsuv(facts: Mapping[str, Any]) -> None:
+    """LSUV at work, as far as the reader wants to see it."""
+    for network in facts["networks"]:
+        rounds = network["lsuv"]
+        if len(rounds) < 2:
+            continue
+        st.subheader("LSUV at work")
+        layers = list(dict.fromkeys(one["layer"] for one in rounds))
+        names = [layer.replace("hidden_", "") for layer in layers]
+        upto = names.index(st.select_slider("Done up to layer", names, names[-1], key=f"lsuv {len(names)}"))
+        done = [one for one in rounds if layers.index(one["layer"]) <= upto]
+        st.altair_chart(by_layer.lsuv({**network, "lsuv": done}), key="initialisation lsuv")
+        st.caption(
+            "Layer by layer, from the first: draw orthogonal weights, let the batch through, divide the weights by the"
+            " standard deviation of their sums, and look again, until the variance is 1. Only then comes the next layer."
+        )
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _table(facts: Mapping[str, Any]) -> None:
+    rows = table(facts)
+    st.subheader("The numbers")
+    titles = {
+        "initialiser": "Initialiser",
+        "gain": "Gain",
+        "layer": "Layer",
+        "activation_std": "Deviation of z′",
+        "gradient_std": "Deviation of ∂Cost/∂s",
+        "weight_gradient_std": "Deviation of ∂Cost/∂W",
+        "mean_singular_value": "Mean singular value",
+        "saturated": "Saturated share",
+        "dead_units": "Dead units",
+        "distinct_units": "Different units",
+    }
+    figures_of = ("gain", "activation_std", "gradient_std", "weight_gradient_std", "mean_singular_value", "saturated")
+    named = rows.assign(
+        initialiser=rows["initialiser"].map(wording.choice),
+        layer=rows["layer"].str.replace("hidden_", "hidden ", regex=False),
+    )
+    configured = {
+        name: st.column_config.NumberColumn(title, format="%.3g")
+        if name in figures_of
+        else st.column_config.Column(title)
+        for name, title in titles.items()
+    }
+    st.dataframe(named, hide_index=True, column_config=configured, key="initialisation table")
+    foot(
+        "An activation counts as saturated within 0.05 of a value that the function never reaches. Empty: no finite number,"
+        " or for the output layer not defined.",
+        ("Table (CSV)", lambda: rows.to_csv(index=False).encode(), "fashion-mnist-initialisation.csv", "text/csv"),
+    )
