@@ -19,7 +19,7 @@ from fmnist_core.ui.inspect_run import At
 from fmnist_core.ui.inspect_view import ADDRESS, View
 
 SOURCES = {"draw": "Draw", "upload": "Bring a picture"}
-SKETCH, START, LAST = "inspect sketch", "inspect sketch start", "inspect sketch last"
+SKETCH, LAST, VERSION = "inspect sketch", "inspect sketch last", "inspect sketch version"
 NEGATIVE = {"auto": "Automatic", "no": "Leave as they are", "yes": "Exchange"}
 KINDS = ["png", "jpg", "jpeg", "webp"]
 Grey = NDArray[np.uint8]
@@ -61,9 +61,7 @@ def _answer(at: At, values: NDArray[np.float32]) -> None:
 
 def _draw(at: At, view: View) -> Grey | None:
     state = st.session_state
-    if SKETCH not in state:  # The canvas comes to the screen (again): with what was on it.
-        state[START] = (state.get(LAST), 0)
-    drawn = sketch.show(SKETCH, *state[START])
+    drawn = sketch.show(SKETCH, state.get(LAST), state.get(VERSION, 0))
     state[LAST] = drawn
     row = min(view.image, len(at.data.test_images) - 1)
     st.button(
@@ -79,8 +77,7 @@ def _draw(at: At, view: View) -> Grey | None:
 
 
 def _start(image: Grey) -> None:
-    _, version = st.session_state[START]
-    st.session_state[START] = (image, version + 1)
+    st.session_state[LAST], st.session_state[VERSION] = image, st.session_state.get(VERSION, 0) + 1
     ADDRESS.stay()
 
 

@@ -20,7 +20,8 @@ SIDE = 28
 def show(key: str, start: NDArray[np.uint8] | None = None, version: int = 0) -> NDArray[np.uint8] | None:
     """The canvas where called, and what is drawn on it, uint8 (28, 28), or None while it is empty.
 
-    start: a drawing to begin with, uint8 (28, 28). version: with another one, `start` replaces what is drawn.
+    start: what is on the canvas when it comes to the screen, uint8 (28, 28). version: when it changes, `start` replaces
+    what is drawn.
     """
     text = "" if start is None else base64.b64encode(start.astype(np.uint8).tobytes()).decode()
     result = _mount(
