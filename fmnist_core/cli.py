@@ -1,4 +1,4 @@
-"""The command line: `doctor` (is all well?), `presets`, and `train`, `study` and `table1` without a browser.
+"""The command line: `doctor` (is all well?), `presets`, and `init`, `train`, `study` and `table1` without a browser.
 
 Exit codes are a contract: 0 all well, 1 the training failed, 2 a bad value, 3 data missing or damaged.
 """
@@ -21,6 +21,7 @@ from fmnist_core import __version__, dataset, statistics
 from fmnist_core.cost import check_budget
 from fmnist_core.embedding.request import MapRequest, RequestError
 from fmnist_core.experiment import FIELDS, PRESETS, Experiment, ExperimentError, run_id
+from fmnist_core.initialisation import InitialisationError
 from fmnist_core.recording import EpochRecord, Progress
 from fmnist_core.settings import LabError, settings
 from fmnist_core.study import STUDIES, Study, StudyError
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
         return int(chosen.command(chosen))
     except dataset.DataError as error:
         return _refuse(str(error), BAD_DATA)
-    except (ExperimentError, RequestError, StudyError) as error:
+    except (ExperimentError, InitialisationError, RequestError, StudyError) as error:
         return _refuse(str(error), BAD_VALUE)
     except LabError as error:
         return _refuse(str(error), FAILED)
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _common(study_parser)
     study_parser.set_defaults(command=study)
     _embed_parser(commands.add_parser("embed", help="map what a layer of a stored run makes of images"))
+    _init_parser(commands.add_parser("init", help="measure networks before training, as Glorot & Bengio (2010) do"))
     table1_parser = commands.add_parser("table1", help="table 1 of Glorot & Bengio (2010) on Fashion-MNIST")
     size = table1_parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="plan", action="store_const", const="quick", help="narrow networks: minutes")
@@ -94,6 +96,18 @@ def _embed_parser(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(f"--{field.name.replace('_', '-')}", metavar="VALUE", help=f"default: {field.default}")
     parser.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output")
     parser.set_defaults(command=embed)
+
+
+def _init_parser(parser: argparse.ArgumentParser) -> None:
+    """The flags of `init`; the defaults are the paper's network."""
+    for name, default in {"layers": "5", "units": "1000", "activation": "tanh", "seed": "0"}.items():
+        told = f"{FIELDS[name].title}: {FIELDS[name].allowed}; default: {default}"
+        parser.add_argument(f"--{name}", metavar="VALUE", default=default, help=told)
+    both, names = "standard_uniform,glorot_uniform", ", ".join(FIELDS["initialiser"].choices)
+    parser.add_argument("--initialisers", metavar="NAMES", default=both, help=f"1 to 4, with commas: {names}")
+    parser.add_argument("--gain", metavar="VALUE", default="1", help="what all weights are multiplied by; default: 1")
+    _data_and_json(parser)
+    parser.set_defaults(command=init)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -287,6 +301,47 @@ def _as(kind: type, name: str, text: str) -> Any:
     except ValueError:
         word = "a whole number" if kind is int else "a number"
         raise RequestError(f"{name} is {text[:40]!r}, but it must be {word}.") from None
+
+
+def init(chosen: argparse.Namespace) -> int:
+    """Measure networks before training in this process, and print the measures of each layer."""
+    from fmnist_core.initialisation import requested
+    from fmnist_core.runs.over_training import batch
+
+    own = {name: FIELDS[name].read(getattr(chosen, name)) for name in ("layers", "units", "activation", "seed")}
+    names = chosen.initialisers.split(",")
+    gains = [_as(float, "gain", chosen.gain)] * len(names)
+    requested(**own, initialisers=names, gains=gains)  # before the slow imports
+    data = dataset.load(chosen.data)
+    images, labels = batch(data)
+    from fmnist_core.learning.live_initialisation import measure
+
+    found = measure(**own, initialisers=names, images=images, labels=labels, gains=gains)
+    networks = {network["initialiser"]: network for network in found["networks"]}
+    result = {name: found[name] for name in (*own, "images", "seconds")} | {
+        "gain": gains[0],
+        "initialisers": {name: _by_layer(network) for name, network in networks.items()},
+        "breakdown": {name: network["breakdown"] for name, network in networks.items()},
+        "versions": _versions(),
+        "data": {"name": data.name, "source": data.source},
+    }
+    _write(result, chosen.json, lambda: _measures(result["initialisers"]))
+    return 0
+
+
+def _by_layer(network: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["layer"]: {name: row[name] for name in row if name != "layer"} for row in network["summary"]}
+
+
+def _measures(networks: dict[str, Any]) -> str:
+    """The measures as a table; a dash where there is no finite number."""
+    heads = next(iter(next(iter(networks.values())).values()))
+    lines = [f"{'':28}" + "".join(f"{head:>22}" for head in heads)]
+    for name, layers in networks.items():
+        for layer, row in layers.items():
+            cells = ("–" if value is None else f"{value:.4g}" for value in row.values())
+            lines.append(f"{name + ' ' + layer:28}" + "".join(f"{cell:>22}" for cell in cells))
+    return "\n".join(lines)
 
 
 def _history(run: Any) -> list[dict[str, float]]:
