@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -207,6 +208,18 @@ def check_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[]
     return {"stopped": False, "pid": os.getpid()}
 
 
+def _warm_maps() -> None:
+    """Load, on a new machine compile, what maps need. A training may run by now: it goes first."""
+    with suppress(OSError, AttributeError):  # Linux gives each thread its own priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    try:
+        from fmnist_core.embedding import maps
+
+        maps.warm()
+    except Exception as error:  # the first map will say it
+        log.warning("Warming up for maps failed: %s", error)
+
+
 def start_warming(then: Callable[[], None]) -> None:
     """Import and compile in the background what the first training needs, once in a process; `then` tells the end."""
 
@@ -220,6 +233,7 @@ def start_warming(then: Callable[[], None]) -> None:
             log.warning("Warming up failed: %s", error)
         WARM.set()
         then()
+        _warm_maps()
 
     if not WARMING.is_set():
         WARMING.set()
