@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_core import wording
 from fmnist_core.settings import LabError
 
 ALPHA = 0.05
@@ -188,7 +189,7 @@ def footnote(comparisons: Sequence[Comparison]) -> str:
         return ""
     first = comparisons[0]
     count, level = first.comparisons, 100 * (1 - ALPHA / first.comparisons)
-    together = f": {1 - ALPHA:.0%} for all {count} comparisons together (Bonferroni)".replace("%", " %")
+    together = f": {wording.percent(1 - ALPHA)} for all {count} comparisons together (Bonferroni)"
     return (
         f"Each ± is half of a {level:.4g} % interval for the mean difference from {first.baseline} over the seeds that"
         f" both have (paired t test){together if count > 1 else ''}; with normal noise, at most {round(ALPHA * 100)} of 100"

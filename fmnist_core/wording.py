@@ -30,7 +30,7 @@ def setting(field: str, held: Any) -> str:
     """A hyperparameter with its value: "Dropout 0.3", "Activation ReLU", "No batch normalisation"."""
     declared = FIELDS[field]
     if declared.kind == "bool":
-        return declared.title if held else f"No {_lowered(declared.title)}"
+        return declared.title if held else f"No {inside(declared.title)}"
     if declared.kind == "widths" and held is None:
         return "Same width for each layer"
     return f"{declared.title} {value(field, held)}"
@@ -39,7 +39,7 @@ def setting(field: str, held: Any) -> str:
 def settings(values: Mapping[str, Any]) -> str:
     """Several settings (at least one) in one line, as the start of a sentence."""
     first, *others = (setting(field, held) for field, held in values.items())
-    return ", ".join([first, *map(_lowered, others)])
+    return ", ".join([first, *map(inside, others)])
 
 
 def name(experiment: Experiment, leave_out: Collection[str] = ()) -> str:
@@ -62,6 +62,11 @@ def number(value: object) -> str:
     return re.sub(r"0+$", "", f"{value:.8f}").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def _lowered(text: str) -> str:
-    """Ready to stand inside a sentence; "L2 penalty" keeps its capital."""
+def percent(share: float, digits: int = 0) -> str:
+    """ "33 %" for 0.33."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def inside(text: str) -> str:
+    """A title, ready to stand inside a sentence; "L2 penalty" keeps its capital."""
     return text[0].lower() + text[1:] if text[1:2].islower() else text

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_core import cost
+from fmnist_core import cost, wording
 from fmnist_core.charts import curves, histograms, network, schedule, theme
 from fmnist_core.experiment import Experiment
 from fmnist_core.schedule import learning_rates
@@ -51,6 +51,13 @@ def test_only_data_changes_from_one_redraw_to_the_next(history: pd.DataFrame) ->
     for spec in specs:
         del spec["datasets"]
     assert specs[0] == specs[1] == specs[2]
+
+
+def test_charts_and_texts_write_per_cent_alike(history: pd.DataFrame) -> None:
+    theme.enable()
+    locale = curves.curve("accuracy", history, 20).to_dict()["config"]["locale"]["number"]
+    assert f"33{locale['percent']}" == wording.percent(0.333) == "33 %"
+    assert wording.percent(0.9168, 1) == "91.7 %"
 
 
 def test_schedule_is_what_trains() -> None:

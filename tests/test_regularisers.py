@@ -316,6 +316,8 @@ def test_l2_compares_with_the_run_without(tmp_path: Path) -> None:
     app = shown(tmp_path, stored(tmp_path, l2=0.02), stored(tmp_path))
     assert [tab.label for tab in app.tabs] == ["L2 penalty"]
     assert "Without the penalty they end at" in texts(app) and len(app.dataframe[0].value) == 6
+    share = app.dataframe[0].value["within ±0.01"].iloc[-1]
+    assert share > 1 and f" and {share:.0f} %." in texts(app)  # in per cent, as in the text
     app.selectbox[0].select(2).run()
     assert not app.exception and "In hidden layer 2 the standard deviation" in texts(app)
     alone = shown(tmp_path, stored(tmp_path, l2=0.02))

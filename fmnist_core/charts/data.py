@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fmnist_core import wording
 from fmnist_core.charts import theme
 
 BIN = 15  # Grey values in a bin: 255 = 17 bins of 15 above black; narrower ones show little but spikes at the ends.
@@ -70,7 +71,7 @@ def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
     place = rows["class"].map({name: label for label, name in enumerate(classes)})
     drawn = rows.assign(place=place, top=place - rows["share"] / (float(rows["share"].max()) or 1.0) * OVERLAP)
     black = rows.groupby("class")["black"].first()
-    names = [f"{name}, {black[name]:.0%} black" for name in classes]
+    names = [f"{name}, {wording.percent(black[name])} black" for name in classes]
     labels = f"{names!r}[datum.value]"
     axis = alt.Axis(
         values=list(range(len(classes))),

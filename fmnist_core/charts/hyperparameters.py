@@ -14,6 +14,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from fmnist_core import wording
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered, records, spans
 
@@ -47,7 +48,9 @@ def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[
         squares.add_params(chosen), base.mark_text(fontSize=_size(cells[x], 14, 11)).encode(text="figure:N", color=ink)
     )
     picture.datasets = {"cells": records(cells)}
-    title = theme.titled(f"{titles[measure]} by {inside(titles[x])} and {inside(titles[y])}", direction(measure))
+    title = theme.titled(
+        f"{titles[measure]} by {wording.inside(titles[x])} and {wording.inside(titles[y])}", direction(measure)
+    )
     return picture.properties(height=_size(cells[y], 48, 34) * cells[y].nunique() + ROOM, title=title)
 
 
@@ -67,7 +70,7 @@ def scatter(
     picture.datasets = {"path": records(path), "means": records(means), "runs": records(runs)}
     gone = f" Left out: {lost} diverged." if lost else ""
     subtitle = f"Dot: one run. Dash: mean of the runs with this value.{gone}"
-    title = theme.titled(f"{titles[measure]} by {inside(titles[x])}", subtitle)
+    title = theme.titled(f"{titles[measure]} by {wording.inside(titles[x])}", subtitle)
     return picture.properties(height=height, title=title)
 
 
@@ -109,7 +112,7 @@ def _figure(value: float, measure: str) -> str:
     """As exact as the noise allows."""
     if value != value:
         return "diverged"
-    return {"accuracy": f"{value:.1%}", "seconds": f"{value:,.1f} s", "loss": f"{value:.3f}"}[_kind(measure)]
+    return {"accuracy": wording.percent(value, 1), "seconds": f"{value:,.1f} s", "loss": f"{value:.3f}"}[_kind(measure)]
 
 
 def _mean(title: str) -> list[alt.Tooltip]:
@@ -126,11 +129,6 @@ def direction(measure: str) -> str:
 def _size(values: pd.Series, usual: int, small: int) -> int:
     """In pixels, of what stands once for each value."""
     return usual if values.nunique() <= 8 else small
-
-
-def inside(title: str) -> str:
-    """Ready to stand inside a sentence; "L2 penalty" keeps its capital."""
-    return title[0].lower() + title[1:] if title[1:2].islower() else title
 
 
 def is_numeric(values: pd.Series) -> bool:

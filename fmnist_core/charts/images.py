@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fmnist_core import wording
 from fmnist_core.charts import theme
 
 SIDE, GAP = 28, 1
@@ -123,5 +124,5 @@ def _pair(one: Row, other: Row, share: float) -> str:
     )
     names = " and ".join(escape(row.label) for row in (one, other))
     layout = "display:flex;align-items:center;gap:0.35rem"
-    figure = f'<b style="margin-left:auto;font-variant-numeric:tabular-nums">{share:.0%}</b>'
+    figure = f'<b style="margin-left:auto;font-variant-numeric:tabular-nums">{wording.percent(share)}</b>'
     return f'<div style="{layout}">{pictures}<span style="margin-left:0.4rem">{names}</span>{figure}</div>'

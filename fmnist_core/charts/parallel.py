@@ -13,6 +13,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from fmnist_core import wording
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered, records
 from fmnist_core.charts.hyperparameters import (
@@ -21,7 +22,6 @@ from fmnist_core.charts.hyperparameters import (
     bend,
     direction,
     distinct,
-    inside,
     is_numeric,
     measured,
     rated,
@@ -56,7 +56,7 @@ def chart(
         "axes": [{"axis": axis, "place": 0, "top": 1} for axis in axes.values()],
     }
     gone = " Orange, dashed: diverged." if runs["diverged"].any() else ""
-    title = f"Each line is one run, from its settings to its {inside(titles[measure])}"
+    title = f"Each line is one run, from its settings to its {wording.inside(titles[measure])}"
     return picture.properties(height=height, title=theme.titled(title, direction(measure) + gone))
 
 

@@ -32,6 +32,8 @@ HEIGHT, LEGEND = 340, 520
 # Text inside a picture follows the page: Vega knows its background (from its configuration) as a signal.
 PAPER = alt.ExprRef("background || 'white'")
 INK = alt.ExprRef("luminance(background || 'white') > 0.4 ? '#1d2733' : '#e4e9ee'")
+# How d3 writes numbers on axes and in tooltips: as the texts do, "95 %" with a space.
+LOCALE: Any = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""], "percent": " %"}
 # An axis for names: only the names, and all of them.
 BARE: dict[str, Any] = dict.fromkeys(("labelOverlap", "labelFlush", "grid", "ticks", "domain"), False)
 
@@ -87,6 +89,7 @@ def _lab() -> alt.theme.ThemeConfig:
     """Sizes and weights only: text, grid and background follow the page's light or dark theme."""
     return {
         "config": {
+            "locale": {"number": LOCALE},
             "view": {"stroke": None},
             "axis": {"titleFontWeight": 500, "labelFontSize": 12, "titleFontSize": 12, "tickCount": 6},
             "axisX": {"grid": False},

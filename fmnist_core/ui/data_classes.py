@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from fmnist_core import dataset, pixels
+from fmnist_core import dataset, pixels, wording
 from fmnist_core.charts import data as charts
 from fmnist_core.charts import images, theme
 from fmnist_core.dataset import CLASSES, Dataset
@@ -66,15 +66,15 @@ def _intensities(found: ClassPixels) -> None:
 def _similar(found: ClassPixels) -> None:
     st.markdown(
         "**The measure:** of the training images of two classes, the share that lies nearer to the *other* class's mean"
-        " image than to its own (Euclidean distance over the 784 pixels). At 0% the two mean images alone tell the"
-        " classes apart; at 50% they are no help at all."
+        " image than to its own (Euclidean distance over the 784 pixels). At 0 % the two mean images alone tell the"
+        " classes apart; at 50 % they are no help at all."
     )
     rows = charts.similarity_rows(found.mixed_up, CLASSES)
     st.markdown("**The pairs most alike**")
     st.html(images.pairs(found.closest_pairs(PAIRS), mean_rows(found)))
     st.altair_chart(charts.similarity_map(rows, CLASSES), width=680, key="similarity")
     foot(
-        f"Taking the nearest of the ten mean images as the answer is right for {found.accuracy:.0%} of the test images."
+        f"Taking the nearest of the ten mean images as the answer is right for {wording.percent(found.accuracy)} of the test images."
         " The measure knows nothing but mean images: a network also learns finer differences, and page Train shows how"
         " far that takes it.",
         ("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-similarity.csv", "text/csv"),

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from fmnist_core import forward
+from fmnist_core import forward, wording
 from fmnist_core.charts import dropout, images
 from fmnist_core.dataset import CLASSES, Dataset
 from fmnist_core.runs.run import Run
@@ -52,7 +52,7 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
             st.button("Next image", icon=":material/image:", on_click=_next, args=(f"dropout image {run.run_id}",))
     with picture:
         off, units = int((~found.kept).sum()), len(found.kept)
-        told = f"Step {step}: {off:,} of {units:,} units of the first hidden layer are off ({off / units:.0%})"
+        told = f"Step {step}: {off:,} of {units:,} units of the first hidden layer are off ({wording.percent(off / units)})"
         st.markdown(f"**{told}**")
         st.html(dropout.unit_grid(found.values, found.kept, found.highest, told))
         st.altair_chart(dropout.masks(found.probabilities, found.full, name), key="regulariser masks")

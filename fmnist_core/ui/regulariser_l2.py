@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from fmnist_core import wording
 from fmnist_core.charts import regularisers, theme
 from fmnist_core.dataset import Dataset
 from fmnist_core.runs.run import Run
@@ -38,7 +39,7 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         for panel, one in rows.groupby("panel", sort=False):
             chart = regularisers.distributions(one, STAGES, "weight", str(panel), f"weights of hidden layer {layer}")
             st.altair_chart(chart, key=f"regulariser {panel}")
-    parts.table(facts, ("%.3f", "percent", "%.2f"))
+    parts.table(facts, ("%.3f", parts.PERCENT, "%.2f"))
     compared = f"; the run without a penalty is “{parts.name(other)}”" if other else ""
     st.caption(f"Measured on “{parts.name(run)}”{compared}. Each curve is scaled to its own peak: compare the widths.")
 
@@ -60,12 +61,12 @@ def _push(facts: pd.DataFrame, layer: int) -> str:
     first, last = facts.iloc[0], facts[facts["run"] == facts["run"].iloc[0]].iloc[-1]
     text = (
         f"In hidden layer {layer} the standard deviation of the weights went from {first['deviation']:.3f} to"
-        f" {last['deviation']:.3f}, and the share {NEAR} from {first[NEAR]:.0%} to"
-        f" {last[NEAR]:.0%}."
+        f" {last['deviation']:.3f}, and the share {NEAR} from {wording.percent(first[NEAR])} to"
+        f" {wording.percent(last[NEAR])}."
     )
     if facts["run"].nunique() > 1:
         other = facts.iloc[-1]
-        text += f" Without the penalty they end at {other['deviation']:.3f} and {other[NEAR]:.0%}."
+        text += f" Without the penalty they end at {other['deviation']:.3f} and {wording.percent(other[NEAR])}."
     return f"{text} At the end the penalty adds {last['penalty']:.2f} to the loss, so do not compare it with the loss of a network without one."
 
 

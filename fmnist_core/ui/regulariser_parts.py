@@ -16,6 +16,7 @@ from fmnist_core.recording import Weights
 from fmnist_core.runs.run import Run
 from fmnist_core.settings import LabError
 
+PERCENT = "%.0f %%"  # a table's cell as the texts have it, "95 %"
 BATCH = 128  # Training images that pass together.
 
 
@@ -68,6 +69,8 @@ def columns() -> Any:
 
 
 def table(rows: pd.DataFrame, formats: Iterable[str]) -> None:
-    """formats: of the columns after the two that name the row."""
-    shown = {n: st.column_config.NumberColumn(n, format=f) for n, f in zip(rows.columns[2:], formats, strict=True)}
-    st.dataframe(rows, hide_index=True, column_config=shown)
+    """formats: of the columns after the two that name the row; PERCENT for a share."""
+    by_name = dict(zip(rows.columns[2:], formats, strict=True))
+    shares = [name for name, form in by_name.items() if form == PERCENT]
+    shown = {n: st.column_config.NumberColumn(n, format=f) for n, f in by_name.items()}
+    st.dataframe(rows.assign(**{name: 100 * rows[name] for name in shares}), hide_index=True, column_config=shown)
