@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def separation_job(params: Mapping[str, Any], watch: Events, should_stop: Callab
                 return {"stopped": True}
             watch.share((place + number / len(layers)) / len(run.epochs), f"epoch {epoch}, {layer_title(layer)}")
             values = features(run.experiment, weights, layer, images.images)
-            votes, silhouette = measures.separation(values, images.labels, K)
+            votes, silhouette = measures.separation(values, images.labels, k=K)
             rows += [
                 {"epoch": epoch, "layer": layer, "measure": measure, "value": value}
                 for measure, value in (("knn", votes), ("silhouette", silhouette))
@@ -153,7 +154,7 @@ def make(
         frames[place] = _measured(frame, values, neighbours, images, request)
 
     made = film(
-        [lambda epoch=epoch: values_at(epoch) for epoch in request.epochs],
+        [partial(values_at, epoch) for epoch in request.epochs],
         request.settings, watch, should_stop, keep, at_least=K,
     )  # fmt: skip
     if made is None:
@@ -195,6 +196,8 @@ def _measured(
     frame: Frame, values: NDArray[np.float32], neighbours: Neighbours, images: Chosen, request: MapRequest
 ) -> dict[str, Any]:
     """How far to trust one epoch's map, by name; see `embedding.measures` and `embedding.reading`."""
-    from fmnist_core.embedding import measures
+    from fmnist_core.embedding import measures, reading
 
-    return {"kl": frame.kl}
+    trust = measures.trust(values, frame.points, images.labels, neighbours, request.metric, K)
+    ranks = reading.ranks(values, frame.points, images.labels, request.metric)
+    return {"kl": frame.kl, **trust._asdict(), "spread_rank": ranks.spread, "distance_rank": ranks.distance}

@@ -1,0 +1,140 @@
+"""How far to trust a map, and how far apart the classes lie in a layer: exact, in blocks, on all cores."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.embedding.compiled import compiled
+from fmnist_core.embedding.neighbours import Neighbours, Real, blocks, nearest, prepared
+from fmnist_core.embedding.parallel import span, spread
+
+K = 15
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.uint8]
+
+
+class Trust(NamedTuple):
+    """Measures of a map, each a float: see the functions of these names."""
+
+    trustworthiness: float
+    continuity: float
+    knn_layer: float
+    knn_map: float
+    silhouette: float
+    overlap: float
+
+
+def trust(
+    features: Floats, points: Floats, labels: Labels, neighbours: Neighbours, metric: str = "euclidean", k: int = K
+) -> Trust:
+    """All measures of a map. features: float32 (n, width), n > 2 k. points: float32 (n, dimensions). labels: (n,).
+
+    neighbours: at least k of each point in the layer. metric: of the layer; in a map distances are Euclidean.
+    Raises: EmbeddingError (too few points).
+    """
+    layer, mapped = neighbours.first(k).indices, _nearest(points, k)
+    return Trust(
+        trustworthiness(features, mapped, metric),
+        trustworthiness(points, layer),
+        votes(layer, labels),
+        votes(mapped, labels),
+        silhouette(features, labels, metric),
+        overlap(layer, mapped),
+    )
+
+
+def separation(features: Floats, labels: Labels, metric: str = "euclidean", k: int = K) -> tuple[float, float]:
+    """How far apart the classes lie in a layer: the accuracy of k nearest neighbours, and the silhouette."""
+    return votes(_nearest(features, k, metric), labels), silhouette(features, labels, metric)
+
+
+def trustworthiness(features: Floats, mapped: NDArray[np.int32], metric: str = "euclidean") -> float:
+    """1 where the map's neighbours are the layer's; strangers count by how far behind they come there.
+
+    Venna & Kaski (2001), doi 10.1007/3-540-44668-0_68: 1 - 2 / (n k (2 n - 3 k - 1)) sum of (rank in the layer - k). With
+    layer and map in each other's place it is their continuity. features: of the layer. mapped: (n, k), neighbours in the
+    map. Equal distances have the better rank.
+    """
+    n, k = mapped.shape
+    rows = prepared(features, metric)
+    lost = 0.0
+    for start, squares in blocks(rows):
+        squares[np.arange(len(squares)), start + np.arange(len(squares))] = -1.0  # a point is nearest to itself
+        lost += sum(spread(partial(_part, squares, mapped[start : start + len(squares)])))
+    return float(1 - 2 / (n * k * (2 * n - 3 * k - 1)) * lost)
+
+
+def votes(neighbours: NDArray[np.int32], labels: Labels) -> float:
+    """The share of points that most of their neighbours give their own class; ties go to the smaller class.
+
+    neighbours: (n, k), without the point itself. As scikit-learn's KNeighborsClassifier, leaving one out.
+    """
+    counts = (labels[neighbours][:, :, None] == np.arange(int(labels.max()) + 1)).sum(axis=1)
+    return float((counts.argmax(axis=1) == labels).mean())
+
+
+def silhouette(features: Floats, labels: Labels, metric: str = "euclidean") -> float:
+    """The mean of (b - a) / max(a, b), a and b a point's mean distance to its own class and to the nearest other one.
+
+    Rousseeuw (1987), doi 10.1016/0377-0427(87)90125-7; 0 for a class of one point, nan where there is one class alone.
+    """
+    classes, own = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        return float("nan")
+    counts = np.bincount(own)
+    members = np.eye(len(classes), dtype=np.float32)[own]
+    total = 0.0
+    for start, squares in blocks(prepared(features, metric)):
+        here = own[start : start + len(squares)]
+        squares[np.arange(len(squares)), start + np.arange(len(squares))] = 0.0
+        distances = np.sqrt(squares) if metric == "euclidean" else squares / 2
+        sums = distances @ members.astype(distances.dtype)
+        place = np.arange(len(here))
+        inside = sums[place, here] / np.maximum(counts[here] - 1, 1)
+        means = sums / counts
+        means[place, here] = np.inf
+        outside = means.min(axis=1)
+        larger = np.maximum(inside, outside)
+        total += float(
+            np.where((counts[here] > 1) & (larger > 0), (outside - inside) / np.where(larger > 0, larger, 1), 0).sum()
+        )
+    return total / len(labels)
+
+
+def overlap(one: NDArray[np.int32], other: NDArray[np.int32]) -> float:
+    """The share of neighbours that are the same ones. one, other: (n, k)."""
+    n, k = one.shape
+    ours, theirs = (np.sort(np.arange(n)[:, None] * n + part, axis=None) for part in (one.astype(np.int64), other))
+    return len(np.intersect1d(ours, theirs, assume_unique=True)) / (n * k)
+
+
+def _nearest(features: Floats, k: int, metric: str = "euclidean") -> NDArray[np.int32]:
+    found = nearest(features, k, metric)
+    assert found is not None  # nobody stops it
+    return found.indices
+
+
+def _part(squares: Real, mapped: NDArray[np.int32], piece: int) -> float:
+    return float(_excess(squares, mapped, mapped.shape[1], *span(len(squares), piece)))
+
+
+@compiled
+def _excess(squares: Real, mapped: NDArray[np.int32], k: int, first: int, last: int) -> float:
+    """The sum over the map's neighbours of max(rank in the layer - k, 0), for rows first to last of a block.
+
+    squares: of the block's rows to all; a row's own is below all others and counts as the rank's 1.
+    """
+    lost = 0
+    for row in range(first, last):
+        for place in range(mapped.shape[1]):
+            limit = squares[row, mapped[row, place]]
+            nearer = 0
+            for other in range(squares.shape[1]):
+                nearer += squares[row, other] < limit
+            lost += max(nearer - k, 0)
+    return float(lost)
