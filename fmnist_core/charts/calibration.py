@@ -39,10 +39,11 @@ def rows(found: Reliability) -> pd.DataFrame:
 def diagram(table: pd.DataFrame) -> Layered:
     """table: as from `rows`. Bars of accuracy against the diagonal, on which confidence and accuracy agree."""
     base = alt.Chart(table).encode(tooltip=TOLD)
-    bars = base.mark_bar(color=theme.TRAIN, opacity=0.55, binSpacing=0, stroke=theme.PAPER, strokeWidth=1).encode(
+    bars = base.mark_rect(color=theme.TRAIN, opacity=0.55, stroke=theme.PAPER, strokeWidth=1).encode(
         x=alt.X("from:Q", title=None, scale=SHARES, axis=alt.Axis(labels=False, grid=False)),
         x2="to:Q",
         y=alt.Y("accuracy:Q", title="right answers", scale=SHARES, axis=alt.Axis(format=".0%", minExtent=MARGIN)),
+        y2=alt.datum(0),
     )
     ends = base.mark_rule(strokeWidth=2, color=theme.INK).encode(
         x=alt.X("confidence:Q", scale=SHARES), y="low:Q", y2="high:Q"
@@ -61,7 +62,7 @@ def counts(table: pd.DataFrame) -> alt.Chart:
     """table: as from `rows`. How many images each bin holds, to stand below the diagram."""
     return (
         alt.Chart(table)
-        .mark_bar(color=theme.MUTED, binSpacing=0, stroke=theme.PAPER, strokeWidth=1)
+        .mark_rect(color=theme.MUTED, stroke=theme.PAPER, strokeWidth=1)
         .encode(
             x=alt.X(
                 "from:Q",
@@ -70,7 +71,8 @@ def counts(table: pd.DataFrame) -> alt.Chart:
                 axis=alt.Axis(format=".0%", grid=False),
             ),
             x2="to:Q",
-            y=alt.Y("images:Q", axis=alt.Axis(tickCount=3, format="~s", minExtent=MARGIN)),
+            y=alt.Y("images:Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=3, format="~s", minExtent=MARGIN)),
+            y2=alt.datum(0),
             tooltip=TOLD,
         )
         .properties(height=130)

@@ -98,10 +98,11 @@ def strip(title: str, text: str, pictures: NDArray[np.uint8], labels: NDArray[np
 
 
 def _small(image: NDArray[np.uint8], name: str, label: int) -> str:
+    unbroken = escape(name).replace("-", "\u2011")
     picture = images.source(images.enlarged(images.strip(image[None])))
     return (
         f'<div style="font-size:0.75rem;line-height:1.25;overflow-wrap:anywhere"><img src="{picture}" alt="{escape(name)}"'
-        f' style="width:100%;aspect-ratio:1;display:block;margin-bottom:0.2rem">{images.mark(theme.CLASS_COLOURS[label])}{escape(name)}</div>'
+        f' style="width:100%;aspect-ratio:1;display:block;margin-bottom:0.2rem">{images.mark(theme.CLASS_COLOURS[label])}{unbroken}</div>'
     )
 
 

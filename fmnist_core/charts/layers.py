@@ -17,10 +17,11 @@ def over_epochs(
     """table: columns epoch, layer, value. epoch: the one that is looked at. form: how the value's axis is written."""
     layers = list(dict.fromkeys(table["layer"]))
     colours = alt.Scale(domain=layers, range=_ramp(len(layers)))
-    scale = alt.Scale(type="log") if log else alt.Scale(zero=True)
+    # Shares that are all 0 would have no axis.
+    scale = alt.Scale(type="log") if log else alt.Scale(domain=[0, max(float(table["value"].max()), 0.05)])
     base = alt.Chart(table).encode(
         x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)),
-        y=alt.Y("value:Q", title=axis, scale=scale, axis=alt.Axis(format=form)),
+        y=alt.Y("value:Q", title=axis, scale=scale, axis=alt.Axis(format=form, tickCount=4)),
         color=alt.Color("layer:N", scale=colours, legend=alt.Legend(symbolType="stroke", symbolOpacity=1, columns=4)),
         tooltip=["epoch:Q", "layer:N", alt.Tooltip("value:Q", format=form)],
     )

@@ -30,19 +30,23 @@ def _scores(scores: Scores, at: At) -> None:
     st.subheader("Class by class")
     left, right = st.columns([3, 2], gap="large")
     left.altair_chart(confusion.score_dots(confusion.score_rows(scores, CLASSES), CLASSES), key="scores")
-    table = table_of(scores)
-    shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
-    order = ["class", "precision", "recall", "F1", "images"]
-    right.dataframe(
-        table, hide_index=True, column_config=shares, column_order=order, height="content", placeholder="none"
-    )
     with right:
+        st.markdown("**Means of the ten classes**")
+        means = (scores.macro_precision, scores.macro_recall, scores.macro_f1)
+        for column, name, value in zip(st.columns(3), ("Precision", "Recall", "F1"), means, strict=True):
+            column.metric(name, f"{value:.3f}")
         st.caption(
             "Precision: of the images put into the class, the share that belongs there. Recall: of the class's images, the"
-            " share that was found. F1: their harmonic mean. none: there was no image to take a share of (counted as 0 in"
-            " the mean)."
+            " share that was found. F1: their harmonic mean, which is no share and so has no interval of this kind."
         )
-        foot("", ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-classes.csv", "text/csv"))
+    table = table_of(scores)
+    with st.expander("The figures"):
+        shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
+        st.dataframe(table, hide_index=True, column_config=shares, height="content", placeholder="none")
+        foot(
+            "none: there was no image to take a share of; it counts as 0 in the mean.",
+            ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-classes.csv", "text/csv"),
+        )
 
 
 def table_of(scores: Scores) -> pd.DataFrame:
