@@ -32,9 +32,9 @@ def _scores(scores: Scores, at: At) -> None:
     left.altair_chart(confusion.score_dots(confusion.score_rows(scores, CLASSES), CLASSES), key="scores")
     with right:
         st.markdown("**Means of the ten classes**")
-        means = (scores.macro_precision, scores.macro_recall, scores.macro_f1)
-        for column, name, value in zip(st.columns(3), ("Precision", "Recall", "F1"), means, strict=True):
-            column.metric(name, f"{value:.3f}")
+        st.markdown(
+            f"precision **{scores.macro_precision:.3f}**, recall **{scores.macro_recall:.3f}**, F1 **{scores.macro_f1:.3f}**"
+        )
         st.caption(
             "Precision: of the images put into the class, the share that belongs there. Recall: of the class's images, the"
             " share that was found. F1: their harmonic mean, which is no share and so has no interval of this kind."

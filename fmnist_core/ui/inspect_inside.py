@@ -70,7 +70,7 @@ def _histograms(at: At, view: View) -> None:
 
 def _about(view: View, at: At) -> str:
     told = {
-        "weight": "All weights that lead into the layer.",
+        "weight": "The weights that lead into the layer, 200,000 drawn at random where there are more.",
         "bias": "One bias for each unit; all start at 0.",
         "activation": "What the layer's units give out.",
         "gradient": "How the cost of each image changes with a unit's weighted sum s (cross-entropy alone, without penalty).",

@@ -45,14 +45,14 @@ def _look(experiment: Experiment, layer: backward.Signals) -> LayerLook:
         gradient_std=float(layer.gradient.std()),
         finite=bool(np.isfinite(layer.activations).all() and np.isfinite(layer.gradient).all()),
     )
-    return LayerLook(state, float(layer.activations.std()), _some(layer.activations), _some(layer.gradient))
+    return LayerLook(state, float(layer.activations.std()), sampled(layer.activations), sampled(layer.gradient))
 
 
-def _some(values: Array) -> Array:
-    """Values drawn at random, the same places for equal shapes; those that are no numbers left out."""
+def sampled(values: Array, most: int = SAMPLED) -> Array:
+    """Up to `most` values drawn at random, the same places for equal shapes; those that are no numbers left out."""
     flat = values.ravel()
-    if flat.size > SAMPLED:
-        flat = flat[np.random.default_rng(0).integers(0, flat.size, SAMPLED)]
+    if flat.size > most:
+        flat = flat[np.random.default_rng(0).integers(0, flat.size, most)]
     return flat[np.isfinite(flat)]
 
 

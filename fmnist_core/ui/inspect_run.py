@@ -21,6 +21,7 @@ from fmnist_core.ui import inspect_measures as measures
 
 BATCH = 50  # training images of each class that layers are measured on
 MOST_EPOCHS = 21  # at which layers are measured for a picture over the epochs
+MOST_HISTOGRAMS, MOST_WEIGHTS = 41, 200_000  # histograms of weights and what they count: 33 MB at a time
 
 
 class At(NamedTuple):
@@ -100,9 +101,10 @@ def over_epochs(identity: str, created: str) -> Measured:
 
 @st.cache_data(show_spinner="Counting weights", max_entries=100)
 def weight_spread(identity: str, created: str, tensor: str) -> pd.DataFrame:
-    """Histograms of one of a run's weight tensors over its recorded epochs."""
+    """Histograms of one of a run's weight tensors, at up to MOST_HISTOGRAMS of its epochs, of up to MOST_WEIGHTS weights."""
     run = stored(identity)
-    return _spread([(epoch, _finite(run.weights(epoch)[tensor])) for epoch in run.epochs])
+    epochs = measures.thinned(run.epochs, MOST_HISTOGRAMS)
+    return _spread([(epoch, measures.sampled(run.weights(epoch)[tensor], MOST_WEIGHTS)) for epoch in epochs])
 
 
 def stored(identity: str) -> Run:
@@ -148,7 +150,3 @@ def _middle(values: list[tuple[int, Array]]) -> list[tuple[int, Array]]:
         return values
     low, high = np.quantile(together, (0.01, 0.99))
     return [(epoch, found[(found >= low) & (found <= high)]) for epoch, found in moved]
-
-
-def _finite(values: Array) -> Array:
-    return values[np.isfinite(values)]
