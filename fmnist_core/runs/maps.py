@@ -11,9 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core import dataset
+from fmnist_core.embedding.checks import EmbeddingError
 from fmnist_core.embedding.maps import Frame, film
 from fmnist_core.embedding.neighbours import Neighbours
-from fmnist_core.embedding.request import Chosen, MapRequest, RequestError, chosen, features, layer_title, layers_of
+from fmnist_core.embedding.request import (
+    PIXELS,
+    Chosen,
+    MapRequest,
+    RequestError,
+    chosen,
+    features,
+    layer_title,
+    layers_of,
+)
 from fmnist_core.runs.analysis import Analysis
 from fmnist_core.runs.results import Results, name_of
 from fmnist_core.runs.run import Run
@@ -84,7 +94,10 @@ def grid_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[],
         def tell(share: float, doing: str, points: NDArray[np.float32] | None, place: int = place) -> None:
             watch.share((place + share) / len(requests), f"{layer_title(layers[place])}, {doing}")
 
-        found = make(request, tell, should_stop)
+        try:
+            found = make(request, tell, should_stop)
+        except EmbeddingError as error:  # the other layers have their maps
+            found = _nothing(request, str(error))
         if found is None:
             return {"stopped": True}
         made.append(found)
@@ -107,19 +120,23 @@ def separation_job(params: Mapping[str, Any], watch: Events, should_stop: Callab
     run = stored(params["run"])
     images = _chosen(run, params["split"], params["points"])
     layers = layers_of(run.experiment)
-    rows: list[dict[str, Any]] = []
+    measured: dict[tuple[int, str], tuple[float, float]] = {}
     for place, epoch in enumerate(run.epochs):
         weights = run.weights(epoch)
         for number, layer in enumerate(layers):
             if should_stop():
                 return {"stopped": True}
             watch.share((place + number / len(layers)) / len(run.epochs), f"epoch {epoch}, {layer_title(layer)}")
+            if layer == PIXELS and place:  # images do not learn
+                measured[epoch, layer] = measured[run.epochs[0], layer]
+                continue
             values = features(run.experiment, weights, layer, images.images)
-            votes, silhouette = measures.separation(values, images.labels, k=K)
-            rows += [
-                {"epoch": epoch, "layer": layer, "measure": measure, "value": value}
-                for measure, value in (("knn", votes), ("silhouette", silhouette))
-            ]
+            measured[epoch, layer] = measures.separation(values, images.labels, k=K)
+    rows = [
+        {"epoch": epoch, "layer": layer, "measure": measure, "value": value}
+        for (epoch, layer), found in measured.items()
+        for measure, value in zip(("knn", "silhouette"), found, strict=True)
+    ]
     facts = {"points": len(images.rows), "rows": rows}
     Results(_store()).write(run.run_id, separation_analysis(run, params["split"]).name, facts, {})
     return {"stopped": False}
@@ -145,7 +162,7 @@ def make(
     begun = time.perf_counter()
 
     def values_at(epoch: int) -> NDArray[np.float32]:
-        weights = {} if request.layer == "pixels" else run.weights(epoch)
+        weights = {} if request.layer == PIXELS else run.weights(epoch)
         return features(run.experiment, weights, request.layer, images.images)
 
     frames: list[dict[str, Any]] = [{} for _ in request.epochs]
@@ -170,6 +187,12 @@ def make(
 
 def _store() -> RunStore:
     return RunStore(settings().runs, settings().runs_budget)
+
+
+def _nothing(request: MapRequest, why: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """In place of a film that cannot be made."""
+    shape = (len(request.epochs), request.points, request.dimensions)
+    return {"frames": [{"error": why}] * len(request.epochs)}, {"points": np.full(shape, np.nan, np.float32)}
 
 
 def stored(name: str) -> Run:

@@ -31,17 +31,24 @@ def run(view: View) -> Run | None:
 
 
 def show(view: View, run: Run, images: int) -> None:
-    """All other controls. images: how many there are in the chosen split."""
+    """The controls of the part that is seen. images: how many there are in the chosen split."""
+    splits = {name: name.capitalize() for name in SPLITS}
+    if view.part == "map":
+        _layer(view, run)
+        ADDRESS.segments("Colour by", "colour", COLOUR_WORDS, view.colour, shown=True)
+    ADDRESS.segments("Images from", "split", splits, view.split, shown=True)
+    if view.part != "separation":
+        _choice("Number of images", "points", POINTS, min(view.points, images), images, "{:,}")
+        ADDRESS.segments("Method", "method", METHODS, view.method, shown=True)
+        st.caption(METHOD_HELP)
+        _settings(view)
+
+
+def _layer(view: View, run: Run) -> None:
     layers = layers_of(run.experiment)
     start, rest = ADDRESS.control("layer", view.layer if view.layer in layers else layers[-1])
     start = start if start in layers else layers[-1]
     st.selectbox("Layer", layers, layers.index(start), format_func=lambda one: layer_title(one).capitalize(), **rest)
-    ADDRESS.segments("Method", "method", METHODS, view.method, shown=True)
-    st.caption(METHOD_HELP)
-    ADDRESS.segments("Colour by", "colour", COLOUR_WORDS, view.colour, shown=True)
-    ADDRESS.segments("Images from", "split", {name: name.capitalize() for name in SPLITS}, view.split, shown=True)
-    _choice("Number of images", "points", POINTS, min(view.points, images), images, "{:,}")
-    _settings(view)
 
 
 def _settings(view: View) -> None:
@@ -59,7 +66,8 @@ def _settings(view: View) -> None:
         ADDRESS.segments("Dimensions", "dimensions", {2: "2-D", 3: "3-D"}, view.dimensions, shown=True)
     ADDRESS.segments("Distance", "metric", {name: name.capitalize() for name in METRICS}, view.metric, shown=True)
     start, rest = ADDRESS.control("seed", view.seed)
-    st.number_input("Seed", *map(int, BOUNDS["seed"]), start, 1, help=SEED_HELP, **rest)
+    lowest, highest = BOUNDS["seed"]
+    st.number_input("Seed", int(lowest), int(highest), start, 1, help=SEED_HELP, **rest)
 
 
 def _choice(

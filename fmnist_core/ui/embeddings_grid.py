@@ -57,8 +57,9 @@ def few(kept: Sequence[int]) -> tuple[int, ...]:
 def _row(found: Result, place: int, layer: str, columns: int) -> pictures.MapRow:
     points: NDArray[np.float32] = found.arrays["points"][place]
     figures = found.facts["layers"][place]
-    told = tuple(f"neighbours agree {frame['knn_layer']:.0%}".replace("%", " %") for frame in figures)
-    return pictures.MapRow(layer_title(layer).capitalize(), tuple(points[column] for column in range(columns)), told)
+    told = tuple("" if "error" in frame else f"neighbours agree {100 * frame['knn_layer']:.0f} %" for frame in figures)
+    drawn = tuple(None if "error" in figures[column] else points[column] for column in range(columns))
+    return pictures.MapRow(layer_title(layer).capitalize(), drawn, told)
 
 
 def _heading(epoch: int) -> str:
@@ -72,13 +73,14 @@ def _epochs_told(epochs: Sequence[int]) -> str:
 
 def _reading(found: Result, layers: Sequence[str], epochs: Sequence[int]) -> str:
     """Whether separation improves over layers and over training, by this run's own numbers."""
-    figures = [[frame["knn_layer"] for frame in layer] for layer in found.facts["layers"]]
+    broken = [frames[0]["error"] for frames in found.facts["layers"] if "error" in frames[0]]
+    if broken:
+        return f"Not every layer can be mapped. {broken[0]}"
+    figures = [[100 * frame["knn_layer"] for frame in frames] for frames in found.facts["layers"]]
     pixels, best = figures[0][-1], max(range(1, len(layers)), key=lambda place: figures[place][-1])
-    text = (
-        f"Under each map: the share of images whose 15 nearest neighbours *in the layer* vote for their class. From pixels it"
-        f" is {pixels:.1%}; after epoch {epochs[-1]} it is highest in the {layer_title(layers[best])}, {figures[best][-1]:.1%}"
+    before = f", where it was {figures[best][0]:.1f} % {_heading(epochs[0]).lower()}" if len(epochs) > 1 else ""
+    return (
+        f"Under each map: the share of images whose {maps.K} nearest neighbours *in the layer* vote for their class. From"
+        f" pixels it is {pixels:.1f} %; after epoch {epochs[-1]} it is highest in the {layer_title(layers[best])},"
+        f" {figures[best][-1]:.1f} %{before}. The maps illustrate; these numbers decide."
     )
-    before = figures[best][0]
-    if len(epochs) > 1:
-        text += f", where it was {before:.1%} {_heading(epochs[0]).lower()}"
-    return f"{text}. The maps illustrate; these numbers decide.".replace("%", " %")

@@ -86,7 +86,7 @@ def _framed(found: Result, place: int, request: MapRequest, of_film: bool) -> Fr
 
 
 def _map(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -> None:
-    picture, beside = st.columns([2.4, 1], gap="medium")
+    picture, beside = st.columns([3.2, 1], gap="medium")
     marked = _lasso(held)
     index = _index(held, view.image)
     with picture:

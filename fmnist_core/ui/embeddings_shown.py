@@ -50,7 +50,9 @@ def cloud(points: NDArray[np.float32], held: Shown, colour: str, corners: NDArra
     """Points in the colours asked for: class, predicted, right, or confidence."""
     predicted, labels = held.predicted, held.chosen.labels
     confidence = held.probabilities.max(axis=1)
-    colours, palette, names = labels, theme.CLASS_COLOURS, CLASSES
+    colours = labels
+    palette: tuple[str, ...] = theme.CLASS_COLOURS
+    names: tuple[str, ...] = CLASSES
     gradient = None
     if colour == "predicted":
         colours = predicted
