@@ -22,12 +22,14 @@ SIDE = 28
 FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_BYTES = 5_000_000
 MOST_PIXELS = 25_000_000  # 24 megapixels, as telephones take them; decoded with transparency 100 MB
+MOST_WEBP = 10_000_000  # WebP's decoder holds four copies
 NARROWEST = 10
 SHOWN = 320  # pixels of the longer side of what is kept to be shown
-WORKED = 1024  # pixels of the longer side that the steps work on; the result has 28
+WORKED, STRIP = 1024, 64  # pixels of the longer side that the steps work on, at least; lines of a strip then
+ORIENTATION = 0x0112  # EXIF
 EVEN, TOLERANCE = 0.9, 26  # An even background: 90 % of the edge within 26 of 255 (10 %) of its median.
 FAINT = 12  # grey values between the darkest and the lightest; with fewer there is nothing to see
-# Decoding takes up to 200 MB for a moment: one picture at a time, whoever brings them.
+# Decoding takes up to 160 MB for a moment: one picture at a time, whoever brings them.
 _DECODING = threading.Lock()
 
 Grey = NDArray[np.uint8]
@@ -102,7 +104,7 @@ def _check_bytes(content: bytes) -> None:
 def _decoded(content: bytes) -> tuple[Image.Image, Grey]:
     """The upright picture in colour, for the screen, and in grey, on white. Raises: PictureError."""
     try:
-        _check_size(*(_header_size(content) or (SIDE, SIDE)))
+        _check_size(*(_webp_size(content) or (SIDE, SIDE)), MOST_WEBP)
         with Image.open(io.BytesIO(content), formats=FORMATS) as file:
             _check_size(*file.size)
             file.draft(
@@ -125,7 +127,7 @@ def _decoded(content: bytes) -> tuple[Image.Image, Grey]:
         ) from None
 
 
-def _header_size(content: bytes) -> tuple[int, int] | None:
+def _webp_size(content: bytes) -> tuple[int, int] | None:
     """Width and height that a WebP file's header declares: Pillow's decoder takes memory for them when it opens."""
     head, kind = content[:30], content[12:16]
     if len(head) < 30 or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
@@ -139,9 +141,9 @@ def _header_size(content: bytes) -> tuple[int, int] | None:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise _too_large(f"{width:,} x {height:,} pixels")
+def _check_size(width: int, height: int, most: int = MOST_PIXELS) -> None:
+    if width * height > most:
+        raise _too_large(f"{width:,} x {height:,} pixels", most)
     if min(width, height) < SIDE:
         raise PictureError(
             f"The picture has {width:,} x {height:,} pixels, but it must have at least {SIDE} a side; choose a larger one."
@@ -153,27 +155,42 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-def _too_large(size: str) -> PictureError:
+def _too_large(size: str, most: int = MOST_PIXELS) -> PictureError:
     return PictureError(
-        f"The picture has {size}, but at most {MOST_PIXELS // 1_000_000} million are decoded; make it smaller first."
+        f"The picture has {size}, but at most {most // 1_000_000} million are decoded; make it smaller first."
     )
 
 
 def _flat(file: Image.Image) -> tuple[Image.Image, Grey]:
     """The first picture, small enough to work on, upright, without transparency: in colour, and in grey."""
     file.seek(0)
-    upright = file.getexif().get(0x0112)  # orientation
-    if file.mode.startswith("I"):  # 16 bits a pixel
-        values = np.asarray(file, np.float32) / 257
-        picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-    else:
-        picture = file.convert("RGBA" if file.has_transparency_data else "RGB")
-    if max(picture.size) > WORKED:
-        picture.thumbnail((WORKED, WORKED), Image.Resampling.BOX)
+    upright = file.getexif().get(ORIENTATION)
+    picture = _shrunk(file)
     if upright:
-        picture.getexif()[0x0112] = upright
+        picture.getexif()[ORIENTATION] = upright
         picture = ImageOps.exif_transpose(picture)
     return _on_background(picture)
+
+
+def _shrunk(file: Image.Image) -> Image.Image:
+    """The picture as RGB or RGBA, its longer side under 2 * WORKED: squares of pixels averaged, strip by strip, since
+    converting the whole would take three times its memory.
+    """
+    mode = "RGBA" if file.has_transparency_data else "RGB"
+    square = max(1, max(file.size) // WORKED)
+    width, height = file.size
+    small = Image.new(mode, (-(-width // square), -(-height // square)))
+    for top in range(0, height, STRIP * square):
+        part = _eight_bits(file.crop((0, top, width, min(top + STRIP * square, height)))).convert(mode)
+        small.paste(part.reduce(square), (0, top // square))
+    return small
+
+
+def _eight_bits(part: Image.Image) -> Image.Image:
+    """As it is, or from 16 bits a pixel, which Pillow would cut off at 255."""
+    if not part.mode.startswith("I"):
+        return part
+    return Image.fromarray(np.clip(np.asarray(part, np.float32) / 257, 0, 255).astype(np.uint8))
 
 
 def _on_background(picture: Image.Image) -> tuple[Image.Image, Grey]:
