@@ -56,6 +56,7 @@ def look_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[],
     """The job of `look`."""
     from fmnist_core.learning.live_initialisation import measure
 
+    watch.share(0.0, "measuring")
     own = {**params}
     data, gain = dataset.load(own.pop("data")), own.pop("gain")
     images, labels = batch(data)

@@ -21,7 +21,8 @@ from fmnist_core.ui.initialisation_view import ADDRESS, HIGHEST_SEED, MOST_COMPA
 UNITS = (10, 30, 100, 200, 300, 500, 700, 1000, 1500, 2000)
 GAINS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 LATEST = "initialisation latest"  # the session's key of the look that is on the screen
-PROGRESS = 90  # pixels that progress takes, so that the pictures below stay where they are
+VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
+PROGRESS = 60  # pixels that progress takes, so that the pictures below stay where they are
 
 
 def controls(view: View) -> None:
@@ -143,7 +144,7 @@ def _variances(facts: Mapping[str, Any]) -> None:
 
 def _units(facts: Mapping[str, Any]) -> None:
     chart = by_layer.idle_units(facts)
-    if chart is not None:
+    if chart is not None and by_layer.unit_table(facts)["share"].max() >= VISIBLE:
         st.altair_chart(chart, key="initialisation units")
 
 
@@ -171,30 +172,23 @@ def _lsuv(facts: Mapping[str, Any]) -> None:
 def _table(facts: Mapping[str, Any]) -> None:
     rows = table(facts)
     st.subheader("The numbers")
-    titles = {
-        "initialiser": "Initialiser",
-        "gain": "Gain",
-        "layer": "Layer",
-        "activation_std": "Deviation of z′",
-        "gradient_std": "Deviation of ∂Cost/∂s",
-        "weight_gradient_std": "Deviation of ∂Cost/∂W",
-        "mean_singular_value": "Mean singular value",
-        "saturated": "Saturated share",
-        "dead_units": "Dead units",
-        "distinct_units": "Different units",
-    }
-    figures_of = ("gain", "activation_std", "gradient_std", "weight_gradient_std", "mean_singular_value", "saturated")
-    named = rows.assign(
+    shown = rows.assign(
         initialiser=rows["initialiser"].map(wording.choice),
-        layer=rows["layer"].str.replace("hidden_", "hidden ", regex=False),
+        layer=rows["layer"].str.replace("hidden_", "", regex=False),
     )
-    configured = {
-        name: st.column_config.NumberColumn(title, format="%.3g")
-        if name in figures_of
-        else st.column_config.Column(title)
-        for name, title in titles.items()
+    number, plain = st.column_config.NumberColumn, st.column_config.Column
+    columns = {
+        "initialiser": plain("Initialiser"),
+        "layer": plain("Layer"),
+        "activation_std": number("σ(z′)", format="%.3g", help="Standard deviation of the activations."),
+        "gradient_std": number("σ(∂Cost/∂s)", format="%.3g", help="Of the back-propagated gradients."),
+        "weight_gradient_std": number("σ(∂Cost/∂W)", format="%.3g", help="Of the gradients of the mean cost."),
+        "mean_singular_value": number("Singular value", format="%.3g", help="Mean over those of ∂z′/∂z."),
+        "saturated": number("Saturated", format="percent", help="Share of the activations."),
+        "dead_units": plain("Dead", help="Units that are 0 for every image."),
+        "distinct_units": plain("Different", help="Units with weights of their own."),
     }
-    st.dataframe(named, hide_index=True, column_config=configured, key="initialisation table")
+    st.dataframe(shown, hide_index=True, column_order=list(columns), column_config=columns, key="initialisation table")
     foot(
         "An activation counts as saturated within 0.05 of a value that the function never reaches. Empty: no finite number,"
         " or for the output layer not defined.",

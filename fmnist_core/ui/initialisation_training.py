@@ -186,9 +186,10 @@ def saturation(model: str, rows: pd.DataFrame) -> list[str]:
     worst = held.nlargest(1, "value").iloc[0]
     when = "before training" if worst["epoch"] == 0 else f"after epoch {worst['epoch']}"
     place = str(worst["layer"]).replace("hidden_", "hidden layer ")
-    return [
-        f"**{model}**: {when}, {worst['value']:.0%} of the activations in {place} are saturated.".replace("%", " %")
-    ]
+    final = held[(held["layer"] == worst["layer"]) & (held["epoch"] == held["epoch"].max())].iloc[0]
+    since = "" if final["epoch"] == worst["epoch"] else f"; after epoch {final['epoch']}, {final['value']:.0%}"
+    found = f"**{model}**: {when}, {worst['value']:.0%} of the activations in {place} are saturated{since}."
+    return [found.replace("%", " %")]
 
 
 def _gradients(tables: dict[str, pd.DataFrame]) -> None:
