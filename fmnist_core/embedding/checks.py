@@ -39,3 +39,16 @@ def check_count(points: int, needed: int, setting: str, value: float, lower: str
             f"{setting} {value:g} needs at least {needed:,} points, but there are {points:,}; "
             f"choose more points or {lower}."
         )
+
+
+def check_distinct(features: NDArray[np.float32], needed: int) -> None:
+    """Refuse features with fewer distinct rows than a point needs for its neighbourhood. Raises: EmbeddingError."""
+    seen: set[bytes] = set()
+    for row in features:
+        seen.add((row + 0.0).tobytes())  # makes -0.0 and 0.0 the same
+        if len(seen) >= needed:
+            return
+    raise EmbeddingError(
+        f"Only {len(seen):,} of {len(features):,} points differ in this layer (most of its units are dead or saturated), "
+        f"but a neighbourhood takes {needed:,}; choose another layer or epoch, or a smaller neighbourhood."
+    )

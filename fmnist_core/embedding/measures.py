@@ -58,9 +58,11 @@ def trustworthiness(features: Floats, mapped: NDArray[np.int32], metric: str = "
 
     Venna & Kaski (2001), doi 10.1007/3-540-44668-0_68: 1 - 2 / (n k (2 n - 3 k - 1)) sum of (rank in the layer - k). With
     layer and map in each other's place it is their continuity. features: of the layer. mapped: (n, k), neighbours in the
-    map. Equal distances have the better rank.
+    map. Equal distances have the better rank. nan where k is half of the points or more: then it has no scale.
     """
     n, k = mapped.shape
+    if 2 * k >= n:
+        return float("nan")
     rows = prepared(features, metric)
     lost = 0.0
     for start, squares in blocks(rows):
