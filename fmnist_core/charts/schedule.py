@@ -12,7 +12,7 @@ from fmnist_core.charts import theme
 MOST_POINTS = 400
 
 
-def chart(rates: NDArray[np.float32], steps_per_epoch: int, height: int = 150) -> alt.LayerChart | alt.FacetChart:
+def chart(rates: NDArray[np.float32], steps_per_epoch: int, height: int = 200) -> alt.LayerChart | alt.FacetChart:
     """rates: the rate of every step, shape (steps,). Drawn at up to MOST_POINTS steps; the axis counts epochs."""
     chosen = np.unique(np.linspace(0, len(rates) - 1, min(len(rates), MOST_POINTS)).astype(int))
     rows = pd.DataFrame({"step": chosen, "epoch": chosen / steps_per_epoch, "rate": rates[chosen].astype(float)})

@@ -159,10 +159,13 @@ def _watch(race: tuple[Experiment, ...]) -> None:
 def _figures(title: str, snapshot: Snapshot) -> None:
     last = snapshot.history[-1] if snapshot.history else None
     st.markdown(f"**{title}**")
-    epoch, train, validation = st.columns(3)
-    epoch.metric("Epoch", f"{snapshot.epoch} of {snapshot.experiment.epochs}")
-    train.metric("Training accuracy", f"{snapshot.accuracy:.3f}" if snapshot.step else "–")
-    validation.metric("Validation accuracy", f"{last.val_accuracy:.3f}" if last else "–")
+    live.metrics(
+        {
+            "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
+            "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
+            "Validation accuracy": f"{last.val_accuracy:.3f}" if last else "–",
+        }
+    )
 
 
 def _rows(names: list[str], snapshots: tuple[Snapshot, ...]) -> pd.DataFrame:

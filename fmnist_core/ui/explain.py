@@ -6,11 +6,7 @@ import streamlit as st
 
 from fmnist_core.experiment import Experiment
 
-FORMULAS = (
-    r"p_k = \frac{e^{z_k}}{\sum_{j=1}^{10} e^{z_j}}",
-    r"L = -\ln p_{\text{right class}}",
-    r"A = \frac{n_{\text{right}}}{n}",
-)
+WIDTH = 245  # pixels: three beside each other on a wide page, two on a narrow one
 SOFTMAX = (
     "Ten units, one for each class. The softmax turns their weighted sums $z_k$ into ten probabilities that add up"
     " to 1; the class with the largest is the network's answer."
@@ -26,12 +22,17 @@ ACCURACY = (
 
 
 def reading_aid(experiment: Experiment) -> None:
-    """Three short explanations side by side: formulas in one row, readings in the next, so that both align."""
-    names = ("Output layer: softmax", "Loss: cross-entropy", "Metric: accuracy")
-    for column, name, formula in zip(st.columns(3, gap="large"), names, FORMULAS, strict=True):
-        column.markdown(f"**{name}**")
-        with column.container(height=90, border=False, vertical_alignment="center"):
-            st.latex(formula)
+    """Three short explanations side by side, as far as there is room; their formulas are as high as each other."""
     penalty = f" The L2 penalty adds ${experiment.l2:g} \\sum w^2$ over the hidden weights." if experiment.l2 else ""
-    for column, text in zip(st.columns(3, gap="large"), (SOFTMAX, LOSS + penalty, ACCURACY), strict=True):
-        column.markdown(text)
+    with st.container(horizontal=True, gap="medium"):
+        _part("Output layer: softmax", r"p_k = \frac{e^{z_k}}{\sum_{j=1}^{10} e^{z_j}}", SOFTMAX)
+        _part("Loss: cross-entropy", r"L = -\ln p_{\text{right class}}", LOSS + penalty)
+        _part("Metric: accuracy", r"A = \frac{n_{\text{right}}}{n}", ACCURACY)
+
+
+def _part(name: str, formula: str, text: str) -> None:
+    with st.container(width=WIDTH):
+        st.markdown(f"**{name}**")
+        with st.container(height=90, border=False, vertical_alignment="center"):
+            st.latex(formula)
+        st.markdown(text)

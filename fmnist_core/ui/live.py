@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +16,7 @@ from fmnist_core.ui import engine, estimate
 
 PERIOD = 0.5  # seconds between two looks
 EAGER = 0.2  # until the first step is done: everybody waits for that one
+FIGURE = 132  # pixels: the longest label
 STATES = {
     "queued": "Waiting",
     "starting": "A worker is starting",
@@ -70,12 +71,23 @@ def sentence(snapshot: Snapshot) -> str:
 
 def _figures(snapshot: Snapshot) -> None:
     last = next((record for record in reversed(snapshot.history) if record.epoch), None)  # epoch 0 is untrained
-    epoch, left, speed, train, validation = st.columns(5)
-    epoch.metric("Epoch", f"{snapshot.epoch} of {snapshot.experiment.epochs}")
-    left.metric("Time left", "–" if snapshot.seconds_left is None else estimate.words(snapshot.seconds_left))
-    speed.metric("Images a second", f"{snapshot.examples_per_second:,.0f}" if snapshot.examples_per_second else "–")
-    train.metric("Training accuracy", f"{snapshot.accuracy:.3f}" if snapshot.step else "–")
-    validation.metric("Validation accuracy", f"{last.val_accuracy:.3f}" if last else "–")
+    speed = snapshot.examples_per_second
+    metrics(
+        {
+            "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
+            "Time left": "–" if snapshot.seconds_left is None else estimate.words(snapshot.seconds_left),
+            "Images a second": f"{speed:,.0f}" if speed else "–",
+            "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
+            "Validation accuracy": f"{last.val_accuracy:.3f}" if last else "–",
+        }
+    )
+
+
+def metrics(figures: Mapping[str, str]) -> None:
+    """Figures by label, side by side as far as there is room: a narrow page takes more lines, and cuts no label."""
+    with st.container(horizontal=True):
+        for label, figure in figures.items():
+            st.metric(label, figure, width=FIGURE)
 
 
 def _charts(snapshot: Snapshot) -> None:

@@ -93,7 +93,7 @@ def _more(run: Run, history: pd.DataFrame) -> None:
             rates = learning_rates(run.experiment, per_epoch)[: len(run.step_losses)]
             st.altair_chart(schedule.chart(rates, per_epoch), key="rates")
         left, right = st.columns(2, gap="medium")
-        left.altair_chart(curves.norms(history, "gradient_norm", "Gradient norm, mean over the epoch"))
+        left.altair_chart(curves.norms(history, "gradient_norm", "Gradient norm, epoch mean"))
         right.altair_chart(curves.norms(history, "weight_norm", "Norm of all weights"))
 
 
@@ -111,11 +111,11 @@ def _histograms(identity: str, created: str) -> None:
         st.caption("No weights are stored for this run.")
         return
     names = _tensors(identity, created)
-    choice, epochs, view = st.columns([2, 2, 1], vertical_alignment="bottom")
-    tensor = choice.selectbox("Layer", names, format_func=_tensor_title)
-    low, high = run.epochs[0], run.epochs[-1]
-    first, last = epochs.slider("Epochs", low, high, (low, high)) if low < high else (low, high)
-    kind = view.segmented_control("View", ["Ridges", "Heat map"], default="Ridges", required=True)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        tensor = st.selectbox("Layer", names, format_func=_tensor_title, width=165)
+        low, high = run.epochs[0], run.epochs[-1]
+        first, last = st.slider("Epochs", low, high, (low, high), width=165) if low < high else (low, high)
+        kind = st.segmented_control("View", ["Ridges", "Heat map"], default="Ridges", required=True)
     rows = _spread(identity, created, tensor)
     rows = rows[rows["epoch"].between(first, last)]
     draw = histograms.ridges if kind == "Ridges" else histograms.heat_map
