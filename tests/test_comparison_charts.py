@@ -279,6 +279,21 @@ def test_overfitting_tells_each_models_figures_and_stays_within_the_training() -
         assert 1 <= row["low"] <= row["epoch"] <= row["high"] <= row["end_epoch"] == 20
 
 
+def test_an_l2_penalty_is_told_wherever_it_is_in_the_losses() -> None:
+    rows = history()
+    penalised = rows.assign(l2=rows["model"].eq("L2 penalty 0.001") * 0.001)
+    draws = {
+        "falls within an epoch": comparison.gap,
+        "whose fall can hide a rise": overfitting.chart,
+        "cross-entropy + L2": lambda rows, models: comparison.curves(rows, "loss", models),
+    }
+    for words, draw in draws.items():
+        assert words in json.dumps(draw(penalised, MODELS).to_dict())
+        assert words not in json.dumps(draw(rows, MODELS).to_dict())
+        others = [model for model in MODELS if model != "L2 penalty 0.001"]
+        assert words not in json.dumps(draw(penalised, others).to_dict())
+
+
 # --- Hyperparameters ------------------------------------------------------------------------------------------------
 
 

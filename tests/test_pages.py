@@ -212,6 +212,11 @@ def test_a_stored_run_opens_with_intervals_and_measured_sentences(tmp_path: Path
     assert any("dropout" in link for link in links)
 
 
+def test_the_penalty_in_a_test_loss_is_told(tmp_path: Path) -> None:
+    stored(tmp_path, Experiment(units=16, l2=0.01), [2.3, 0.5], test_penalty=0.12)
+    assert "0.120 of it is the L2 penalty" in texts(opened("pages/Train.py", units="16", l2="0.01"))
+
+
 def test_a_stopped_run_is_marked_and_can_be_trained_in_full(tmp_path: Path) -> None:
     stored(tmp_path, Experiment(units=16), [2.3, 0.5], stopped=True)
     app = opened("pages/Train.py", units="16")

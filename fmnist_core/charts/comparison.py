@@ -29,6 +29,7 @@ WIDTHS, RIM = {VALIDATION: 2.5, TRAINING: 1.75}, 3.5  # Of lines, and how much w
 # Losses above 3, worse than a guess (ln 10), and above 6 times the median lie outside: they would flatten the rest.
 HIGH, TIMES_MEDIAN = 3.0, 6.0
 WIDE = 99  # Positive values that span more than this, from two orders on, get a logarithmic axis.
+CHANGE = "L2 penalty: as it falls within an epoch, it draws the line down."
 HEIGHT, LINE = 420, 18  # Pixels: a picture with titles, two lines of legend and axis; a further line of the legend.
 
 
@@ -48,7 +49,7 @@ def curves(
     validation curves, too, as thin lines. end: right end of the axis, where it is known before the training ends.
     """
     title, unit, labels, figures = MEASURES[measure]
-    if measure == "loss" and "l2" in rows and (rows["l2"] > 0).any():
+    if measure == "loss" and penalised(rows, models):
         unit += " + L2 penalty"
     means = _means(rows, {VALIDATION: f"val_{measure}", TRAINING: measure}, models, x)
     top = _top(means["mean"])
@@ -61,15 +62,23 @@ def curves(
 def gap(
     rows: pd.DataFrame, models: Sequence[str], x: str = "epoch", end: float | None = None, height: int = HEIGHT
 ) -> Layered:
-    """Generalisation gap: validation loss minus training loss of each run, as the mean over the seeds."""
+    """Generalisation gap: validation loss minus training loss of each run, as the mean over the seeds.
+
+    An L2 penalty is in both, but not the same: in validation loss that of the epoch's end, in training loss the mean
+    over its steps. No history holds the latter, so it cannot be taken out, and the picture says so.
+    """
     means = _means(rows.assign(gap=rows["val_loss"] - rows["loss"]), {VALIDATION: "gap"}, models, x)
     top = _top(means["mean"])
     y = {"title": "validation loss − training loss", "axis": alt.Axis(format="~g"), "scale": _scale(top, -HIGH)}
     data = {"means": means, "zero": pd.DataFrame({"mean": [0.0]})}
-    told = theme.titled(
-        "Generalisation gap: the higher above 0, the more overfitting", _how_to_read(means, models, top)
-    )
+    lines = [*_how_to_read(means, models, top), *[CHANGE] * penalised(rows, models)]
+    told = theme.titled("Generalisation gap: the higher above 0, the more overfitting", lines)
     return _picture(data, models, x_axis(x, end), y, "+.4f", top).properties(height=_tall(height, models), title=told)
+
+
+def penalised(rows: pd.DataFrame, models: Sequence[str]) -> bool:
+    """Whether a loss of these models has an L2 penalty in it. rows: with the column l2, or without where it is unknown."""
+    return "l2" in rows and bool((rows["l2"][rows["model"].isin(models)] > 0).any())
 
 
 def rates(

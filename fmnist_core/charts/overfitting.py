@@ -1,6 +1,6 @@
 """Overfitting of several models: where the validation loss of each was lowest, and how far it rose from there.
 
-The table `rows` is as in `comparison`; of its measures only val_loss counts.
+The table `rows` is as in `comparison`; of its measures only val_loss counts, and l2 tells whether a penalty is in it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered, points, records, x_axis
+from fmnist_core.charts.comparison import LINE, Layered, penalised, points, records, x_axis
 
 LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level.
 ROW, ROOM = 36, 120  # Pixels: a model's row; what titles and axes take.
@@ -47,6 +47,7 @@ def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
     subtitle = [
         f"Dot: epoch of the lowest validation loss{about}.",
         "Right: that loss → the loss after the last epoch.",
+        *["Losses include the L2 penalty, whose fall can hide a rise."] * penalised(rows, models),
     ]
     rises = (table["rise"] > LEVEL * table["loss"]).any()
     told = (
@@ -55,7 +56,7 @@ def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
         else "No overfitting seen: no validation loss rises"
     )
     title = theme.titled(told, subtitle)
-    return picture.properties(height=ROW * len(models) + ROOM, title=title)
+    return picture.properties(height=ROW * len(models) + ROOM + LINE * (len(subtitle) - 2), title=title)
 
 
 def _stretches(models: Sequence[str], told: Mapping[str, str]) -> list[alt.Chart | alt.LayerChart]:

@@ -178,4 +178,5 @@ def _lane_rows(name: str, snapshot: Snapshot) -> pd.DataFrame:
     rows = live.frame(snapshot.history)
     rows = rows[rows["epoch"] > 0]
     named: dict[str, Any] = {"model": name, "seed": snapshot.experiment.seed, "run_id": name}
+    named["l2"] = snapshot.experiment.l2
     return rows.assign(**named, step=rows["epoch"] * snapshot.steps_per_epoch, seconds=rows["seconds"].cumsum())

@@ -105,7 +105,10 @@ def _pictures(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> tuple
     per_epoch = max(_snapshot.steps_per_epoch, 1)
     steps = [(step / per_epoch, loss) for step, loss in _snapshot.step_losses]
     end = _snapshot.experiment.epochs
-    charts = curves.curve("loss", history, end, steps), curves.curve("accuracy", history, end)
+    charts = (
+        curves.curve("loss", history, end, steps, penalty=bool(_snapshot.experiment.l2)),
+        curves.curve("accuracy", history, end),
+    )
     return theme.specification(charts[0]), theme.specification(charts[1])
 
 

@@ -54,6 +54,8 @@ def _figures(run: Run, history: pd.DataFrame) -> None:
         accuracy.caption(f"95 % interval {low:.3f} to {high:.3f}")
         low, high = reading.mean_interval(metrics["test_loss"], metrics["test_loss_std"], n)
         loss.caption(f"95 % interval {low:.3f} to {high:.3f}")
+        if metrics.get("test_penalty"):
+            loss.caption(f"{metrics['test_penalty']:.3f} of it is the L2 penalty")
     took.metric("Training time", estimate.words(metrics["seconds"]))
     took.caption(reading.length(run.experiment, metrics, history))
     # Epoch 0 is the network before training: where it is the best one, no trained epoch has a validation loss.
@@ -74,7 +76,8 @@ def _curves(run: Run, history: pd.DataFrame) -> None:
     epochs = max(math.ceil(len(run.step_losses) / per_epoch), 1)
     left, right = st.columns(2, gap="medium")
     best = run.metrics["best_epoch"] or None
-    left.vega_lite_chart(theme.specification(curves.curve("loss", history, epochs, steps, mark=best)), key="loss")
+    loss = curves.curve("loss", history, epochs, steps, mark=best, penalty=bool(run.experiment.l2))
+    left.vega_lite_chart(theme.specification(loss), key="loss")
     right.vega_lite_chart(theme.specification(curves.curve("accuracy", history, epochs, mark=best)), key="accuracy")
     lowest = " Dashed: where validation loss was lowest." if best else ""
     st.caption(f"Thin line: the loss of single training steps.{lowest}")
