@@ -57,8 +57,8 @@ def test_from_a_cell_to_an_image_and_through_the_epochs(page: Page, identity_and
     section(page, "Mistakes")
     expect(page.get_by_text("After epoch 3,")).to_be_visible()
     press(page, "Play")  # from the last epoch it starts anew
-    for epoch in range(4):
-        expect(page.get_by_text(f"After epoch {epoch},")).to_be_visible()
+    expect(page.get_by_text("After epoch 0,")).to_be_visible()
+    expect(page.get_by_text("After epoch 3,")).to_be_visible()
     expect(page.get_by_role("button", name="Play")).to_be_visible()
 
 
