@@ -100,7 +100,7 @@ def test_the_factors_of_a_real_network_are_those_of_the_equations() -> None:
     expected = [(784, 100), (100, 100), (100, 10)]
     for row, (n, after) in zip(rows, expected, strict=True):
         factors = (1 / 3, after / (3 * n), 2 * n / (n + after), 2 * after / (n + after))
-        assert [float(cell) for cell in row[2:]] == [float(f"{factor:.2g}") for factor in factors]
+        assert [float(cell) for cell in row[2:]] == [float(f"{factor:.3g}") for factor in factors]
 
 
 # --- At the start, live -----------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_a_look_shows_what_was_measured() -> None:
         assert shown[name].tolist() == [row[name] for row in summary]
     first, last = (facts["networks"][0]["layers"][place]["activation"]["std"] for place in (0, 1))
     assert f"from {first:.2g} in the first to {last:.2g} in the last hidden layer" in texts(app)
-    assert "2 hidden layers of 16 units, tanh, seed 0; 300 images" in texts(app)
+    assert "2 hidden layers of 16 units, tanh, gain 1, seed 0; 300 images" in texts(app)
     heads = [head.value for head in app.subheader]
     assert heads[:2] == ["Figure 6: activations", "Figure 7: back-propagated gradients"]
     assert {"Figure 8: weight gradients", "Singular values", "The numbers"} <= set(heads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from fmnist_core import dataset, wording
@@ -22,6 +23,8 @@ UNITS = (10, 30, 100, 200, 300, 500, 700, 1000, 1500, 2000)
 GAINS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 LATEST = "initialisation latest"  # the session's key of the look that is on the screen
 VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
+LARGE = 1e5  # from here on a table's numbers need powers of ten
+CARD = 460  # pixels of a figure's width: two fit beside the sidebar on a screen of 1,440, three on one of 1,920
 PROGRESS = 60  # pixels that progress takes, so that the pictures below stay where they are
 
 
@@ -73,9 +76,8 @@ def show(view: View) -> None:
     if facts is None:
         return
     st.markdown("\n".join(f"- {text}" for text in sentences(facts)))
-    _histograms(facts, "activation", "Figure 6: activations", "gradient", "Figure 7: back-propagated gradients")
+    _figures(facts)
     _variances(facts)
-    _histograms(facts, "weight_gradient", "Figure 8: weight gradients", "singular_value", "Singular values")
     _units(facts)
     _lsuv(facts)
     _table(facts)
@@ -97,9 +99,10 @@ def _measured(view: View) -> Mapping[str, Any] | None:
 
 def _what(facts: Mapping[str, Any]) -> str:
     """What was measured, and how long it took."""
+    gain = facts["networks"][0]["gain"]
     return (
         f"{wording.counted(facts['layers'], 'hidden layer')} of {facts['units']:,} units,"
-        f" {wording.choice(facts['activation'])}, seed {facts['seed']}; {facts['images']} images; measured in"
+        f" {wording.choice(facts['activation'])}, gain {gain:g}, seed {facts['seed']}; {facts['images']} images; measured in"
         f" {facts['seconds']:.1f} s."
     )
 
@@ -118,23 +121,27 @@ READING = {
 }
 
 
-def _histograms(facts: Mapping[str, Any], left: str, left_title: str, right: str, right_title: str) -> None:
-    """Two figures side by side, each with its networks one below the other, as in the paper."""
-    for column, quantity, title in zip(
-        st.columns(2, gap="medium"), (left, right), (left_title, right_title), strict=True
-    ):
-        with column:
-            st.subheader(title)
-            st.caption(READING[quantity])
-            panels = figures.singular_values(facts) if quantity == "singular_value" else figures.panels(facts, quantity)
-            for number, chart in enumerate(panels):
-                st.altair_chart(chart, key=f"initialisation {quantity} {number}")
+def _figures(facts: Mapping[str, Any]) -> None:
+    """As many side by side as fit; each with its networks one below the other, as in the paper."""
+    titles = {"activation": "Figure 6: activations", "gradient": "Figure 7: back-propagated gradients"}
+    titles |= {"weight_gradient": "Figure 8: weight gradients", "singular_value": "Singular values"}
+    with st.container(horizontal=True, gap="medium"):
+        for quantity, title in titles.items():
+            with st.container(width=CARD):
+                st.subheader(title)
+                st.caption(READING[quantity])
+                singular = quantity == "singular_value"
+                panels = figures.singular_values(facts) if singular else figures.panels(facts, quantity)
+                for number, chart in enumerate(panels):
+                    st.altair_chart(chart, key=f"initialisation {quantity} {number}")
 
 
 def _variances(facts: Mapping[str, Any]) -> None:
     st.subheader("Variance by layer: theory over measurement")
-    for column, quantity in zip(st.columns(2, gap="medium"), ("activation", "gradient"), strict=True):
-        column.altair_chart(by_layer.variances(facts, quantity), key=f"initialisation variances {quantity}")
+    with st.container(horizontal=True, gap="medium"):
+        for quantity in ("activation", "gradient"):
+            with st.container(width=CARD):
+                st.altair_chart(by_layer.variances(facts, quantity), key=f"initialisation variances {quantity}")
     st.caption(
         "The axes are logarithmic: a straight line is the same factor at each layer. Theory takes each layer's sums as"
         " normally distributed, with the variances of eqs. 5 and 6 and the activation's exact mean slope; it knows nothing of"
@@ -176,15 +183,15 @@ def _table(facts: Mapping[str, Any]) -> None:
         initialiser=rows["initialiser"].map(wording.choice),
         layer=rows["layer"].str.replace("hidden_", "", regex=False),
     )
-    number, plain = st.column_config.NumberColumn, st.column_config.Column
+    plain = st.column_config.Column
     columns = {
         "initialiser": plain("Initialiser"),
         "layer": plain("Layer"),
-        "activation_std": number("σ(z′)", format="%.3g", help="Standard deviation of the activations."),
-        "gradient_std": number("σ(∂Cost/∂s)", format="%.3g", help="Of the back-propagated gradients."),
-        "weight_gradient_std": number("σ(∂Cost/∂W)", format="%.3g", help="Of the gradients of the mean cost."),
-        "mean_singular_value": number("Singular value", format="%.3g", help="Mean over those of ∂z′/∂z."),
-        "saturated": number("Saturated", format="percent", help="Share of the activations."),
+        "activation_std": _number(rows, "activation_std", "σ(z′)", "Standard deviation of the activations."),
+        "gradient_std": _number(rows, "gradient_std", "σ(∂Cost/∂s)", "Of the back-propagated gradients."),
+        "weight_gradient_std": _number(rows, "weight_gradient_std", "σ(∂Cost/∂W)", "Of the mean cost's gradients."),
+        "mean_singular_value": _number(rows, "mean_singular_value", "Singular value", "Mean over those of ∂z′/∂z."),
+        "saturated": st.column_config.NumberColumn("Saturated", format="percent", help="Share of the activations."),
         "dead_units": plain("Dead", help="Units that are 0 for every image."),
         "distinct_units": plain("Different", help="Units with weights of their own."),
     }
@@ -194,3 +201,10 @@ def _table(facts: Mapping[str, Any]) -> None:
         " or for the output layer not defined.",
         ("Table (CSV)", lambda: rows.to_csv(index=False).encode(), "fashion-mnist-initialisation.csv", "text/csv"),
     )
+
+
+def _number(rows: pd.DataFrame, name: str, title: str, told: str) -> Any:
+    """Three digits; with powers of ten where numbers are too large or too small to be read without."""
+    sizes = rows[name].dropna().abs()
+    plain = sizes.max() < LARGE and not ((sizes > 0) & (sizes < 1 / LARGE)).any()
+    return st.column_config.NumberColumn(title, format="%.3g" if plain else "%.2e", help=told)

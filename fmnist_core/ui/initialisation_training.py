@@ -15,7 +15,7 @@ from fmnist_core.runs import over_training as measures
 from fmnist_core.runs.tables import Trained, models
 from fmnist_core.study import STUDIES, Axis, Study
 from fmnist_core.ui import compare_study, compare_view, engine
-from fmnist_core.ui.initialisation_live import choice, initialisers
+from fmnist_core.ui.initialisation_live import CARD, choice, initialisers
 from fmnist_core.ui.initialisation_view import ADDRESS, PAGE, View, trained, training
 
 WIDTHS = (32, 64, 128, 256, 512, 1000)
@@ -156,9 +156,11 @@ def _activations(tables: dict[str, pd.DataFrame], about_zero: bool) -> None:
     """Figure 3 where activations lie about 0, else figure 2; all models on one axis."""
     st.header("Activations over training")
     domain = _domain(list(tables.values()), about_zero)
-    for column, (model, rows) in zip(st.columns(len(tables), gap="medium"), tables.items(), strict=True):
-        chart = (charts.spreads if about_zero else charts.activations)(rows, short(model), domain)
-        column.altair_chart(chart, key=f"initialisation activations {model}")
+    with st.container(horizontal=True, gap="medium"):
+        for model, rows in tables.items():
+            chart = (charts.spreads if about_zero else charts.activations)(rows, short(model), domain)
+            with st.container(width=CARD):
+                st.altair_chart(chart, key=f"initialisation activations {model}")
     st.markdown("\n".join(f"- {text}" for model, rows in tables.items() for text in saturation(short(model), rows)))
     figure = "figure 3: flat lines near 1 are" if about_zero else "figure 2: a mean near an end of the range is"
     st.caption(
@@ -196,7 +198,9 @@ def _gradients(tables: dict[str, pd.DataFrame]) -> None:
     st.header("Gradients over training")
     domain = charts.span(list(tables.values()), ("gradient_std",))
     positive = domain if domain and domain[0] > 0 else None
-    for column, (model, rows) in zip(st.columns(len(tables), gap="medium"), tables.items(), strict=True):
-        chart = charts.measure(rows, "gradient_std", short(model), "deviation of ∂Cost/∂s", positive)
-        column.altair_chart(chart, key=f"initialisation gradients {model}")
+    with st.container(horizontal=True, gap="medium"):
+        for model, rows in tables.items():
+            chart = charts.measure(rows, "gradient_std", short(model), "deviation of ∂Cost/∂s", positive)
+            with st.container(width=CARD):
+                st.altair_chart(chart, key=f"initialisation gradients {model}")
     st.caption("The axis is logarithmic. Lines far apart: some layers are told to change much more than others.")

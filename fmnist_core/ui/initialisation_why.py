@@ -7,6 +7,7 @@ import streamlit as st
 from fmnist_core import table1, theory, wording
 from fmnist_core.charts import initialisation_signal as signal
 from fmnist_core.cost import INPUTS, OUTPUTS
+from fmnist_core.ui.initialisation_live import CARD
 from fmnist_core.ui.initialisation_view import ADDRESS, STANDARD_FACTOR, View
 
 FACTORS = (0.1, 0.2, STANDARD_FACTOR, 0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0, 5.0)
@@ -60,18 +61,23 @@ def _signal(view: View) -> None:
         **rest,
     )
     rows = signal.passed(1 / 3 if view.factor == STANDARD_FACTOR else view.factor)
-    left, right = st.columns(2, gap="medium")
-    left.altair_chart(signal.strips(rows), key="initialisation strips")
-    right.altair_chart(signal.variances(rows), key="initialisation signal")
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width=CARD):
+            st.altair_chart(signal.strips(rows), key="initialisation strips")
+        with st.container(width=CARD):
+            st.altair_chart(signal.variances(rows), key="initialisation signal")
     st.markdown(told(view.factor))
 
 
 def told(factor: float) -> str:
     """What the chosen factor does to a signal, and to a gradient on its way back."""
-    name, value = ("(1/3)", 1 / 3) if factor == STANDARD_FACTOR else (f"{factor:g}", factor)
+    name, value = ("1/3", 1 / 3) if factor == STANDARD_FACTOR else (f"{factor:g}", factor)
     left = value**signal.LAYERS
-    begin = f"With $n\\,\\mathrm{{Var}}[W] = {name}$, {signal.LAYERS} layers multiply the variance by ${name}^{{{signal.LAYERS}}}"
-    size = f"{begin} \\approx {_latex(left)}$."
+    power = f"{f'({name})' if '/' in name else name}^{{{signal.LAYERS}}}"
+    size = (
+        f"With $n\\,\\mathrm{{Var}}[W] = {name}$, {signal.LAYERS} layers multiply the variance by"
+        f" ${power} \\approx {_latex(left)}$."
+    )
     if left < 0.1:
         rest = "The signal **vanishes**. On the way back the gradient shrinks likewise: the first layers hardly learn."
     elif left > 10:
@@ -132,9 +138,9 @@ STEPS = (
 
 def _formulas() -> None:
     for formula, text in STEPS:
-        left, right = st.columns([1, 1.1], gap="medium", vertical_alignment="center")
-        left.latex(formula)
-        right.markdown(text)
+        with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+            st.container(width=CARD).latex(formula)
+            st.container(width=CARD).markdown(text)
 
 
 def _factors(view: View) -> None:
@@ -157,7 +163,7 @@ def _factors(view: View) -> None:
 
 def _factors_of(fan_in: int, units: int) -> tuple[str, ...]:
     held = [theory.weight_variance(one, fan_in, units) for one in (table1.STANDARD, table1.NORMALISED)]
-    return f"{fan_in} → {units}", *(f"{count * variance:.2g}" for variance in held for count in (fan_in, units))
+    return f"{fan_in} → {units}", *(f"{count * variance:.3g}" for variance in held for count in (fan_in, units))
 
 
 def _limits() -> None:
