@@ -57,7 +57,7 @@ def test_without_a_run_the_page_says_what_to_do() -> None:
 def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
     app = opened(PAGE, points="200", perplexity="10")
     shown = texts(app)
-    assert "What the **output layer** makes of 200 test images after epoch 3" in shown
+    assert "What **the output layer** makes of 200 test images after epoch 3" in shown
     assert "For now: the two principal components (PCA)." in shown
     name = maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0)).name
     snapshot = engine.analysis(name)

@@ -116,6 +116,11 @@ def layer_title(layer: str) -> str:
     return words.get(layer) or f"hidden layer {layer.removeprefix('hidden_')}"
 
 
+def the_layer(layer: str) -> str:
+    """A layer inside a sentence: "the output layer", "hidden layer 1"."""
+    return f"the {layer_title(layer)}" if layer in (PIXELS, OUTPUT) else layer_title(layer)
+
+
 def features(experiment: Experiment, weights: Weights, layer: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What a layer makes of images: float32 (n, units); after the activation, pixels scaled to 0-1, probabilities last.
 

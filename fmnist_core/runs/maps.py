@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -95,7 +96,7 @@ def grid_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[],
             watch.share((place + share) / len(requests), f"{layer_title(layers[place])}, {doing}")
 
         try:
-            found = make(request, tell, should_stop)
+            found = _film(request, tell, should_stop)
         except EmbeddingError as error:  # the other layers have their maps
             found = _nothing(request, str(error))
         if found is None:
@@ -187,6 +188,19 @@ def make(
 
 def _store() -> RunStore:
     return RunStore(settings().runs, settings().runs_budget)
+
+
+def _film(
+    request: MapRequest, watch: Watch, should_stop: Callable[[], bool]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    """As `make`; the pixels, which are the same at every epoch, are mapped once."""
+    if request.layer != PIXELS:
+        return make(request, watch, should_stop)
+    found = make(replace(request, epochs=request.epochs[:1]), watch, should_stop)
+    if found is None:
+        return None
+    count = len(request.epochs)
+    return {"frames": found[0]["frames"] * count}, {"points": np.repeat(found[1]["points"], count, axis=0)}
 
 
 def _nothing(request: MapRequest, why: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from fmnist_core.embedding.request import METHODS, MapRequest, layer_title
+from fmnist_core.embedding.request import METHODS, PIXELS, MapRequest, the_layer
 from fmnist_core.runs import maps
 from fmnist_core.runs.results import Result
 from fmnist_core.runs.run import Run
@@ -16,7 +16,7 @@ from fmnist_core.ui import analysis, embeddings_open, embeddings_trust, engine, 
 from fmnist_core.ui.embeddings_shown import Shown, cloud, first_look, shown
 from fmnist_core.ui.embeddings_view import ADDRESS, View
 
-HEIGHT, SMALL = 620, 480
+HEIGHT, SMALL = 560, 460
 LASSO = "embeddings lasso"  # the session's key of the images taken by a lasso, and of which map
 
 
@@ -51,18 +51,24 @@ def show(view: View, run: Run, epoch: int) -> None:
 def _told(view: View, run: Run, request: MapRequest, epoch: int, held: Shown) -> str:
     """What is mapped, in a sentence."""
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
+    if request.layer == PIXELS:
+        when = "(the same at every epoch: images do not learn)"
     right = float((held.predicted == held.chosen.labels).mean())
     count = len(held.chosen.rows)
     return (
-        f"What the **{layer_title(request.layer)}** makes of {count:,} {request.split} images {when}, drawn by"
+        f"{_made(request.layer)} {count:,} {request.split} images {when}, drawn by"
         f" **{METHODS[request.method]}**. The network gets {right:.1%} of them right.".replace("%", " %")
     )
+
+
+def _made(layer: str) -> str:
+    return "The **pixels** of" if layer == PIXELS else f"What **{the_layer(layer)}** makes of"
 
 
 def _frame(view: View, run: Run, epoch: int, held: Shown) -> Frame | None:
     """This epoch's map: of the film where there is one, else made alone; None while it is made."""
     film = view.request(run, *run.epochs)
-    found = engine.results().find(run.run_id, maps.map_analysis(film).name) if len(run.epochs) > 1 else None
+    found = engine.results().find(run.run_id, maps.map_analysis(film).name) if len(film.epochs) > 1 else None
     if found is not None:
         return _framed(found, run.epochs.index(epoch), film, of_film=True)
     request = view.request(run, epoch)
@@ -142,9 +148,9 @@ def _second(view: View) -> None:
 
 def _film(view: View, run: Run, frame: Frame) -> None:
     """The way to maps of all epochs in which the same points move."""
-    if frame.of_film or len(run.epochs) < 2 or view.second:
-        return
     request = view.request(run, *run.epochs)
+    if frame.of_film or len(request.epochs) < 2 or view.second:
+        return
     with st.container(border=True):
         st.markdown(
             f"**Film.** Alone, each epoch's map is made anew, so its points jump. A film makes all {len(run.epochs)} recorded"

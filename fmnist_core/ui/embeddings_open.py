@@ -11,7 +11,7 @@ import streamlit as st
 from fmnist_core import wording
 from fmnist_core.charts import gallery, separation
 from fmnist_core.dataset import CLASSES
-from fmnist_core.embedding.request import MapRequest, layer_title
+from fmnist_core.embedding.request import MapRequest, the_layer
 from fmnist_core.runs.run import Run
 from fmnist_core.ui.embeddings_shown import Shown, neighbours_of
 from fmnist_core.ui.embeddings_view import ADDRESS
@@ -25,7 +25,7 @@ def image(run: Run, request: MapRequest, epoch: int, held: Shown, index: int) ->
     st.html(gallery.html([_item(held, index)], CLASSES, 190))
     near = neighbours_of(run, request, epoch, index, NEIGHBOURS)
     same = int((held.chosen.labels[near] == held.chosen.labels[index]).sum())
-    st.markdown(f"**Nearest in the {layer_title(request.layer)}**")
+    st.markdown(f"**Nearest in {the_layer(request.layer)}**")
     st.caption(
         f"Among the {len(held.chosen.rows):,} images of the map, by distance in the layer, not in the picture:"
         f" {same} of {len(near)} are of the same class."

@@ -9,13 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from fmnist_core.charts import separation
-from fmnist_core.embedding.request import layer_title, layers_of
+from fmnist_core.embedding.request import layers_of
 from fmnist_core.runs import maps
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import analysis
 from fmnist_core.ui.embeddings_grid import few
 from fmnist_core.ui.embeddings_view import View
 from fmnist_core.ui.reading import wilson
+
+WIDTH = 540  # of a chart, in pixels: its legend and its subtitle fit
 
 
 def show(view: View, run: Run) -> None:
@@ -27,14 +29,16 @@ def show(view: View, run: Run) -> None:
     found = analysis.result(maps.separation_analysis(run, view.split))
     if found is None:
         return
-    layers = [layer_title(layer) for layer in layers_of(run.experiment)]
+    layers = [_short(layer) for layer in layers_of(run.experiment)]
     table = _table(found.facts["rows"], found.facts["points"])
     st.markdown(_answer(table, layers))
+    chosen = table[table["epoch"].isin(few(run.epochs))]
     for measure in ("knn", "silhouette"):
-        left, right = st.columns(2, gap="medium")
-        left.altair_chart(separation.over_epochs(table, measure, layers), key=f"{measure} over epochs")
-        chosen = table[table["epoch"].isin(few(run.epochs))]
-        right.altair_chart(separation.over_layers(chosen, measure, layers), key=f"{measure} over layers")
+        with st.container(horizontal=True, gap="medium"):  # side by side where there is room
+            over_epochs = separation.over_epochs(table, measure, layers)
+            over_layers = separation.over_layers(chosen, measure, layers)
+            st.altair_chart(over_epochs, key=f"{measure} over epochs", width=WIDTH)
+            st.altair_chart(over_layers, key=f"{measure} over layers", width=WIDTH)
     st.caption(
         f"Votes of {maps.K} neighbours, without the image itself; bands: 95 % intervals for {found.facts['points']:,} images"
         " (Wilson 1927). Silhouette after Rousseeuw (1987)."
@@ -48,10 +52,15 @@ def show(view: View, run: Run) -> None:
     )
 
 
+def _short(layer: str) -> str:
+    """A layer's name under an axis: "pixels", "hidden 1", "output"."""
+    return layer.replace("_", " ")
+
+
 def _table(rows: list[dict[str, object]], images: int) -> pd.DataFrame:
     """A row for each layer, epoch and measure, with its interval."""
     table = pd.DataFrame(rows)
-    table["layer"] = [layer_title(layer) for layer in table["layer"]]
+    table["layer"] = [_short(layer) for layer in table["layer"]]
     ends = [
         wilson(value, images) if measure == "knn" and value is not None else (np.nan, np.nan)
         for measure, value in zip(table["measure"], table["value"], strict=True)
@@ -75,8 +84,9 @@ def _answer(table: pd.DataFrame, layers: list[str]) -> str:
         steps.append(f"from {before} to {after} it {word}")
     first = votes[votes["epoch"] == votes["epoch"].min()].set_index("layer").loc[layers]
     name = layers[-1]
+    told = "; ".join(steps)
     return (
-        f"**Does separation improve over the layers?** At the last epoch, {'; '.join(steps)}. **And over training?** In the"
-        f" {name} it went from {first['value'][name]:.3f} to {last['value'][name]:.3f}. (Share of images whose neighbours in"
+        f"**Does separation improve over the layers?** At the last epoch, {told}. **And over training?** In the"
+        f" {name} layer it went from {first['value'][name]:.3f} to {last['value'][name]:.3f}. (Share of images whose neighbours in"
         " the layer vote for their class; intervals that overlap count as chance.)"
     )

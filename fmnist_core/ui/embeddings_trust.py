@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fmnist_core.charts import trust
 from fmnist_core.embedding.align import align
 from fmnist_core.embedding.neighbours import nearest_to
-from fmnist_core.embedding.request import METHODS, MapRequest, layer_title
+from fmnist_core.embedding.request import METHODS, MapRequest, the_layer
 from fmnist_core.ui.embeddings_shown import Shown
 from fmnist_core.ui.embeddings_view import ADDRESS
 
@@ -90,7 +90,7 @@ def _correlation(rank: float | None, what: str, verb: str, request: MapRequest) 
         else "are turned round"
     )
     return (
-        f"Here the map and the {layer_title(request.layer)} **{strong}** on which {what}: rank correlation **{rank:.2f}**"
+        f"Here the map and {the_layer(request.layer)} **{strong}** on which {what}: rank correlation **{rank:.2f}**"
         f" (1: the same order, 0: none). {METHODS[request.method]} {_why(request.method)}"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from fmnist_core.embedding.neighbours import METRICS
-from fmnist_core.embedding.request import BOUNDS, METHODS, OUTPUT, SPLITS, MapRequest, layers_of
+from fmnist_core.embedding.request import BOUNDS, METHODS, OUTPUT, PIXELS, SPLITS, MapRequest, layers_of
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import epochs, stored
 from fmnist_core.ui.address import Address, ViewError, decimal, one_of, read_all, unknown, whole
@@ -49,10 +49,11 @@ class View:
         return {name: _written(getattr(self, name)) for name in changed}
 
     def request(self, run: Run, *shown: int, seed: int | None = None) -> MapRequest:
-        """The map of these epochs. Raises: RequestError."""
+        """The map of these epochs; of one where the layer is the same at all. Raises: RequestError."""
         own = {field.name for field in fields(MapRequest)} - {"run", "layer", "epochs", "seed", "dimensions"}
         values = {name: value for name, value in asdict(self).items() if name in own}
         layer = self.layer if self.layer in layers_of(run.experiment) else OUTPUT
+        shown = run.epochs[:1] if layer == PIXELS else shown
         dimensions = 2 if self.method == "tsne" else self.dimensions
         seed = self.seed if seed is None else seed
         return MapRequest(run.run_id, layer, shown, dimensions=dimensions, seed=seed, **values)
@@ -85,7 +86,7 @@ def _read(name: str, text: str) -> dict[str, Any]:
 
 def _layer(text: str) -> str:
     number = text.removeprefix("hidden_")
-    if text in ("pixels", OUTPUT) or (number != text and number.isdecimal() and len(number) < 3):
+    if text in (PIXELS, OUTPUT) or (number != text and number.isdecimal() and len(number) < 3):
         return text
     raise ViewError(f"layer is {text[:80]!r}, but it must be pixels, hidden_1, hidden_2, ..., or {OUTPUT}.")
 
