@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as text
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core import dataset
@@ -99,7 +102,32 @@ def test_home_lists_runs_and_ticks_the_path(tmp_path: Path) -> None:
     app = opened("app.py")
     links = [link.proto.label for link in app.get("page_link")]
     assert "Base network: 0.890" in links and "Dropout" in links
-    assert "Units per layer 16 (stopped after 1 epoch)" in "\n".join(links)
+    assert "Units per layer 16" in links and "stopped after 1 epoch · test loss 0.350" in texts(app)
+
+
+def test_home_puts_the_seeds_of_a_network_on_one_line_and_keeps_single_runs_in_sight(tmp_path: Path) -> None:
+    several = [
+        stored(tmp_path, Experiment(units=16, seed=seed), [2.3, 0.5], test_accuracy=0.8 + 0.05 * seed)
+        for seed in range(3)
+    ]
+    stopped = stored(tmp_path, Experiment(units=16, seed=3), [2.3, 0.5], stopped=True)
+    alone = stored(tmp_path, Experiment(units=32), [2.3, 0.5])
+    app = opened("app.py")
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    assert set(links["Units per layer 16"].removeprefix("runs=").split(".")) == set(several)
+    assert links["Units per layer 32"] == "units=32" and links["Units per layer 16, seed 3"] == "units=16&seed=3"
+    assert "3 seeds · test loss 0.350" in texts(app) and "0.850\u00a0±\u00a00.050" in texts(app)
+    shown = opened("pages/Compare.py", runs=".".join(several))
+    assert re.search(r"\*\*Units per layer 16.*\*\* \| 3 \|", texts(shown))
+    grouped = home.by_network(engine.store().runs())
+    assert sorted(sorted(run.run_id for run in own) for own in grouped) == sorted([sorted(several), [stopped], [alone]])
+
+
+@given(text.text(max_size=90), text.integers(1, 60))
+def test_a_long_name_is_parted_and_nothing_of_it_is_lost(name: str, longest: int) -> None:
+    start, rest = home.in_two(name, longest)
+    assert len(start) <= longest and name in (start + rest, f"{start}, {rest}", f"{start} {rest}")
+    assert (rest == "") == (name == start)
 
 
 def test_a_damaged_run_is_named_on_home(tmp_path: Path) -> None:
@@ -262,8 +290,8 @@ def test_train_is_disabled_while_ones_own_training_is_under_way() -> None:
 
 
 def test_older_runs_are_a_link(tmp_path: Path) -> None:
-    for seed in range(home.LATEST + 1):
-        stored(tmp_path, Experiment(units=16, seed=seed), [2.3, 0.5])
+    for place in range(home.LATEST + 1):
+        stored(tmp_path, Experiment(units=16 + 8 * place), [2.3, 0.5])
     links = {link.proto.label: link.proto.query_string for link in opened("app.py").get("page_link")}
     assert links["1 older run"] == "runs="
 

@@ -45,11 +45,16 @@ def of_runs(runs: Iterable[Run]) -> list[Trained]:
     names: dict[tuple[str, str], str] = {}
     found = []
     for run in runs:
-        key = (run.experiment.model_copy(update={"seed": 0}).digest, run.data_name)
+        key = network_of(run)
         if key not in names:
             names[key] = _unused(model_name(run), names.values())
         found.append(Trained(names[key], run))
     return found
+
+
+def network_of(run: Run) -> tuple[str, str]:
+    """Equal for runs that share everything apart from the seed."""
+    return run.experiment.model_copy(update={"seed": 0}).digest, run.data_name
 
 
 def model_name(run: Run) -> str:

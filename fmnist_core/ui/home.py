@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 import streamlit as st
 
 from fmnist_core import wording
 from fmnist_core.experiment import PRESETS, Experiment, run_id
+from fmnist_core.runs import tables
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import compare_view, controls, engine, estimate, reading
+from fmnist_core.ui.compare_results import PLUS_MINUS
 from fmnist_core.ui.text import escaped
 
-LATEST = 12
+LATEST = 8  # of single runs, and of networks with several
+LONGEST = 38  # characters of a link, so that it fits a narrow page
 # The order in which the notebook trains its models; Glorot's initialisation is the base network's own.
 PATH = ("base", "dropout", "batch-norm", "l2", "lr-schedule", "standard")
 # What the notebook does with its trained models, and what it leaves out.
@@ -20,10 +26,10 @@ AFTER: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     (compare_view.PAGE, "Compare the five, seed by seed", "stacked_line_chart", {}),
     ("pages/Inspect.py", "Look at its mistakes", "search", {}),
     ("pages/Embeddings.py", "Map its output layer with t-SNE", "bubble_chart", {"points": "3000"}),
-    ("pages/Embeddings.py", "Every layer with UMAP, over training", "bubble_chart", {"part": "grid", "method": "umap"}),
+    ("pages/Embeddings.py", "Every layer with UMAP", "bubble_chart", {"part": "grid", "method": "umap"}),
     ("pages/Initialisation.py", "How to begin: Glorot & Bengio", "start", {}),
 )
-WIDTHS = (5, 2, 2, 2, 3)
+WIDTHS = (5, 2, 2)
 
 
 def notebook_path(data_name: str) -> None:
@@ -85,7 +91,7 @@ def teach() -> None:
 
 
 def runs() -> None:
-    """The latest runs, newest first, each a link to its result."""
+    """The latest runs, newest first, each a link to its result; runs that differ in the seed alone share a line."""
     st.subheader("Runs so far")
     for sentence in engine.store().damaged():
         st.warning(sentence)
@@ -97,24 +103,79 @@ def runs() -> None:
     if not found:
         st.info("No network has been trained here yet. Open page Train and press Train: the base network is set.")
         return
-    for column, text in zip(
-        st.columns(WIDTHS), ("Network", "Test accuracy", "Test loss", "Time", "Trained"), strict=True
-    ):
-        column.caption(text)
-    for run in found[:LATEST]:
-        _row(run)
-    if len(found) > LATEST:
-        label = wording.counted(len(found) - LATEST, "older run")
+    networks = by_network(found)
+    single = [own[0] for own in networks if len(own) == 1]
+    several = [own for own in networks if len(own) > 1]
+    if single:
+        _heads("Network")
+        for run in single[:LATEST]:
+            _row(run)
+    if several:
+        _heads("Network, from several seeds")
+        for own in several[:LATEST]:
+            _seeds(own)
+    older = len(single[LATEST:]) + sum(map(len, several[LATEST:]))
+    if older:
+        label = wording.counted(older, "older run")
         st.page_link(compare_view.PAGE, label=label, icon=":material/history:", query_params={"runs": ""})
 
 
+def by_network(found: Sequence[Run]) -> list[list[Run]]:
+    """The complete runs of each network together, a stopped one by itself; in the order in which they come."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in found:
+        key = tables.network_of(run) if run.complete else (run.run_id,)
+        groups.setdefault(key, []).append(run)
+    return list(groups.values())
+
+
+def _heads(network: str) -> None:
+    for column, text in zip(st.columns(WIDTHS), (network, "Test accuracy", "Trained"), strict=True):
+        column.caption(text)
+
+
 def _row(run: Run) -> None:
-    name, accuracy, loss, took, when = st.columns(WIDTHS, vertical_alignment="center")
-    stopped = "" if run.complete else f" (stopped after {wording.counted(run.metrics['epochs_done'], 'epoch')})"
-    sample = " · sample" if run.data_name == "sample" else ""
-    label = f"{escaped(run.name) or wording.name(run.experiment)}{stopped}{sample}"
-    name.page_link(controls.PAGE, label=label, query_params=run.experiment.query())
-    accuracy.markdown(reading.tested(run.metrics, "test_accuracy"))
-    loss.markdown(reading.tested(run.metrics, "test_loss"))
-    took.markdown(estimate.words(run.metrics["seconds"]))
-    when.markdown(f"{run.created.astimezone():%d %b %Y, %H:%M}")
+    name, accuracy = run.name or wording.name(run.experiment), reading.tested(run.metrics, "test_accuracy")
+    told = [] if run.complete else [f"stopped after {wording.counted(run.metrics['epochs_done'], 'epoch')}"]
+    told += [f"test loss {reading.tested(run.metrics, 'test_loss')}", estimate.words(run.metrics["seconds"])]
+    _line(name, controls.PAGE, run.experiment.query(), accuracy, told, run)
+
+
+def _seeds(own: Sequence[Run]) -> None:
+    """One network's runs, the newest first."""
+    last = own[0]
+    name = last.name or wording.name(last.experiment, leave_out=("seed",))
+    told = [wording.counted(len(own), "seed"), f"test loss {_over_seeds(own, 'test_loss')}"]
+    query = compare_view.View(study=None, runs=tuple(run.run_id for run in own[: compare_view.MOST_RUNS])).query()
+    _line(name, compare_view.PAGE, query, _over_seeds(own, "test_accuracy"), told, last)
+
+
+def _over_seeds(own: Sequence[Run], measure: str) -> str:
+    """Mean ± standard deviation. (`statistics.summary` has them too, but takes scipy's half a second to import.)"""
+    if not all(math.isfinite(run.metrics["test_loss"]) for run in own):
+        return "diverged"
+    values = [run.metrics[measure] for run in own]
+    return f"{fmean(values):.3f}{PLUS_MINUS}{stdev(values):.3f}"
+
+
+def _line(name: str, page: str, query: Mapping[str, str], accuracy: str, told: list[str], run: Run) -> None:
+    """A link and its figures. A link takes one line and no more: what it has no room for stands under it."""
+    network, figure, when = st.columns(WIDTHS)
+    label, rest = in_two(name, LONGEST)
+    sample = ["sample"] if run.data_name == "sample" else []
+    with network.container(gap=None):
+        st.page_link(page, label=escaped(label), query_params=query)
+        st.caption(" · ".join([*([escaped(rest)] if rest else []), *sample, *told]))
+    figure.markdown(accuracy)
+    when.caption(f"{run.created.astimezone():%d %b %Y, %H:%M}")
+
+
+def in_two(text: str, longest: int) -> tuple[str, str]:
+    """The text's start, of at most so many characters, and its rest: parted at a comma, else at a space, where it can be."""
+    if len(text) <= longest:
+        return text, ""
+    for mark in (", ", " "):
+        place = text.rfind(mark, 0, longest + len(mark))
+        if place > 0:
+            return text[:place], text[place + len(mark) :]
+    return text[:longest], text[longest:]
