@@ -87,8 +87,11 @@ class Address(Generic[V]):
     def take(self, name: str, widget: str) -> None:
         """A control was moved: its value becomes a part of the view.
 
-        The browser's word is checked as an address's is: limits hold on the server too.
+        The browser's word is checked as an address's is: limits hold on the server too. One that has not drawn the
+        latest controls yet reports the value of an earlier one: that is no move.
         """
+        if widget.rsplit(" ", 1)[1] != self.key(name).rsplit(" ", 1)[1]:
+            return
         value = st.session_state[widget]
         try:
             changed = replace(self.view(), **{name: tuple(value) if isinstance(value, list) else value})  # type: ignore[type-var]

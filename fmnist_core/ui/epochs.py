@@ -38,7 +38,7 @@ def choose(address: Address[Any], run: Run, epoch: int | None) -> int:
     if st.session_state.get(_name(address, "at")) != (run.run_id, current):  # set from elsewhere: a link, a tick
         st.session_state[_name(address, "at")] = (run.run_id, current)
         st.session_state[_name(address, "mount")] = st.session_state.get(_name(address, "mount"), 0) + 1
-    widget = _name(address, f"epoch {st.session_state[_name(address, 'mount')]}")
+    widget = _widget(address)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.button(
             "Pause" if playing else "Play",
@@ -77,7 +77,12 @@ def _toggle(address: Address[Any], kept: tuple[int, ...], current: int) -> None:
 
 
 def _take(address: Address[Any], run: str, widget: str) -> None:
-    """The slider was moved by hand: that ends playing."""
+    """The slider was moved by hand: that ends playing.
+
+    A browser that has not drawn the latest slider yet reports the place of an earlier one: that is no move.
+    """
+    if widget != _widget(address):
+        return
     epoch = st.session_state[widget]
     st.session_state[_name(address, "at")] = (run, epoch)
     st.session_state[_name(address, "playing")] = False
@@ -94,6 +99,11 @@ def _tick(address: Address[Any], kept: tuple[int, ...], current: int) -> None:
     else:
         st.session_state[_name(address, "playing")] = False
     st.rerun()
+
+
+def _widget(address: Address[Any]) -> str:
+    """The key of the slider that holds now."""
+    return _name(address, f"epoch {st.session_state[_name(address, 'mount')]}")
 
 
 def _name(address: Address[Any], what: str) -> str:
