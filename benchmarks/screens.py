@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 from benchmarks.browser import Server, Stopwatch, chromium, open_page, press, read, serving, settle, shown, visitor
 from benchmarks.report import Row, at_most, say
 
-COLD, NEW, SEEN, OPEN, SLIDER = 2.5, 3.0, 1.0, 0.3, 0.2  # seconds
+COLD, NEW, SEEN, OPEN, SLIDER, EPOCH, LIVE_MEASURES = 2.5, 3.0, 1.0, 0.3, 0.2, 0.5, 1.0  # seconds
 REPEATS, MORE_REPEATS = 5, 9
 # Conditions on the page; `text` is the text of its main part.
 GRID = "(images => images.length >= 10 && images.every(image => image.complete && image.naturalWidth))"
@@ -26,6 +26,9 @@ LIVE = (
 )
 RESULT = "/Test accuracy\\d/.test(text)"
 PARAMETERS = "text.match(/([\\d,]+) parameters/)?.[1]"
+WHEN = "text.match(/(before training|after epoch \\d+), drawn/)?.[0]"
+GAIN = "text.match(/gain ([\\d.]+), seed \\d+; 300 images; measured in/)?.[1]"
+FILM = "points=10000&method=pca&layer=hidden_1"
 STORED = "units=64&training_fraction=0.1"
 LONG = "epochs=200"
 # A worker that has grown is replaced, and the next training waits for the new one: not what is measured here.
@@ -46,6 +49,12 @@ def rows(quick: bool) -> Iterator[Row]:
             new, seen = zip(*pairs, strict=True)
             yield _row("Train to the first live point, new architecture", new, NEW)
             yield _row("Train to the first live point, architecture seen before", seen, SEEN)
+            yield _row("the next epoch of a film of 10,000 points", _epochs(page, server, more), EPOCH)
+            yield _row(
+                "measures of two networks before training after a slider move",
+                _gains(page, server, more),
+                LIVE_MEASURES,
+            )
             open_page(page, f"{server.url}/Train?{LONG}")
             _start(page)
             with visitor(browser) as other:
@@ -103,6 +112,38 @@ def _first_points(page: Page, server: Server, number: int) -> tuple[float, float
     return found[0], found[1]
 
 
+def _epochs(page: Page, server: Server, count: int) -> list[float]:
+    """The epoch slider moved by its keys, over a film that is stored, until the page tells of the other epoch."""
+    say("a film to move through")
+    open_page(page, f"{server.url}/Train?{STORED}&epochs=4")
+    press(page, "Train")
+    shown(page, RESULT)
+    open_page(page, f"{server.url}/Embeddings?{FILM}")
+    press(page, "Make the film")
+    page.get_by_role("button", name="Make the film").wait_for(state="detached")
+    return _pressed(page, "Epoch", WHEN, count)
+
+
+def _gains(page: Page, server: Server, count: int) -> list[float]:
+    """The gain moved by its slider's keys until the measures are new: 5 layers of 1,000 units, 300 images, two networks."""
+    open_page(page, f"{server.url}/Initialisation?part=live")
+    shown(page, f"{GAIN} !== undefined")
+    return _pressed(page, "Gain", GAIN, count, back=False)  # a gain that was measured before would come at once
+
+
+def _pressed(page: Page, slider: str, answer: str, count: int, back: bool = True) -> list[float]:
+    """A slider moved by its keys, to the left or to and fro, until the page's answer is another one."""
+    moved = page.get_by_role("slider", name=slider)
+    found = []
+    for number in range(count):
+        before = read(page, answer)
+        watch = Stopwatch(page, "keydown", f"{answer} !== undefined && {answer} !== '{before}'")
+        moved.press("ArrowRight" if back and number % 2 else "ArrowLeft")
+        found.append(watch.read())
+        settle(page)
+    return found
+
+
 def _start(page: Page) -> float:
     watch = Stopwatch(page, "pointerdown", LIVE)
     press(page, "Train")
@@ -112,12 +153,4 @@ def _start(page: Page) -> float:
 def _moves(page: Page, server: Server, count: int) -> list[float]:
     """A slider moved by its keys, by one who looks on from another browser, until the number of parameters is new."""
     open_page(page, f"{server.url}/Train?units=64")
-    slider = page.get_by_role("slider", name="Hidden layers")
-    found = []
-    for number in range(count):
-        before = read(page, PARAMETERS)
-        watch = Stopwatch(page, "keydown", f"{PARAMETERS} !== '{before}'")
-        slider.press("ArrowRight" if number % 2 else "ArrowLeft")
-        found.append(watch.read())
-        settle(page)
-    return found
+    return _pressed(page, "Hidden layers", PARAMETERS, count)
