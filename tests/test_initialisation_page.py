@@ -408,6 +408,12 @@ def test_each_later_initialisation_has_its_reference_and_its_look() -> None:
         initial.look(view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed, "full")
 
 
+def test_a_way_opens_the_look_and_its_address() -> None:
+    app = opened(PAGE, part="after")
+    app = next(button for button in app.button if button.label.startswith("All units equal")).click().run()
+    assert url(app) == initialisation_after.REFUSED.query() and not app.exception
+
+
 # --- The command ------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fmnist_core import table1
-from fmnist_core.ui.initialisation_view import PAGE, View
+from fmnist_core.ui.initialisation_parts import way
+from fmnist_core.ui.initialisation_view import View
+
+ICON = ":material/show_chart:"
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def show() -> None:
         st.markdown(
             "Biases may begin at 0, weights may not: units with equal weights stay equal for ever. See it happen."
         )
-        _link("All units equal: zeros beside Glorot", REFUSED)
+        way("All units equal: zeros beside Glorot", ICON, REFUSED)
 
 
 def _one(later: Later) -> None:
@@ -110,8 +113,4 @@ def _one(later: Later) -> None:
         st.markdown(later.text)
         st.caption(later.reference)
         if later.look:
-            _link(later.says, later.look)
-
-
-def _link(label: str, view: View) -> None:
-    st.page_link(PAGE, label=label, icon=":material/show_chart:", query_params=view.query())
+            way(later.says, ICON, later.look)

@@ -16,6 +16,7 @@ from fmnist_core.runs import initial
 from fmnist_core.runs.over_training import IMAGES
 from fmnist_core.ui import analysis, engine
 from fmnist_core.ui.data_parts import foot
+from fmnist_core.ui.initialisation_parts import CARD
 from fmnist_core.ui.initialisation_reading import sentences, table
 from fmnist_core.ui.initialisation_view import ADDRESS, HIGHEST_SEED, MOST_COMPARED, View
 
@@ -24,7 +25,6 @@ GAINS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 LATEST = "initialisation latest"  # the session's key of the look that is on the screen
 VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
 LARGE = 1e5  # from here on a table's numbers need powers of ten
-CARD = 460  # pixels of a figure's width: two fit beside the sidebar on a screen of 1,440, three on one of 1,920
 PROGRESS = 60  # pixels that progress takes, so that the pictures below stay where they are
 
 

@@ -15,7 +15,8 @@ from fmnist_core.statistics import Summary
 from fmnist_core.study import STUDIES, Study
 from fmnist_core.ui import compare_study, compare_view, engine
 from fmnist_core.ui.compare_results import PLUS_MINUS
-from fmnist_core.ui.initialisation_view import PAGE
+from fmnist_core.ui.initialisation_parts import way
+from fmnist_core.ui.initialisation_view import View
 
 SAME, DEEP = STUDIES["initialisation"], STUDIES["initialisation-deep"]
 NOTEBOOK = (
@@ -51,9 +52,7 @@ def show() -> None:
         results(deep)
     with st.container(horizontal=True, gap="medium"):
         _link("Five tanh layers with SGD, over 5 seeds, on page Compare", DEEP)
-        st.page_link(
-            PAGE, label="Watch it in the layers", icon=":material/visibility:", query_params={"part": "training"}
-        )
+        way("Watch it in the layers", ":material/visibility:", View(part="training"))
 
 
 def results(trained: list[Trained]) -> None:

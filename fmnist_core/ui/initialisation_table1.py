@@ -43,8 +43,10 @@ def show(view: View) -> None:
         def draw(_: object) -> None:
             _table(_so_far(*_asked(plan, data), _changed()))
 
-        label = "Go on" if held["rows"] else "Make the table"
-        found = analysis.result(wanted, at_once=False, draw=draw, start=label, told=_announced(*_asked(plan, data)))
+        begun = held["training_seconds"] > 0
+        told = _announced(*_asked(plan, data)) + (" Part of it is done already." if begun else "")
+        start = "Go on" if begun else "Make the table"
+        found = analysis.result(wanted, at_once=False, draw=draw, start=start, told=told)
         if found is None:
             return
         held = found.facts

@@ -15,13 +15,15 @@ from fmnist_core.runs import over_training as measures
 from fmnist_core.runs.tables import Trained, models
 from fmnist_core.study import STUDIES, Axis, Study
 from fmnist_core.ui import compare_study, compare_view, engine
-from fmnist_core.ui.initialisation_live import CARD, choice, initialisers
-from fmnist_core.ui.initialisation_view import ADDRESS, PAGE, View, trained, training
+from fmnist_core.ui.initialisation_live import choice, initialisers
+from fmnist_core.ui.initialisation_parts import CARD, way
+from fmnist_core.ui.initialisation_view import ADDRESS, View, trained, training
 
 WIDTHS = (32, 64, 128, 256, 512, 1000)
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 EPOCHS = (1, 2, 3, 5, 10, 20, 30)
 LOSSES = (2.0, 1.5, 1.0, 0.8, 0.6, 0.5, 0.4, 0.3)
+ICON = ":material/science:"
 BATCHES = (10, 32, 64, 128, 256)
 SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 ABOUT_ZERO = ("tanh", "softsign")  # activations whose deviation says all: figure 3
@@ -99,12 +101,8 @@ def _examples(data_name: str) -> None:
     # Few images make short epochs, in which saturation shows; of the sample, a share would be too few to learn from.
     whole = FIGURE_2 if data_name == "full" else FIGURE_2.model_copy(update={"training_fraction": 1.0})
     with st.container(horizontal=True, gap="medium"):
-        _example("As the paper's figure 3: tanh", View(part="training"))
-        _example("As the paper's figure 2: the last of four sigmoid layers saturates", training(whole))
-
-
-def _example(label: str, view: View) -> None:
-    st.page_link(PAGE, label=label, icon=":material/science:", query_params=view.query())
+        way("As the paper's figure 3: tanh", ICON, View(part="training"))
+        way("As the paper's figure 2: the last of four sigmoid layers saturates", ICON, training(whole))
 
 
 # --- What happened ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import streamlit as st
 from fmnist_core import table1, theory, wording
 from fmnist_core.charts import initialisation_signal as signal
 from fmnist_core.cost import INPUTS, OUTPUTS
-from fmnist_core.ui.initialisation_live import CARD
+from fmnist_core.ui.initialisation_parts import CARD
 from fmnist_core.ui.initialisation_view import ADDRESS, STANDARD_FACTOR, View
 
 FACTORS = (0.1, 0.2, STANDARD_FACTOR, 0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0, 5.0)
