@@ -28,7 +28,7 @@ class Neighbours(NamedTuple):
 
     def first(self, k: int) -> Neighbours:
         """The nearest k of them."""
-        return Neighbours(self.indices[:, :k], self.distances[:, :k])
+        return Neighbours(np.ascontiguousarray(self.indices[:, :k]), np.ascontiguousarray(self.distances[:, :k]))
 
 
 def nearest(

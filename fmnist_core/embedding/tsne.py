@@ -22,7 +22,10 @@ Points = NDArray[np.float32]
 Watch = Callable[[int, int, float, Points], None]
 
 EXAGGERATION, EARLY, LATER = 12.0, 250, 500
-WARM_EXAGGERATION, WARM_EARLY, WARM_LATER = 4.0, 150, 350  # measured: KL within 5 % of a fresh map's
+# From a given map: shrunk first, so that points which belong elsewhere by now can still pass each other. Measured with
+# 2,000 outputs: at its own size, the map of an untrained network stays at a divergence of 2.1 (a fresh map: 1.5), at this
+# one it reaches 1.6, and between trained epochs points still move a third as far as between fresh maps.
+WARM_SIZE, WARM_EXAGGERATION, WARM_EARLY, WARM_LATER = 0.6, 4.0, 150, 350
 MOMENTUM, LONGEST = 0.8, 5.0
 OFTEN = 25  # iterations between two tellings, and two looks at should_stop
 START = 1e-4  # standard deviation of the first axis at the start
@@ -50,11 +53,12 @@ def tsne(
     iterations, and less exaggeration. Without it, PCA is the start; the seed jitters points that coincide there.
     watch: called as (iteration, total, kl, points) every OFTEN iterations.
     """
-    graph = affinities(neighbours, perplexity)
+    graph = affinities(neighbours, float(perplexity))  # an int would be compiled for anew
     if initial is None:
         phases = [(EXAGGERATION, EARLY), (1.0, LATER)]
         initial = start(features, seed)
     else:
+        initial = WARM_SIZE * initial
         phases = [(WARM_EXAGGERATION, WARM_EARLY), (1.0, WARM_LATER)]
     return descend(graph, initial, phases, watch, should_stop)
 
