@@ -109,7 +109,7 @@ def _choose(view: View) -> None:
 
 def _picked() -> None:
     """A class was chosen; a cell has two, so nothing changes before both are."""
-    true, predicted = (st.session_state[ADDRESS.key(label)] for label in ("True class", "Taken for"))
+    true, predicted = (st.session_state.get(ADDRESS.key(label)) for label in ("True class", "Taken for"))
     if true is not None and predicted is not None:
         ADDRESS.change(cell=(true, predicted))
     elif ADDRESS.view().cell is not None:
@@ -151,7 +151,8 @@ def _follow(rows: Rows) -> None:
 
 def _followed(widget: str) -> None:
     row = st.session_state[widget]
-    if row is not None:
+    # A slow browser may still tell of a control that has left the screen.
+    if row is not None and widget == ADDRESS.key("follow"):
         ADDRESS.set(section="image", image=row)
 
 
