@@ -142,7 +142,26 @@ def test_two_axes_give_a_heat_map_page(tmp_path: Path) -> None:
     study_in_store(tmp_path, study)
     app = link(study)
     assert "Against the hyperparameters" in [header.value for header in app.header]
-    assert "Click a cell for its runs." in texts(app)
+    assert "Click a cell for its runs" in texts(app)
+
+
+def test_a_heat_map_is_a_table_too_and_leads_to_its_runs_without_a_mouse(tmp_path: Path) -> None:
+    axes = [{"field": "batch_norm", "values": (False, True)}, {"field": "widths", "values": ((32,), (32, 16))}]
+    study = Study.of({"base": SMALL, "axes": axes, "seeds": 2})
+    runs = study_in_store(tmp_path, study)
+    app = link(study)
+    head, _, *rows = next(text.value for text in app.markdown if "| Batch normalisation | Width" in text.value).split(
+        "\n"
+    )
+    own = [run for run in runs if run.experiment.hidden_widths == (32, 16) and not run.experiment.batch_norm]
+    mean = np.mean([run.metrics["test_accuracy"] for run in own])
+    assert head == "| Batch normalisation | Width of each layer 32 | Width of each layer 32-16 |"
+    assert len(rows) == 2 and rows[0].startswith("| no |") and f"| {100 * mean:.1f} % ± 0." in rows[0]
+    box = next(box for box in app.selectbox if box.label == "Runs of")
+    assert len(box.options) == 4
+    box.select("Width of each layer 32-16, batch normalisation no").run()
+    links = [one.proto.query_string for one in app.get("page_link") if ", seed " in one.proto.label]
+    assert len(links) == 2 and all("widths=32-16" in query and "batch_norm" not in query for query in links)
 
 
 @pytest.mark.parametrize("curve", compare_view.CURVES)
@@ -201,6 +220,16 @@ def test_chosen_runs_are_compared_and_can_be_deleted_and_brought_back(tmp_path: 
     assert RunStore(tmp_path / "runs", 10**9).runs() == [] and url(app) == {"runs": ""}
     app = pressed(app, "Undo")
     assert len(RunStore(tmp_path / "runs", 10**9).runs()) == 4 and len(url(app)["runs"].split(".")) == 4
+
+
+def test_the_table_of_runs_shows_a_few_columns_at_a_time(tmp_path: Path) -> None:
+    run = stored(tmp_path, Experiment.of(SMALL), 0.8, 0.5)
+    RunStore(tmp_path / "runs", 10**9).annotate(run.run_id, note="for the lesson")
+    app = opened(PAGE, runs="")
+    assert list(app.dataframe[0].value) == ["chosen", "network", "seed", "accuracy", "loss"]
+    app.button_group(key="compare columns").set_value("Names and notes").run()
+    assert list(app.dataframe[0].value) == ["chosen", "network", "seed", "name", "note", "kept"]
+    assert app.dataframe[0].value["note"].tolist() == ["for the lesson"]
 
 
 def test_a_run_that_is_gone_is_named(tmp_path: Path) -> None:

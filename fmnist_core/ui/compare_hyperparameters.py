@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def show(trained: list[Trained], view: View) -> None:
             on_select="rerun",
         )
         _cell(event, table, fields)
+        _as_table(table, fields, view.measure)
         return
     if len(fields) > 1:
         chart = parallel.chart(table, fields, view.measure, titles)
@@ -57,10 +59,43 @@ def _cell(event: Any, table: pd.DataFrame, fields: list[str]) -> None:
     """Links to the runs of the clicked cell."""
     picked = event.selection.get("cell") or []
     if not picked:
-        st.caption("Click a cell for its runs.")
+        st.caption("Click a cell for its runs, or choose it below the table.")
         return
-    chosen = table[np.logical_and.reduce([table[name] == picked[0].get(name) for name in fields])]
-    _links(list(chosen["run_id"]))
+    _links(_runs_of(table, picked[0]))
+
+
+def _runs_of(table: pd.DataFrame, cell: Mapping[str, Any]) -> list[str]:
+    """Names of the runs with these values."""
+    return list(table["run_id"][np.logical_and.reduce([table[name] == held for name, held in cell.items()])])
+
+
+def _as_table(table: pd.DataFrame, fields: list[str], measure: str) -> None:
+    """The heat map's figures, and a way to each cell's runs, for whoever uses no mouse."""
+    x, y = fields
+    cells = {(row[x], row[y]): row for row in hyperparameters.over_runs(table, fields, measure).to_dict("records")}
+    across, down = hyperparameters.distinct(table[x]), hyperparameters.distinct(table[y])
+    heads = [FIELDS[y].title, *(f"{FIELDS[x].title} {told(held)}" for held in across)]
+    rows = [[told(held), *(_figure(cells.get((other, held))) for other in across)] for held in down]
+    with st.expander("As a table"):
+        st.markdown("\n".join(f"| {' | '.join(parts)} |" for parts in (heads, ["---"] * len(heads), *rows)))
+        st.caption(f"{MEASURES[measure]}: mean ± standard deviation over the runs.")
+        second = wording.inside(FIELDS[y].title)
+        names = {f"{FIELDS[x].title} {told(a)}, {second} {told(b)}": {x: a, y: b} for a, b in cells}
+        chosen = st.selectbox("Runs of", names, None, placeholder="Choose a cell", width=420)
+        if chosen:
+            _links(_runs_of(table, names[chosen]))
+
+
+def _figure(cell: Mapping[Any, Any] | None) -> str:
+    """Of the heat map's cell, with its spread where there is one."""
+    if cell is None:
+        return "–"
+    return f"{cell['figure']} {cell['spread']}" if cell["runs"] > 1 else str(cell["figure"])
+
+
+def told(held: Any) -> str:
+    """A setting, as from `tables.plain`, in a table's cell."""
+    return ("yes" if held else "no") if isinstance(held, bool) else wording.number(held)
 
 
 def _picked(event: Any) -> None:

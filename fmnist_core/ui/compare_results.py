@@ -167,16 +167,17 @@ def _differing(trained: list[Trained]) -> None:
         return
     first = {one.model: one for one in reversed(trained)}
     heads = ["Network", *(FIELDS[name].title for name in fields)]
-    rows = [[escaped(name), *(_setting(first[name], field) for field in fields)] for name in tables.models(trained)]
-    with st.expander(f"Where the networks differ: {', '.join(FIELDS[name].title.lower() for name in fields)}"):
+    rows = [
+        [
+            escaped(name),
+            *(compare_hyperparameters.told(tables.plain(first[name].run.experiment, field)) for field in fields),
+        ]
+        for name in tables.models(trained)
+    ]
+    with st.expander(f"Where the networks differ: {', '.join(wording.inside(FIELDS[name].title) for name in fields)}"):
         bar = ["---"] * len(heads)
         st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
         st.caption("All other hyperparameters are the same for all.")
-
-
-def _setting(one: Trained, field: str) -> str:
-    held = tables.plain(one.run.experiment, field)
-    return ("yes" if held else "no") if isinstance(held, bool) else wording.number(held)
 
 
 # --- Curves ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,14 @@ from fmnist_core.ui import compare_view, engine
 from fmnist_core.ui.compare_view import View
 
 EDITABLE = ("chosen", "name", "note", "kept")
+# What the table shows besides: all columns at once would not fit a narrow page, and scroll sideways.
+ALWAYS = ("chosen", "network", "seed")
+PARTS = {
+    "Results": ("accuracy", "loss"),
+    "Training": ("seconds", "epochs", "trained"),
+    "Names and notes": ("name", "note", "kept"),
+}
+ROW = 66  # pixels of a row: a long name goes on over three lines, which Streamlit grants to rows above 4 rem only
 FILTERS = tuple(name for name in FIELDS if name not in ("layers", "units"))
 
 
@@ -61,12 +69,17 @@ def _described(run: Run) -> str:
 
 def _table(runs: Sequence[Run], view: View) -> None:
     """An editor whose changes go to the store at once. Its key holds the rows: changes are told by row number."""
-    rows = pd.DataFrame([_row(run, view) for run in runs], columns=list(_columns()))
-    widget = compare_view.ADDRESS.key(f"runs {hash(tuple(run.run_id for run in runs))}")
+    part = st.segmented_control(
+        "Columns", list(PARTS), default="Results", required=True, label_visibility="collapsed", key="compare columns"
+    )
+    shown = [*ALWAYS, *PARTS[part]]
+    rows = pd.DataFrame([_row(run, view) for run in runs], columns=shown)
+    widget = compare_view.ADDRESS.key(f"runs {part} {hash(tuple(run.run_id for run in runs))}")
     st.data_editor(
         rows,
         hide_index=True,
-        height=min(38 * (len(rows) + 1), 420),
+        height=min(38 + ROW * len(rows), 460),
+        row_height=ROW,
         column_config=_columns(),
         disabled=[name for name in rows.columns if name not in EDITABLE],
         key=widget,
@@ -74,21 +87,21 @@ def _table(runs: Sequence[Run], view: View) -> None:
         args=(widget, [run.run_id for run in runs]),
     )
     st.caption(
-        f"{len(runs)} runs; tick those to compare. A click on a heading sorts; names and notes can be typed into the"
-        " table. Kept runs stay when the store runs out of room."
+        f"{wording.counted(len(runs), 'run')}; tick those to compare. A click on a heading sorts; names and notes can be"
+        " typed into the table. Kept runs stay when the store runs out of room."
     )
 
 
 def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "chosen": st.column_config.CheckboxColumn("Show", width="small"),
-        "network": st.column_config.TextColumn("Network", width="large"),
-        "seed": st.column_config.NumberColumn("Seed", width="small", format="%d"),
+        "chosen": st.column_config.CheckboxColumn("Show", width=72),
+        "network": st.column_config.TextColumn("Network", width=185),
+        "seed": st.column_config.NumberColumn("Seed", width=52, format="%d"),
         "accuracy": number("Test accuracy", format="%.3f"),
         "loss": number("Test loss", format="%.3f"),
-        "seconds": number("Time (s)", format="%.0f"),
-        "epochs": number("Epochs done"),
+        "seconds": number("Time (s)", width=68, format="%.0f"),
+        "epochs": number("Epochs", width=60),
         "trained": st.column_config.DatetimeColumn("Trained", format="D MMM YYYY, HH:mm"),
         "name": st.column_config.TextColumn("Name", max_chars=80),
         "note": st.column_config.TextColumn("Note", max_chars=300),
