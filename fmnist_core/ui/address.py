@@ -91,6 +91,7 @@ class Address(Generic[V]):
         latest controls yet reports the value of an earlier one: that is no move.
         """
         if widget.rsplit(" ", 1)[1] != self.key(name).rsplit(" ", 1)[1]:
+            self.stay()
             return
         value = st.session_state[widget]
         try:

@@ -82,6 +82,7 @@ def _take(address: Address[Any], run: str, widget: str) -> None:
     A browser that has not drawn the latest slider yet reports the place of an earlier one: that is no move.
     """
     if widget != _widget(address):
+        address.stay()
         return
     epoch = st.session_state[widget]
     st.session_state[_name(address, "at")] = (run, epoch)
