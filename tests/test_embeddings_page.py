@@ -157,6 +157,12 @@ def test_a_collapsed_layer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(Exception) as caught:
         maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(1,), points=200), lambda *told: None)
     assert str(caught.value).count(".") <= 2 and "equal in this layer" in str(caught.value)
+    with pytest.raises(Exception, match="Epoch 1 has no map, so there is no film of all epochs"):
+        maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(0, 1), points=200), lambda *told: None)
+    layers = layers_of(run.experiment)
+    grid = maps.grid_analysis(MapRequest(run.run_id, epochs=(0, 1), points=200, method="pca"), layers)
+    worked(maps.grid_job, grid.params)
+    assert "Not every layer can be mapped." in texts(opened(PAGE, part="grid", points="200", method="pca"))
 
 
 def test_an_epoch_that_was_not_kept_is_named(run: Run) -> None:

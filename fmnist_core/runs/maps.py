@@ -162,7 +162,11 @@ def make(
     images = _chosen(run, request.split, request.points)
     begun = time.perf_counter()
 
+    reached = request.epochs[-1]
+
     def values_at(epoch: int) -> NDArray[np.float32]:
+        nonlocal reached
+        reached = epoch
         weights = {} if request.layer == PIXELS else run.weights(epoch)
         return features(run.experiment, weights, request.layer, images.images)
 
@@ -171,10 +175,13 @@ def make(
     def keep(place: int, frame: Frame, values: NDArray[np.float32], neighbours: Neighbours) -> None:
         frames[place] = _measured(frame, values, neighbours, images, request)
 
-    made = film(
-        [partial(values_at, epoch) for epoch in request.epochs],
-        request.settings, watch, should_stop, keep, at_least=K,
-    )  # fmt: skip
+    moments = [partial(values_at, epoch) for epoch in request.epochs]
+    try:
+        made = film(moments, request.settings, watch, should_stop, keep, at_least=K)
+    except EmbeddingError as error:
+        if len(request.epochs) == 1:
+            raise
+        raise EmbeddingError(f"Epoch {reached} has no map, so there is no film of all epochs. {error}") from error
     if made is None:
         return None
     facts = {
