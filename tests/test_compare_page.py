@@ -156,11 +156,11 @@ def test_a_heat_map_is_a_table_too_and_leads_to_its_runs_without_a_mouse(tmp_pat
     own = [run for run in runs if run.experiment.hidden_widths == (32, 16) and not run.experiment.batch_norm]
     mean = np.mean([run.metrics["test_accuracy"] for run in own])
     assert head == "| Batch normalisation | Width of each layer 32 | Width of each layer 32-16 |"
-    assert len(rows) == 2 and rows[0].startswith("| no |") and f"| {100 * mean:.1f} % ± 0." in rows[0]
+    assert len(rows) == 2 and rows[0].startswith("| no |") and f"| {100 * mean:.1f}\u00a0% ±\u00a00." in rows[0]
     box = next(box for box in app.selectbox if box.label == "Runs of")
     assert len(box.options) == 4
     box.select("Width of each layer 32-16, batch normalisation no").run()
-    links = [one.proto.query_string for one in app.get("page_link") if ", seed " in one.proto.label]
+    links = [one.proto.query_string for one in app.get("page_link") if one.proto.label.startswith("Seed ")]
     assert len(links) == 2 and all("widths=32-16" in query and "batch_norm" not in query for query in links)
 
 

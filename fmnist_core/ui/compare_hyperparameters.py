@@ -14,7 +14,7 @@ from fmnist_core.charts import hyperparameters, parallel
 from fmnist_core.experiment import FIELDS
 from fmnist_core.runs import tables
 from fmnist_core.runs.tables import Trained
-from fmnist_core.ui import compare_view, engine
+from fmnist_core.ui import compare_view, engine, reading
 from fmnist_core.ui.compare_view import View
 
 MEASURES = {
@@ -90,7 +90,8 @@ def _figure(cell: Mapping[Any, Any] | None) -> str:
     """Of the heat map's cell, with its spread where there is one."""
     if cell is None:
         return "–"
-    return f"{cell['figure']} {cell['spread']}" if cell["runs"] > 1 else str(cell["figure"])
+    text = f"{cell['figure']} {cell['spread']}" if cell["runs"] > 1 else str(cell["figure"])
+    return text.replace(" %", "\u00a0%").replace("± ", "±\u00a0")  # a narrow cell breaks before ± only
 
 
 def told(held: Any) -> str:
@@ -109,7 +110,8 @@ def _picked(event: Any) -> None:
 def _links(identities: list[str]) -> None:
     for run in filter(None, map(engine.stored, identities)):
         name = wording.name(run.experiment, leave_out=("seed",))
-        label = f"{name}, seed {run.experiment.seed}: {run.metrics['test_accuracy']:.3f}"
+        # The name last: a link takes one line, and a narrow page cuts off its end.
+        label = f"Seed {run.experiment.seed}, {reading.tested(run.metrics, 'test_accuracy')}: {name}"
         st.page_link(
             "pages/Train.py", label=label, icon=":material/arrow_forward:", query_params=run.experiment.query()
         )
