@@ -285,7 +285,7 @@ def map_request(chosen: argparse.Namespace) -> MapRequest:
     from fmnist_core.runs import maps
 
     run = maps.stored(chosen.run)
-    values: dict[str, Any] = {"run": chosen.run}
+    values: dict[str, Any] = {"run": run.run_id}
     for field in fields(MapRequest):
         text = getattr(chosen, field.name, None)
         if field.name not in values and text is not None:

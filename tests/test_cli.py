@@ -94,6 +94,31 @@ def test_presets_lists_every_name() -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(PRESETS)
 
 
+def test_embed_maps_a_layer_of_a_stored_run(tmp_path: Path) -> None:
+    flags = ["--units", "16", "--epochs", "2", "--batch-size", "500", "--data", "sample", "--json", "-"]
+    digest = json.loads(lab("train", *flags, FMNIST_RUNS=str(tmp_path)).stdout)["digest"]
+    asked = ["--run", digest, "--layer", "hidden_1", "--epoch", "1", "--method", "tsne", "--points", "200"]
+    done = lab("embed", *asked, "--perplexity", "10", "--json", "-", FMNIST_RUNS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {"points", "seconds", "kl_divergence", "trustworthiness", "knn_accuracy"}
+    assert result["points"] == 200 and result["kl_divergence"] > 0 and 0.5 < result["trustworthiness"] <= 1
+    assert all(0 < result["knn_accuracy"][where] <= 1 for where in ("layer", "map"))
+    flat = lab("embed", "--run", digest, "--method", "pca", "--json", "-", FMNIST_RUNS=str(tmp_path))
+    assert json.loads(flat.stdout)["kl_divergence"] is None  # only t-SNE has one
+    for changed, words in (
+        (["--layer", "hidden_9"], ["hidden_9", "pixels, hidden_1, hidden_2, output"]),
+        (["--epoch", "7"], ["epoch is 7", "0, 1, 2"]),
+        (["--points", "ten"], ["points is 'ten'", "a whole number"]),
+        (["--run", "0" * 16], ["0" * 16, "train it first"]),
+        (["--perplexity", "100"], ["perplexity is 100", "at most 66"]),
+    ):
+        wrong = lab("embed", *asked, *changed, FMNIST_RUNS=str(tmp_path))
+        assert wrong.returncode == 2 and wrong.stdout == ""
+        assert all(word in wrong.stderr for word in words), wrong.stderr
+        assert len(wrong.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.engine
 def test_doctor_says_all_is_well() -> None:
     done = lab("doctor")

@@ -217,8 +217,8 @@ def _nothing(request: MapRequest, why: str) -> tuple[dict[str, Any], dict[str, N
 
 
 def stored(name: str) -> Run:
-    """The run of this name. Raises: RequestError."""
-    run = _store().find(name)
+    """The run of this name, or of this digest on the embedded sample. Raises: RequestError."""
+    run = _store().find(name) or _store().find(f"{name}-sample")
     if run is None:
         raise RequestError(
             f"run is {name[:40]!r}, but the run store {settings().runs} has no such run; train it first."
