@@ -20,6 +20,8 @@ from fmnist_core.charts import initialisation as charts
 from fmnist_core.experiment import FIELDS, Experiment, run_id
 from fmnist_core.runs import initial, over_training
 from fmnist_core.runs import table1 as maker
+from fmnist_core.runs.analysis import Analysis
+from fmnist_core.runs.engine import EngineStatus
 from fmnist_core.runs.store import RunStore
 from fmnist_core.runs.table1_result import available
 from fmnist_core.runs.tables import Trained, of_study
@@ -135,6 +137,19 @@ def test_what_is_not_measured_yet_is_asked_for_while_the_earlier_one_stays() -> 
     changed = looked(gain=2.0)["networks"][0]["summary"][0]["activation_std"]
     app = app.run()
     assert app.dataframe[0].value["activation_std"][0] == changed and "× 2" in texts(app)
+
+
+def test_a_warm_worker_s_answer_is_on_the_page_without_another_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = EngineStatus(ready=True, workers=1, queue_length=0, message="")
+    monkeypatch.setattr("fmnist_core.runs.engine.Engine.status", lambda self: ready)
+
+    def at_once(analysis: Analysis) -> None:
+        initial.look_job(analysis.params, Events(lambda event: None), lambda: False)
+
+    monkeypatch.setattr(engine, "submit_analysis", at_once)
+    app = live(gain=3.0)
+    assert len(app.dataframe) == 1 and "gain 3, seed 0; 300 images" in texts(app)
+    assert "Measuring" not in texts(app) and not app.button
 
 
 def test_zeros_are_told_and_all_units_are_equal() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from fmnist_core.charts import initialisation as figures
 from fmnist_core.charts import initialisation_layers as by_layer
 from fmnist_core.experiment import FIELDS
 from fmnist_core.runs import initial
+from fmnist_core.runs.analysis import Analysis
 from fmnist_core.runs.over_training import IMAGES
 from fmnist_core.ui import analysis, engine
 from fmnist_core.ui.data_parts import foot
@@ -25,6 +27,7 @@ GAINS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 LATEST = "initialisation latest"  # the session's key of the look that is on the screen
 VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
 LARGE = 1e5  # from here on a table's numbers need powers of ten
+PATIENCE, LOOK = 1.5, 0.02  # seconds: a wait without a progress bar, and between two looks in it
 PROGRESS = 60  # pixels that progress takes, so that the pictures below stay where they are
 
 
@@ -88,6 +91,7 @@ def _measured(view: View) -> Mapping[str, Any] | None:
     asked = (view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed)
     wanted = initial.look(*asked, dataset.load().name)
     with st.container(height=PROGRESS, border=False):
+        _wait(wanted)
         found = analysis.result(wanted)
         if found is not None:
             st.session_state[LATEST] = found.name
@@ -95,6 +99,22 @@ def _measured(view: View) -> Mapping[str, Any] | None:
             return found.facts
     earlier = engine.results().find("", st.session_state.get(LATEST, wanted.name))
     return earlier.facts if earlier is not None else None
+
+
+def _wait(wanted: Analysis) -> None:
+    """Wait a moment for a warm worker: an answer within a second needs no progress bar, and no second drawing of the page.
+
+    A control that is moved meanwhile ends the wait.
+    """
+    held = engine.results().find("", wanted.name) or engine.analysis(wanted.name)
+    if held is not None or not engine.engine().status().ready:
+        return
+    engine.submit_analysis(wanted)
+    place, end = st.empty(), time.monotonic() + PATIENCE
+    while time.monotonic() < end and (snapshot := engine.analysis(wanted.name)) and snapshot.active:
+        place.caption("Measuring …")  # here Streamlit looks whether a control was moved
+        time.sleep(LOOK)
+    place.empty()
 
 
 def _what(facts: Mapping[str, Any]) -> str:

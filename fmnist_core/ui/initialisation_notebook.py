@@ -50,7 +50,7 @@ def show() -> None:
     if deep:
         st.markdown(f"**{DEEP.title}**")
         results(deep)
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         _link("Five tanh layers with SGD, over 5 seeds, on page Compare", DEEP)
         way("Watch it in the layers", ":material/visibility:", View(part="training"))
 
@@ -68,9 +68,10 @@ def results(trained: list[Trained]) -> None:
     names = dict.fromkeys(one.name for one in found)
     told = [statistics.sentence([one for one in found if one.name == name]) for name in names]
     st.markdown("\n".join(f"- {text}" for text in told))
-    note = statistics.footnote([one for one in found if one.n > 1])
-    if note:
-        st.caption(note)
+    note = "The table: mean ± standard deviation over the seeds; a single seed has none."
+    if any(one.differs for one in found):
+        note += f" The sentences: {statistics.footnote(found)}"
+    st.caption(note)
 
 
 def _spread(held: Summary) -> str:
