@@ -30,7 +30,7 @@ def image(run: Run, request: MapRequest, epoch: int, held: Shown, index: int) ->
         f"Among the {len(held.chosen.rows):,} images of the map, by distance in the layer, not in the picture:"
         f" {same} of {len(near)} are of the same class."
     )
-    st.html(gallery.html([_item(held, int(one), short=True) for one in near], CLASSES, 76))
+    st.html(gallery.html([_item(held, int(one), short=True) for one in near], CLASSES, 52))
     st.button("Close", icon=":material/close:", on_click=ADDRESS.set, kwargs={"image": None}, key="embeddings close")
 
 
@@ -42,7 +42,7 @@ def lasso(taken: Sequence[int], held: Shown, clear: Callable[[], None]) -> None:
     st.markdown(f"**{wording.counted(len(chosen), 'image')} in the lasso**")
     st.altair_chart(separation.mix(labels, CLASSES), key="class mix")
     st.caption(f"The network gets {len(chosen) - wrong} of them right and {wrong} wrong.")
-    st.html(gallery.html([_item(held, int(one), short=True) for one in chosen[:GROUP]], CLASSES, 64))
+    st.html(gallery.html([_item(held, int(one), short=True) for one in chosen[:GROUP]], CLASSES, 52))
     if len(chosen) > GROUP:
         st.caption(f"The first {GROUP} are shown.")
     table = pd.DataFrame(
