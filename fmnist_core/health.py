@@ -26,7 +26,7 @@ SATURATED = 0.5
 # the notebook's networks, trained or not, lie between 0.7 and 2.
 VANISHING, EXPLODING = 0.2, 5.0
 STILL = 0.02  # Ours: a validation loss that never fell by 2 % of its start has not moved.
-LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level; as on page Train.
+LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level.
 # Ours: the majority vote of people is right for 83.5 % of the images (Xiao, Rasul & Vollgraf 2017).
 PEOPLE = 0.835
 

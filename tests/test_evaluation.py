@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from fmnist_core import evaluation
-from fmnist_core.ui import reading
 
 Case = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
@@ -51,10 +51,11 @@ def test_row_shares_sum_to_one_or_to_nothing() -> None:
     assert shares.tolist() == [[0.75, 0.25], [0, 0]]
 
 
-def test_wilson_is_what_page_train_shows() -> None:
-    for right, n in ((0, 10), (893, 1000), (10, 10)):
+def test_wilson_against_scipy() -> None:
+    for right, n in ((0, 10), (8898, 10_000), (7, 7), (3, 50)):
         low, high = evaluation.wilson(right, n)
-        assert (float(low), float(high)) == pytest.approx(reading.wilson(right / n, n))
+        expected = binomtest(right, n).proportion_ci(method="wilson")
+        assert (float(low), float(high)) == pytest.approx((expected.low, expected.high), abs=1e-6)
     assert np.isnan(evaluation.wilson([0], [0])).all()
 
 

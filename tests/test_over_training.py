@@ -104,6 +104,11 @@ def test_smoothing_is_the_mean_of_the_last_steps(held: np.ndarray, window: int) 
     assert measured.smoothed(held, window) == pytest.approx(oracle, abs=1e-6)
 
 
+def test_one_huge_loss_does_not_swallow_those_after_it() -> None:
+    held = np.array([1e20, 2.5, 2.5, 2.5, 2.5], np.float32)
+    assert measured.smoothed(held, 2)[1:].tolist() == [2.5, 2.5, 2.5]
+
+
 def test_the_first_step_at_a_loss() -> None:
     falling = np.linspace(2.0, 1.0, 101)
     assert measured.steps_to(falling, 1.5, window=1) == 51

@@ -70,7 +70,7 @@ def panels(measured: Measured, quantity: str) -> list[Layered]:
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         rows = table[table["network"] == label]
         chart = alt.layer(_lines(rows, quantity, measured, _domain(table)))
-        told = theme.titled(label, _told(network, quantity) + _cut_told(rows, quantity, measured))
+        told = theme.titled(label, _stop(_told(network, quantity), _cut_told(rows, quantity, measured)))
         found.append(chart.properties(height=HEIGHT, title=told))
     return found
 
@@ -167,7 +167,12 @@ def _top(rows: pd.DataFrame, quantity: str, measured: Measured) -> float:
 def _cut_told(rows: pd.DataFrame, quantity: str, measured: Measured) -> str:
     if rows.empty or float(rows["share"].max()) <= _top(rows, quantity, measured):
         return ""
-    return f". Its peak at 0, {rows['share'].max():.0%} at most, is cut off".replace("%", " %")
+    return f" Its peak at 0, {wording.percent(float(rows['share'].max()))} at most, is cut off"
+
+
+def _stop(told: str, more: str) -> str:
+    """Both, the first as a sentence where more follows."""
+    return f"{told.rstrip('.')}.{more}" if more and told else told or more.strip()
 
 
 def _at_zero(rows: pd.DataFrame) -> pd.Series[bool]:
@@ -207,5 +212,5 @@ def _means_told(marks: pd.DataFrame) -> str:
     held = dict(zip(marks["what"], marks["value"], strict=True))
     if not held:
         return ""
-    paper = f"; the paper reports about {held['paper']:g}" if "paper" in held else ""
-    return f"Mean between hidden layers {held['measured']:.3f}; closed form without f′ {held['closed form']:.3f}{paper}"
+    paper = f"; the paper: about {held['paper']:g}" if "paper" in held else ""
+    return f"Mean between layers {held['measured']:.3f}; closed form, f′ = 1: {held['closed form']:.3f}{paper}"

@@ -14,8 +14,8 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import LINE, Layered, penalised, points, records, x_axis
+from fmnist_core.health import LEVEL
 
-LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level.
 ROW, ROOM = 36, 120  # Pixels: a model's row; what titles and axes take.
 
 

@@ -20,7 +20,7 @@ from fmnist_core.table1 import DATA_SETS, PUBLISHED, ROWS
 INITIALISATIONS = ("standard", "normalised")
 HEIGHT = 190
 LINE = "1px solid rgba(128,128,128,0.5)"  # seen on light and dark pages
-CELL = "padding:0.3rem 0.9rem;border:none"
+CELL = "padding:0.3rem 0.55rem;border:none;white-space:nowrap"
 
 
 def html(result: Mapping[str, Any]) -> str:
@@ -39,7 +39,7 @@ def html(result: Mapping[str, Any]) -> str:
     caption = f"Test error in %, with {_seeds(result)}; N: normalised initialisation."
     style = "border-collapse:collapse;border-top:2px solid;border-bottom:2px solid;font-variant-numeric:tabular-nums"
     return (
-        f'<div style="overflow-x:auto"><table style="{style}"><caption style="text-align:left">{escape(caption)}</caption>'
+        f'<div style="overflow-x:auto"><table style="{style}"><caption style="text-align:left;white-space:normal">{escape(caption)}</caption>'
         f'<thead>{above}<tr style="border-bottom:{LINE}"><th style="{CELL};text-align:left">network</th>{names}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )

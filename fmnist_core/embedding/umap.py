@@ -26,6 +26,7 @@ SMALL, EPOCHS_SMALL, EPOCHS_LARGE = 10_000, 500, 200  # umap-learn's: more epoch
 WARM = 0.4  # of the epochs, and of the first step size, where a map to start from is given
 OFTEN = 10  # epochs between two tellings, and two looks at should_stop
 SIZE, JITTER = 10.0, 1e-4  # of the start
+ROUNDS = 4
 NEGATIVES, LIMIT = 5, np.float32(4)
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 NEAR = np.float32(1e-3)
@@ -81,6 +82,7 @@ def descend(
     new = np.empty_like(old)
     shares = graph.weights / graph.weights.max()
     shares[shares < 1 / epochs] = 0
+    shares /= ROUNDS
     a, b = np.float32(shape[0]), np.float32(shape[1])
     for epoch in range(epochs):
         if epoch % OFTEN == 0:
@@ -89,8 +91,9 @@ def descend(
             if watch:
                 watch(epoch, epochs, old[:, :dimensions].copy())
         step = np.float32(rate * (1 - epoch / epochs))
-        _on_all_cores(old, new, graph, shares, a, b, epoch, step, seed)
-        old, new = new, old
+        for turn in range(epoch * ROUNDS, (epoch + 1) * ROUNDS):
+            _on_all_cores(old, new, graph, shares, a, b, turn, step, seed)
+            old, new = new, old
     return np.ascontiguousarray(old[:, :dimensions])
 
 
@@ -101,13 +104,13 @@ def _on_all_cores(
     shares: NDArray[np.float32],
     a: np.float32,
     b: np.float32,
-    epoch: int,
+    moment: int,
     step: np.float32,
     seed: int,
 ) -> None:
-    key = np.uint64((seed * 1_000_003 + epoch) % 2**63)
+    key = np.uint64((seed * 1_000_003 + moment) % 2**63)
     spread(
-        lambda piece: _move(old, new, graph.starts, graph.ends, shares, a, b, epoch, step, key, *span(len(old), piece))
+        lambda piece: _move(old, new, graph.starts, graph.ends, shares, a, b, moment, step, key, *span(len(old), piece))
     )
 
 
@@ -133,7 +136,7 @@ def _move(
     shares: NDArray[np.float32],
     a: np.float32,
     b: np.float32,
-    epoch: int,
+    moment: int,
     step: np.float32,
     key: np.uint64,
     start: int,
@@ -150,9 +153,11 @@ def _move(
         state = _mixed(key * np.uint64(0x9E3779B97F4A7C15) + np.uint64(i))
         for place in range(starts[i], starts[i + 1]):
             share = np.float64(shares[place])
-            if np.floor((epoch + 1) * share) <= np.floor(epoch * share):
-                continue
             j = ends[place]
+            pair = _mixed(np.uint64(min(i, j)) * n + np.uint64(max(i, j)))
+            phase = np.float64(pair >> np.uint64(40)) / 16777216.0
+            if np.floor((moment + 1) * share + phase) <= np.floor(moment * share + phase):
+                continue
             other_x, other_y, other_z = old[j, 0], old[j, 1], old[j, 2]
             for turn in range(NEGATIVES + 2):
                 drawn = turn == 0 or turn == NEGATIVES + 1

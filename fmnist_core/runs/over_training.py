@@ -70,11 +70,14 @@ def smoothed(losses: NDArray[Any], window: int = WINDOW) -> NDArray[np.float64]:
 
     With fewer steps than that, of all of them, once. After a loss that is not finite, nan.
     """
-    window = min(window, len(losses))
-    sums = np.cumsum(np.concatenate([[0.0], losses.astype(np.float64)]))
-    with np.errstate(invalid="ignore"):
-        means: NDArray[np.float64] = (sums[window:] - sums[:-window]) / max(window, 1)
-    return np.where(np.isfinite(means), means, math.nan)
+    if not len(losses):
+        return np.zeros(0)
+    # Not by differences of cumulative sums, in which one huge loss swallows all that follow it.
+    windows = np.lib.stride_tricks.sliding_window_view(losses.astype(np.float64), min(window, len(losses)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        means: NDArray[np.float64] = windows.mean(axis=1)
+    lost = np.logical_or.accumulate(~np.isfinite(means))  # a network that diverged stays so
+    return np.where(lost, math.nan, means)
 
 
 def steps_to(losses: NDArray[Any], target: float, window: int = WINDOW) -> int | None:

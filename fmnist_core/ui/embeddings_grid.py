@@ -57,7 +57,9 @@ def few(kept: Sequence[int]) -> tuple[int, ...]:
 def _row(found: Result, place: int, layer: str, columns: int) -> pictures.MapRow:
     points: NDArray[np.float32] = found.arrays["points"][place]
     figures = found.facts["layers"][place]
-    told = tuple("" if "error" in frame else f"neighbours agree {100 * frame['knn_layer']:.0f} %" for frame in figures)
+    told = tuple(
+        "" if "error" in frame else f"neighbours agree {wording.percent(frame['knn_layer'])}" for frame in figures
+    )
     drawn = tuple(None if "error" in figures[column] else points[column] for column in range(columns))
     return pictures.MapRow(layer_title(layer).capitalize(), drawn, told)
 

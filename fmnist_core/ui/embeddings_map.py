@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from fmnist_core import wording
 from fmnist_core.embedding.request import METHODS, PIXELS, MapRequest, the_layer
 from fmnist_core.runs import maps
 from fmnist_core.runs.results import Result
@@ -57,7 +58,7 @@ def _told(view: View, run: Run, request: MapRequest, epoch: int, held: Shown) ->
     count = len(held.chosen.rows)
     return (
         f"{_made(request.layer)} {count:,} {request.split} images {when}, drawn by"
-        f" **{METHODS[request.method]}**. The network gets {right:.1%} of them right.".replace("%", " %")
+        f" **{METHODS[request.method]}**. The network gets {wording.percent(right, 1)} of them right."
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from fmnist_core import evaluation
 from fmnist_core.charts import separation
 from fmnist_core.embedding.request import layers_of
 from fmnist_core.runs import maps
@@ -15,7 +16,6 @@ from fmnist_core.runs.run import Run
 from fmnist_core.ui import analysis
 from fmnist_core.ui.embeddings_grid import few
 from fmnist_core.ui.embeddings_view import View
-from fmnist_core.ui.reading import wilson
 
 WIDTH = 540  # of a chart, in pixels: its legend and its subtitle fit
 
@@ -62,10 +62,10 @@ def _table(rows: list[dict[str, object]], images: int) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table["layer"] = [_short(layer) for layer in table["layer"]]
     ends = [
-        wilson(value, images) if measure == "knn" and value is not None else (np.nan, np.nan)
+        evaluation.wilson(value * images, images) if measure == "knn" and value is not None else (np.nan, np.nan)
         for measure, value in zip(table["measure"], table["value"], strict=True)
     ]
-    return table.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
+    return table.assign(low=[float(low) for low, _ in ends], high=[float(high) for _, high in ends])
 
 
 def _answer(table: pd.DataFrame, layers: list[str]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from fmnist_core import wording
 from fmnist_core.charts import trust
 from fmnist_core.embedding.align import align
 from fmnist_core.embedding.neighbours import nearest_to
@@ -114,7 +115,7 @@ def two_seeds(first: NDArray[np.float32], second: NDArray[np.float32]) -> str:
         np.linalg.norm(turned - first, axis=1).mean() / np.sqrt(((first - first.mean(axis=0)) ** 2).sum(axis=1).mean())
     )
     return (
-        f"Of each image's {K} neighbours in one map, **{kept:.0%}** are its neighbours in the other (over {len(asked)} images);"
-        f" turned to match, a point lies on average **{moved:.0%}** of the map's radius away from its place. What both maps"
-        " show is the layer's; what only one shows is chance.".replace("%", " %")
+        f"Of each image's {K} neighbours in one map, **{wording.percent(float(kept))}** are its neighbours in the other (over {len(asked)} images);"
+        f" turned to match, a point lies on average **{wording.percent(moved)}** of the map's radius away from its place. What both maps"
+        " show is the layer's; what only one shows is chance."
     )

@@ -9,18 +9,9 @@ from typing import Any
 import pandas as pd
 
 from fmnist_core import wording
+from fmnist_core.evaluation import Z95
 from fmnist_core.experiment import FIELDS, Experiment
-
-Z95 = 1.959964  # 97.5 % quantile of the standard normal distribution
-LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level.
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927): holds for small n and near 0 and 1, unlike the plain one."""
-    z2 = Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+from fmnist_core.health import LEVEL
 
 
 def mean_interval(mean: float, deviation: float, n: int) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from fmnist_core import wording
+from fmnist_core import evaluation, wording
 from fmnist_core.charts import curves, histograms, schedule, theme
 from fmnist_core.dataset import CLASSES
 from fmnist_core.runs.run import Run
@@ -50,7 +50,7 @@ def _figures(run: Run, history: pd.DataFrame) -> None:
     accuracy.metric("Test accuracy", reading.tested(metrics, "test_accuracy"))
     loss.metric("Test loss", reading.tested(metrics, "test_loss"))
     if math.isfinite(metrics["test_loss"]):
-        low, high = reading.wilson(metrics["test_accuracy"], n)
+        low, high = map(float, evaluation.wilson(metrics["test_accuracy"] * n, n))
         accuracy.caption(f"95 % interval {low:.3f} to {high:.3f}")
         low, high = reading.mean_interval(metrics["test_loss"], metrics["test_loss_std"], n)
         loss.caption(f"95 % interval {low:.3f} to {high:.3f}")
