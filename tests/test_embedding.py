@@ -358,7 +358,6 @@ class TestMaps:
     def test_the_maps_kl_is_not_above_scikit_learns(self, pixels: Floats) -> None:
         from sklearn.manifold import TSNE
 
-        pixels = pixels[:300]
         ours = make(pixels, MapSettings("tsne"))
         theirs = TSNE(init="pca", random_state=42).fit_transform(pixels)
         graph = affinities(near(pixels, 90), 30)

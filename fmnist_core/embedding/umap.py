@@ -1,8 +1,9 @@
 """UMAP (McInnes, Healy & Melville 2018, arXiv 1802.03426), on all cores and yet the same for the same seed.
 
-umap-learn moves both ends of an edge at once, in the order of the edges; so it must work on one core to repeat itself.
-Here each point moves by itself: along its own edges as often as umap-learn would move it, from where all points were
-at the beginning of the epoch, with random numbers of its own. It also needs no compilation while a person waits.
+umap-learn moves both ends of an edge at once, edge after edge; so it must work on one core to repeat itself. Here each
+point is moved by itself, with random numbers of its own, from where all points were at the beginning of a round. For an
+edge both ends compute the same pull from the same places, so they still move equally and oppositely: without that,
+maps are too dense and less trustworthy (0.960 for 0.968, measured). Nothing is compiled while a person waits.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ SMALL, EPOCHS_SMALL, EPOCHS_LARGE = 10_000, 500, 200  # umap-learn's: more epoch
 WARM = 0.4  # of the epochs, and of the first step size, where a map to start from is given
 OFTEN = 10  # epochs between two tellings, and two looks at should_stop
 SIZE, JITTER = 10.0, 1e-4  # of the start
-ROUNDS = 4
+ROUNDS = 4  # of an epoch: a point's edges hardly ever act on it at the same time, as in umap-learn they never do
 NEGATIVES, LIMIT = 5, np.float32(4)
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 NEAR = np.float32(1e-3)
+STRIDE, PHASES = np.uint64(0x9E3779B97F4A7C15), 2.0**24
 
 
 def umap(
@@ -123,6 +125,12 @@ def _mixed(state: np.uint64) -> np.uint64:
 
 
 @compiled
+def _due(moment: int, share: float, phase: float) -> bool:
+    """Whether something that happens in `share` of all moments, evenly from a phase in [0, 1) on, happens now."""
+    return bool(np.floor((moment + 1) * share + phase) > np.floor(moment * share + phase))
+
+
+@compiled
 def _clipped(value: np.float32) -> np.float32:
     return max(-LIMIT, min(LIMIT, value))
 
@@ -142,41 +150,43 @@ def _move(
     start: int,
     stop: int,
 ) -> None:
-    """One epoch of the points from start to stop. An edge is used in `share` of the epochs, evenly.
+    """One round of the points from start to stop. An edge acts once in each direction in `share` of all rounds.
 
-    umap-learn uses each edge from both ends, and each time moves both: so a point is drawn twice along it, and pushed
-    away from NEGATIVES random points once.
+    It draws both its ends together, and pushes the one it starts from away from NEGATIVES random points.
     """
     n = np.uint64(len(old))
     for i in range(start, stop):
         x, y, z = old[i, 0], old[i, 1], old[i, 2]
-        state = _mixed(key * np.uint64(0x9E3779B97F4A7C15) + np.uint64(i))
+        state = _mixed(key * STRIDE + np.uint64(i))
         for place in range(starts[i], starts[i + 1]):
-            share = np.float64(shares[place])
-            j = ends[place]
+            j, share = ends[place], np.float64(shares[place])
+            # Both ends of an edge come to the same phases, one for each direction.
             pair = _mixed(np.uint64(min(i, j)) * n + np.uint64(max(i, j)))
-            phase = np.float64(pair >> np.uint64(40)) / 16777216.0
-            if np.floor((moment + 1) * share + phase) <= np.floor(moment * share + phase):
+            upward = np.float64(pair >> np.uint64(40)) / PHASES
+            downward = np.float64((pair >> np.uint64(16)) & np.uint64(0xFFFFFF)) / PHASES
+            own, others = (upward, downward) if i < j else (downward, upward)
+            head, tail = _due(moment, share, own), _due(moment, share, others)
+            if not (head or tail):
                 continue
-            other_x, other_y, other_z = old[j, 0], old[j, 1], old[j, 2]
-            for turn in range(NEGATIVES + 2):
-                drawn = turn == 0 or turn == NEGATIVES + 1
-                if drawn:
-                    dx, dy, dz = x - other_x, y - other_y, z - other_z
-                else:
-                    state += np.uint64(0x9E3779B97F4A7C15)
-                    far = np.int64(((_mixed(state) >> np.uint64(32)) * n) >> np.uint64(32))
-                    dx, dy, dz = x - old[far, 0], y - old[far, 1], z - old[far, 2]
-                square = dx * dx + dy * dy + dz * dz
-                if square <= ZERO or (not drawn and far == i):
-                    continue
+            dx, dy, dz = old[i, 0] - old[j, 0], old[i, 1] - old[j, 1], old[i, 2] - old[j, 2]
+            square = dx * dx + dy * dy + dz * dz
+            if square > ZERO:
                 power = a * np.exp(b * np.log(square))
-                if drawn:
-                    force = -TWO * b * power / (square * (power + ONE))
-                else:
-                    force = TWO * b / ((NEAR + square) * (power + ONE))
-                dx, dy, dz = step * _clipped(force * dx), step * _clipped(force * dy), step * _clipped(force * dz)
-                x, y, z = x + dx, y + dy, z + dz
-                if drawn:
-                    other_x, other_y, other_z = other_x - dx, other_y - dy, other_z - dz
+                force = -TWO * b * power / (square * (power + ONE))
+                times = step * (np.float32(head) + np.float32(tail))
+                x += times * _clipped(force * dx)
+                y += times * _clipped(force * dy)
+                z += times * _clipped(force * dz)
+            if not head:
+                continue
+            for _ in range(NEGATIVES):
+                state += STRIDE
+                far = np.int64(((_mixed(state) >> np.uint64(32)) * n) >> np.uint64(32))
+                dx, dy, dz = x - old[far, 0], y - old[far, 1], z - old[far, 2]
+                square = dx * dx + dy * dy + dz * dz
+                if square > ZERO and far != i:
+                    force = TWO * b / ((NEAR + square) * (a * np.exp(b * np.log(square)) + ONE))
+                    x += step * _clipped(force * dx)
+                    y += step * _clipped(force * dy)
+                    z += step * _clipped(force * dz)
         new[i, 0], new[i, 1], new[i, 2] = x, y, z
