@@ -62,7 +62,8 @@ def elsewhere(identity: str, experiment: Experiment) -> None:
         return
     text, link = st.columns([3, 1], vertical_alignment="center")
     text.info(f"Your training is under way: {wording.name(experiment)}.")
-    link.page_link(controls.PAGE, label="Watch it", icon=":material/visibility:", query_params=experiment.query())
+    if link.button("Watch it", icon=":material/visibility:", on_click=controls.follow, args=(experiment,)):
+        st.rerun()
 
 
 def show(experiment: Experiment, data: dataset.Dataset) -> None:

@@ -156,6 +156,12 @@ def test_from_sliders_to_a_result(page: Page, server: Server) -> None:
     assert Path(download.value.path()).stat().st_size > 1000
     page.get_by_text("Weights and biases over the epochs").click()
     expect(page.get_by_text("Distribution of hidden_1 kernel")).to_be_visible()
+    # The address follows a step from this page to itself, and the way back leads to the result.
+    page.get_by_role("button", name=re.compile("The same network from another seed")).click()
+    page.wait_for_url("**/Train?*seed=1*")
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("Test accuracy")).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
     expect(page.get_by_role("heading", name="Runs so far")).to_be_visible()
     expect(page.get_by_role("link", name=re.compile("Hidden layers 1, units per layer 32"))).to_be_visible()

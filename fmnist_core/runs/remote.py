@@ -5,10 +5,12 @@ The scheduler imports this module, too. So it imports little itself, and the job
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -83,10 +85,17 @@ def _sentence(error: Exception) -> str:
     return f"The job failed with {type(error).__name__}{': ' + reason if reason else ''}."
 
 
+def _give_back() -> None:
+    """Return what the job has freed to the machine: glibc keeps it, and 20 layers before training leave 280 MB."""
+    with suppress(OSError, AttributeError):  # another system's library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 def _stale(worker: Any) -> bool:
     """TensorFlow keeps about 16 MB for each architecture it has seen, so a worker grows from job to job.
 
     Without a nanny nobody would start the next process.
     """
+    _give_back()
     limit = worker.memory_manager.memory_limit
     return bool(limit and worker.nanny) and psutil.Process().memory_info().rss > STALE_SHARE * limit

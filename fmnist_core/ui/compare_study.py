@@ -91,8 +91,9 @@ def _described(variant: Variant) -> str:
 def _elsewhere(other: Study) -> None:
     text, link = st.columns([3, 1], vertical_alignment="center")
     text.info(f"Your study is under way: {escaped(other.title)}.")
-    query = compare_view.View(study=other).query()
-    link.page_link(compare_view.PAGE, label="Watch it", icon=":material/visibility:", query_params=query)
+    # A button: a link to the page that is open would leave the browser's address as it is.
+    values = {"study": other, "race": (), "runs": (), "baseline": ""}
+    link.button("Watch it", icon=":material/visibility:", on_click=compare_view.ADDRESS.set, kwargs=values)
 
 
 @st.fragment(run_every=PERIOD)

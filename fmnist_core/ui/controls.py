@@ -40,6 +40,14 @@ def experiment() -> Experiment:
     return current
 
 
+def follow(found: Experiment) -> None:
+    """Go to another experiment from this page itself. Meant as a button's callback: a link to the page that is open
+    would leave the browser's address as it is.
+    """
+    st.session_state["train moved"], st.session_state["problems"] = True, []
+    _load(found)
+
+
 def problems() -> list[str]:
     """One sentence for each URL parameter that could not be used, until the experiment is changed."""
     found: list[str] = st.session_state.get("problems", [])
