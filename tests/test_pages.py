@@ -236,7 +236,7 @@ def test_a_stored_run_opens_with_intervals_and_measured_sentences(tmp_path: Path
     assert [button.proto.label for button in app.get("download_button")] == [
         "History (CSV)", "Model (Keras)", "TensorBoard logs (zip)",
     ]  # fmt: skip
-    links = [link.proto.label for link in app.get("page_link")]
+    links = [one.label for one in app.button]
     assert any("dropout" in link for link in links)
 
 
@@ -262,10 +262,8 @@ def test_a_diverged_run_opens_and_says_why(tmp_path: Path) -> None:
     figures = {metric.label: metric.value for metric in app.metric}
     assert figures["Test loss"] == figures["Test accuracy"] == "diverged"
     assert figures["Lowest validation loss"] == "–"
-    links = [link.proto for link in app.get("page_link")]
-    assert [link.query_string for link in links if "a tenth of the learning rate" in link.label] == [
-        "units=16&learning_rate=0.0001"
-    ]
+    next(one for one in app.button if "a tenth of the learning rate" in one.label).click().run()
+    assert not app.exception and url(app) == {"units": "16", "learning_rate": "0.0001"}
     assert "nan" not in texts(opened("app.py"))
 
 
@@ -273,7 +271,7 @@ def test_after_one_epoch_nothing_is_said_of_how_validation_loss_went(tmp_path: P
     stored(tmp_path, Experiment(units=16, epochs=1), [2.3, 0.5])
     app = opened("pages/Train.py", units="16", epochs="1")
     assert "1 epoch" in [caption.value for caption in app.caption]
-    assert "One epoch tells little: train twice as long" in [link.proto.label for link in app.get("page_link")]
+    assert "One epoch tells little: train twice as long" in [one.label for one in app.button]
 
 
 def test_a_title_leaves_out_what_has_no_effect() -> None:

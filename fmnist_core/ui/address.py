@@ -49,15 +49,22 @@ class Address(Generic[V]):
         state["page"] = short(self.page)
         now = st.query_params.to_dict()
         moved = state.pop(self._name("moved"), False)
-        if self._name("view") not in state or (now != state.get(f"url {self.page}") and not moved):
+        opened = self._name("view") not in state or (now != state.get(f"url {self.page}") and not moved)
+        if opened:
             state[self._name("view")], state[self._name("problems")] = self._read(now)
             self.remount()
         view: V = state[self._name("view")]
-        query = view.query()
+        query = view.query() if opened or moved else now
         if now != query:
             st.query_params.from_dict(query)
         state[f"url {self.page}"] = query
         return view, state[self._name("problems")]
+
+    def settle(self, **values: Any) -> None:
+        """Set parts that the address left open, from the page itself. The address follows with the next change: every
+        write is an entry in the browser's history, and one that nobody asked for would be in the way back.
+        """
+        st.session_state[self._name("view")] = replace(self.view(), **values)  # type: ignore[type-var]
 
     def view(self) -> V:
         """The view as it is, for callbacks."""

@@ -25,6 +25,9 @@ MENU = (
     ("pages/Initialisation.py", "Initialisation", ":material/start:"),
 )
 
+OF_A_RUN = ("pages/Inspect.py", "pages/Embeddings.py")
+CHOSEN = "run"  # the session's key of the run that was looked at last, on whichever of these pages
+
 
 @contextmanager
 def page(title: str) -> Iterator[None]:
@@ -53,9 +56,12 @@ def _menu() -> None:
 
 
 def carried(path: str) -> Mapping[str, str]:
-    """The URL parameters that a page last had in this session: the menu leads back to where one was."""
+    """The URL parameters that a page last had in this session: the menu leads back to where one was, and to the run
+    that was looked at last.
+    """
     found: Mapping[str, str] = st.session_state.get(f"url {path}", {})
-    return found
+    run = st.session_state.get(CHOSEN)
+    return {**found, "run": run} if run and path in OF_A_RUN else found
 
 
 def _data_line() -> None:

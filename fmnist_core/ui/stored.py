@@ -12,9 +12,9 @@ from fmnist_core.runs.run import Run
 from fmnist_core.runs.store import RUN_ID
 from fmnist_core.ui import controls, engine, reading
 from fmnist_core.ui.address import Address, ViewError
+from fmnist_core.ui.frame import CHOSEN
 
 MOST_LISTED = 200
-CHOSEN = "run"  # the session's key of the run that was looked at last, on whichever page
 
 
 def read(text: str) -> str:
@@ -37,6 +37,7 @@ def choose(address: Address[Any], name: str) -> Run | None:
     if run is None:
         return None
     st.session_state[CHOSEN] = run.run_id
+    address.settle(run=run.run_id)
     names = list(listed)
     if run.run_id not in listed:
         names.append(run.run_id)
