@@ -14,7 +14,8 @@ from fmnist_core.settings import LabError
 
 KEPT_FINISHED = 50
 PLACES = 2  # trainings that a worker can have at a time, at most
-SORTS = ("map", "measure")  # of analyses: slow ones, and those that a moved slider waits for
+# Of analyses: those that take seconds, those that a moved slider waits for, and those that take minutes.
+SORTS = ("map", "measure", "table")
 
 
 class Board:

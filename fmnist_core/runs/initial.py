@@ -41,7 +41,7 @@ def table(plan: table1.Plan, data: dataset.Dataset) -> Analysis:
     """The analysis that makes table 1, or goes on with it; its facts are the table. Raises: LabError: too expensive."""
     table1.check_budget(plan, available(data), settings().compute_budget)
     params = {"plan": plan.name, "seeds": plan.seeds, "data": data.name, "versions": maker.versions()}
-    return Analysis(f"{__name__}:table_job", "map", "", name_of("table1", params), params, "Table 1")
+    return Analysis(f"{__name__}:table_job", "table", "", name_of("table1", params), params, "Table 1")
 
 
 def table_so_far(plan: table1.Plan, data: dataset.Dataset) -> dict[str, Any]:

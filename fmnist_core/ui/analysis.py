@@ -68,11 +68,10 @@ def _start(analysis: Analysis) -> None:
 
 def _stop(analysis: Analysis) -> None:
     st.session_state.setdefault(STOPPED, set()).add(analysis.name)
-    engine.stop(analysis.name)
+    engine.stop_analysis(analysis.name)
 
 
 def _look(analysis: Analysis, draw: Draw | None) -> None:
-    engine.session()  # this tab is there
     snapshot = engine.analysis(analysis.name)
     if snapshot is None or not snapshot.active:
         st.rerun()

@@ -19,6 +19,8 @@ from fmnist_core.settings import LabError, settings
 from fmnist_core.study import Study
 from fmnist_core.ui import address
 
+TAB = "tab "  # begins the name of a tab
+
 
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
@@ -35,7 +37,9 @@ def wake() -> None:
 
 
 def _alive(name: str) -> bool:
-    """Whether a person has a tab that is connected."""
+    """Whether a person has a tab that is connected; or whether that one tab is, which asked for an analysis."""
+    if name.startswith(TAB):
+        return _connected(name.removeprefix(TAB))
     return any(map(_connected, tuple(_tabs().get(name, ()))))
 
 
@@ -64,6 +68,12 @@ def session() -> str:
     name = _browser(st.context.cookies.get("_streamlit_xsrf", "")) or tab
     _tabs()[name] = {tab, *filter(_connected, _tabs().get(name, ()))}
     return name
+
+
+def tab() -> str:
+    """This tab's name at the engine. Analyses are a tab's: two maps in two tabs shall not take each other's place."""
+    context = get_script_run_ctx()
+    return TAB + (context.session_id if context else "")
 
 
 def _browser(cookie: str) -> str:
@@ -127,8 +137,13 @@ def results() -> Results:
 
 
 def submit_analysis(analysis: Analysis) -> None:
-    """Ask for an analysis; the session's earlier one of the same sort is left."""
-    engine().submit_analysis(analysis, session())
+    """Ask for an analysis; this tab's earlier one of the same sort is left."""
+    engine().submit_analysis(analysis, tab())
+
+
+def stop_analysis(name: str) -> None:
+    """Leave an analysis; it ends unless another tab wants it, too."""
+    engine().stop(name, tab())
 
 
 def analysis(name: str) -> Snapshot | None:
