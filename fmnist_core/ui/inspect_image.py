@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from fmnist_core import dataset, evaluation, forward
+from fmnist_core import dataset, evaluation, forward, wording
 from fmnist_core.charts import gallery, probabilities, units
 from fmnist_core.dataset import CLASSES
 from fmnist_core.forward import Array
@@ -45,7 +45,10 @@ def show(at: At, view: View) -> None:
     table = probabilities.rows(_course(*at.key, row), CLASSES, true)
     course.altair_chart(probabilities.over_epochs(table, CLASSES, at.epoch), key="course")
     file = table[["epoch", "class", "probability"]].to_csv(index=False)
-    told = "The dashed line is the epoch of the slider. Classes that never get 5 % are left out."
+    told = (
+        "The dashed line is the epoch of the slider. Left out are classes that stay below"
+        f" {wording.percent(probabilities.SHOWN)} at every recorded epoch of training; before it, at epoch 0, they may have had more."
+    )
     with course:
         foot(told, ("Table (CSV)", lambda: file.encode(), f"{at.stem}-image-{row}.csv", "text/csv"))
     layers(at, at.data.test_images[row], f"{at.stem}-image-{row}")
