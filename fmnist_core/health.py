@@ -35,14 +35,15 @@ class LayerState(NamedTuple):
     """What one hidden layer does on a batch of images at one epoch.
 
     layer: "hidden_1", first to last. dead: share of units that are 0 for every image. saturated: share of values in the
-    activation's flat part. gradient_std: standard deviation of dCost/ds over images and units. finite: whether all its
-    values and gradients are numbers.
+    activation's flat part. gradient_std: standard deviation of dCost/ds over images and units. images: how many were
+    measured. finite: whether all its values and gradients are numbers.
     """
 
     layer: str
     dead: float
     saturated: float
     gradient_std: float
+    images: int
     finite: bool = True
 
 
@@ -228,8 +229,8 @@ def _dead(experiment: Experiment, layer: LayerState) -> Flag | None:
     if experiment.activation not in CAN_DIE or not layer.dead >= DEAD:
         return None
     text = (
-        f"In {_named(layer.layer)}, {_percent(layer.dead)} of the units are 0 for every image: they pass no gradient and"
-        " have stopped learning."
+        f"In {_named(layer.layer)}, {_percent(layer.dead)} of the units are 0 for all {layer.images:,} images measured:"
+        " from these images they learn nothing."
     )
     return _suggest(
         experiment, Flag("Dead units", layer.layer, text), {"activation": "leaky_relu"}, _slower(experiment, 3)
@@ -286,8 +287,8 @@ def _named(layer: str) -> str:
 
 
 def _percent(share: float) -> str:
-    digits = 1 if 0 < share < 0.1 else 0
-    return f"{100 * share:.{digits}f} %"
+    """With the digit that tables give: "at most 12 %" must not stand above 12.5 %."""
+    return wording.percent(share, 1)
 
 
 def _times(ratio: float) -> str:

@@ -14,7 +14,7 @@ from fmnist_core.experiment import Experiment
 from fmnist_core.health import LayerState
 from fmnist_core.recording import EpochRecord
 
-WELL = tuple(LayerState(f"hidden_{i}", dead=0.02, saturated=0.05, gradient_std=0.01) for i in (1, 2, 3))
+WELL = tuple(LayerState(f"hidden_{i}", dead=0.02, saturated=0.05, gradient_std=0.01, images=500) for i in (1, 2, 3))
 LEARNT = ((2.35, 2.34, 0.10), (0.55, 0.45, 0.84), (0.40, 0.40, 0.86), (0.35, 0.38, 0.87))
 
 
@@ -60,14 +60,18 @@ def test_the_untrained_network_is_judged_by_its_layers_alone() -> None:
 def test_dead_units_are_named_with_layer_and_share() -> None:
     flag = only(found(layers=state(2, dead=0.4)))
     assert (flag.title, flag.layer) == ("Dead units", "hidden_2")
-    assert "hidden layer 2, 40 %" in flag.text
+    assert "hidden layer 2, 40.0 % of the units are 0 for all 500 images measured" in flag.text
     assert flag.experiment is not None and flag.experiment.activation == "leaky_relu"
     assert found({"activation": "tanh"}, layers=state(2, dead=0.4)) == []  # tanh cannot die
 
 
+def test_the_quiet_sentence_gives_the_digit_that_the_table_gives() -> None:
+    assert "at most 12.5 % of a layer's units" in health.all_well(Experiment(), records(*LEARNT), state(2, dead=0.125))
+
+
 def test_saturated_units_are_named_with_layer_and_share() -> None:
     flag = only(found({"activation": "tanh"}, layers=state(3, saturated=0.7)))
-    assert flag.layer == "hidden_3" and "70 %" in flag.text
+    assert flag.layer == "hidden_3" and "70.0 %" in flag.text
     assert flag.experiment is not None and flag.experiment.batch_norm
     assert found(layers=state(3, saturated=0.7)) == []
 
@@ -90,7 +94,7 @@ def test_a_loss_that_stays_at_a_blind_guess_is_not_moving() -> None:
     stuck = ((2.31, 2.31, 0.10), *[(2.303, 2.304, 0.11)] * 4)
     flag = only(found({"activation": "sigmoid", "optimiser": "sgd"}, stuck))
     assert flag.title == "The loss is not moving"
-    assert "2.310 to 2.304" in flag.text and "2.303)" in flag.text and "11 %" in flag.text
+    assert "2.310 to 2.304" in flag.text and "2.303)" in flag.text and "11.0 %" in flag.text
     assert flag.experiment is not None and flag.experiment.activation == "tanh"
 
 
@@ -128,7 +132,7 @@ def test_overfitting_gives_both_losses_and_a_next_step() -> None:
 def test_underfitting_is_told_from_too_early_to_say() -> None:
     weak = (LEARNT[0], *[(1.2, 1.2, 0.6)] * 6)
     flag = only(found({"l2": 0.05}, weak))
-    assert flag.title == "Underfitting" and "60 %" in flag.text
+    assert flag.title == "Underfitting" and "60.0 %" in flag.text
     assert flag.experiment is not None and flag.experiment.l2 == 0
     assert found({"l2": 0.05}, weak[:3]) == []
 
@@ -138,7 +142,10 @@ losses = st.floats(0, 1e6) | st.just(math.nan) | st.just(math.inf)
 
 
 @given(
-    st.lists(st.builds(LayerState, st.sampled_from(["hidden_1", "hidden_2"]), numbers, numbers, losses), max_size=4),
+    st.lists(
+        st.builds(LayerState, st.sampled_from(["hidden_1", "hidden_2"]), numbers, numbers, losses, st.integers(1, 500)),
+        max_size=4,
+    ),
     st.lists(st.tuples(losses, losses, st.floats(0, 1)), min_size=1, max_size=6),
     st.sampled_from(["relu", "tanh", "sigmoid", "softsign", "linear"]),
     st.sampled_from(["glorot_uniform", "he_normal", "zeros"]),

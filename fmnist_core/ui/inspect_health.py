@@ -13,6 +13,8 @@ from fmnist_core.ui.inspect_inside import named
 from fmnist_core.ui.inspect_run import At
 from fmnist_core.ui.inspect_view import View
 
+GRADIENT = "deviation of dCost/ds"
+
 
 def show(at: At, view: View) -> None:
     """Flags at the chosen epoch, or a quiet sentence; then the numbers of each layer."""
@@ -54,18 +56,31 @@ def _table(at: At, layers: list[health.LayerState]) -> None:
                 "units": units,
                 "dead units": layer.dead if at.run.experiment.activation in health.CAN_DIE else None,
                 "saturated values": layer.saturated if at.run.experiment.activation in health.SATURATES else None,
-                "deviation of dCost/ds": layer.gradient_std,
+                GRADIENT: layer.gradient_std,
             }
             for layer, units in zip(layers, at.run.experiment.hidden_widths, strict=True)
         ]
     )
-    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("dead units", "saturated values")}
-    small = {"deviation of dCost/ds": st.column_config.NumberColumn(format="scientific")}
-    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True, column_config=shares | small, width="content")
+    shares = ["dead units", "saturated values"]
+    shown = table.assign(**{name: 100 * table[name].astype(float) for name in shares}).dropna(axis=1, how="all")
+    formats = dict.fromkeys(shares, st.column_config.NumberColumn(format="%.1f %%"))
+    formats[GRADIENT] = st.column_config.NumberColumn(format="%.3g")
+    st.dataframe(shown, hide_index=True, column_config=formats, width="content")
     foot(
-        f"Measured on {inspect_run.BATCH} training images of each class. A unit is dead when it is 0 for all of them; a value is"
-        f" saturated within 5 % of a limit that {wording.choice(at.run.experiment.activation)} approaches."
-        if at.run.experiment.activation in health.SATURATES
-        else f"Measured on {inspect_run.BATCH} training images of each class. A unit is dead when it is 0 for all of them.",
+        _about(at.run.experiment.activation, layers[0].images),
         ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-health.csv", "text/csv"),
     )
+
+
+def _about(activation: str, images: int) -> str:
+    """What the table's columns mean."""
+    told = [f"Measured on {images:,} training images, up to {inspect_run.BATCH} of each class."]
+    if activation in health.CAN_DIE:
+        told.append("A unit is dead when it is 0 for all of them.")
+    if activation in health.SATURATES:
+        told.append(f"A value is saturated within 5 % of a limit that {wording.choice(activation)} approaches.")
+    told.append(
+        "dCost/ds: how the cost of one image changes with s, a unit's weighted sum; its standard deviation is taken over"
+        " these images and the layer's units."
+    )
+    return " ".join(told)

@@ -43,6 +43,7 @@ def _look(experiment: Experiment, layer: backward.Signals) -> LayerLook:
         dead=float((layer.activations == 0).all(axis=0).mean()) if dead else 0.0,
         saturated=float(diagnostics.saturated(experiment.activation, layer.activations).mean()) if hidden else 0.0,
         gradient_std=float(layer.gradient.std()),
+        images=len(layer.gradient),
         finite=bool(np.isfinite(layer.activations).all() and np.isfinite(layer.gradient).all()),
     )
     return LayerLook(state, float(layer.activations.std()), sampled(layer.activations), sampled(layer.gradient))
