@@ -113,6 +113,10 @@ def button(app: AppTest, label: str) -> Any:
     return next(one for one in app.button if one.label == label)
 
 
+def segments(app: AppTest, label: str) -> Any:
+    return next(one for one in app.segmented_control if one.label == label)
+
+
 def html(app: AppTest) -> str:
     return "".join(one.proto.body for one in app.get("html"))
 
@@ -356,6 +360,16 @@ def test_an_uploaded_picture_is_answered_or_refused(tmp_path: Path) -> None:
     Image.fromarray(canvas).save(buffer, "PNG")
     app.file_uploader[0].upload("dress.png", buffer.getvalue(), "image/png").run()
     assert "the network takes it for" in texts(app) and "What the network sees" in html(app)
+    app.segmented_control(key=next(one.key for one in app.segmented_control if one.label == "Picture")).set_value(
+        "draw"
+    ).run()
+    assert "source" not in url(app) and not app.file_uploader
+    app.segmented_control(key=next(one.key for one in app.segmented_control if one.label == "Picture")).set_value(
+        "upload"
+    ).run()
+    assert url(app)["source"] == "upload" and "still here" in texts(app) and "What the network sees" in html(app)
+    button(app, "Remove it").click().run()
+    assert "What the network sees" not in html(app)
     app.file_uploader[0].upload("bad.png", buffer.getvalue()[:60], "image/png").run()
     assert "damaged" in app.error[0].value and "the network takes it for" not in texts(app)
 

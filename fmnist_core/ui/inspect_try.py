@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -22,7 +23,17 @@ SOURCES = {"draw": "Draw", "upload": "Bring a picture"}
 SKETCH, LAST, VERSION = "inspect sketch", "inspect sketch last", "inspect sketch version"
 NEGATIVE = {"auto": "Automatic", "no": "Leave as they are", "yes": "Exchange"}
 KINDS = ["png", "jpg", "jpeg", "webp"]
+UPLOAD, BROUGHT = "inspect upload", "inspect brought"
+# Pictures of any shape stand in equal squares, so that the words below them start on one line.
+TILE = "display:block;width:100%;max-width:160px;aspect-ratio:1;object-fit:contain"
 Grey = NDArray[np.uint8]
+
+
+class Brought(NamedTuple):
+    """A file that was brought; kept while it is, since the control forgets it when it leaves the screen."""
+
+    identity: str
+    content: bytes
 
 
 def show(at: At, view: View) -> None:
@@ -88,13 +99,20 @@ def _upload() -> Grey | None:
     file = st.file_uploader(
         "A picture of one piece of clothing",
         KINDS,
-        key="inspect upload",
-        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels (WebP 10 million). It is not stored.",
-        on_change=ADDRESS.stay,
+        key=UPLOAD,
+        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels (WebP 10 million). It is held until the page is closed, and never stored.",
+        on_change=_forget,
     )
-    if file is None:
+    if file is not None:
+        st.session_state[BROUGHT] = Brought(file.file_id, file.getvalue())
+    brought: Brought | None = st.session_state.get(BROUGHT)
+    if brought is None:
         st.caption("Best: one garment, from the front, alone before an even background.")
         return None
+    if file is None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("The picture that you brought before is still here.")
+            st.button("Remove it", on_click=_forget)
     negative = st.segmented_control(
         "Light and dark",
         list(NEGATIVE),
@@ -103,9 +121,10 @@ def _upload() -> Grey | None:
         format_func=NEGATIVE.__getitem__,
         key="inspect negative",
         on_change=ADDRESS.stay,
+        persist_state="session",
     )
     try:
-        seen = _seen(file.file_id, file.getvalue(), {"no": False, "yes": True}.get(negative))
+        seen = _seen(brought, {"no": False, "yes": True}.get(negative))
     except LabError as error:
         st.error(str(error))
         return None
@@ -117,16 +136,22 @@ def _upload() -> Grey | None:
             else Image.fromarray(step.image)
         )
         column.html(
-            f'<figure style="margin:0"><img src="{images.source(side)}" alt="{told}" style="width:100%;max-width:160px">'
+            f'<figure style="margin:0"><img src="{images.source(side)}" alt="{told}" style="{TILE}">'
             f'<figcaption style="font-size:0.85rem"><b>{step.title}</b><br>{step.text}</figcaption></figure>'
         )
     return seen.image
 
 
-def _seen(identity: str, content: bytes, negative: bool | None) -> Seen:
+def _forget() -> None:
+    """Another file, or none: what was brought before goes."""
+    st.session_state.pop(BROUGHT, None)
+    ADDRESS.stay()
+
+
+def _seen(brought: Brought, negative: bool | None) -> Seen:
     """The picture as the network sees it; kept for this session while it is the one uploaded."""
-    wanted = (identity, negative)
+    wanted = (brought.identity, negative)
     held: tuple[tuple[str, bool | None], Seen] | None = st.session_state.get("inspect seen")
     if held is None or held[0] != wanted:
-        held = st.session_state["inspect seen"] = (wanted, picture.read(content, negative))
+        held = st.session_state["inspect seen"] = (wanted, picture.read(brought.content, negative))
     return held[1]
