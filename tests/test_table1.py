@@ -235,6 +235,26 @@ def test_the_sentences_follow_the_numbers(sample: Dataset) -> None:
     assert f"p = {p:.3g}" in told[2]
 
 
+def test_few_seeds_tell_nothing_and_set_nothing_bold(sample: Dataset) -> None:
+    two = replace(plan(), seeds=2)
+    means = {row: 50.0 if row.initialiser == STANDARD else 17.0 for row in ROWS}
+    found = {(row, 0.1, s): measured(error + s, error + s) for row, error in means.items() for s in range(2)}
+    table = result(two, sample, found, dict.fromkeys(ROWS, 0.1))
+    assert not any(row["bold"] for row in table["rows"]) and not any(test["differs"] for test in table["tests"])
+    told = sentences(table)
+    assert "With sigmoid, 2 seeds are too few to tell: −33.00 percentage points so far." in told
+    assert not any("In bold" in one for one in told)
+    assert pictures.seeds(table, "tanh").to_dict()["title"]["text"] == "tanh: 2 seeds are too few to tell"
+
+
+def test_intervals_and_axis_end_at_0_and_100(sample: Dataset) -> None:
+    two = replace(plan(), seeds=2)
+    found = {(row, 0.1, s): measured(50 + 40 * s, 50 + 40 * s) for row in ROWS for s in range(2)}
+    drawn = pictures.seeds(result(two, sample, found, dict.fromkeys(ROWS, 0.1)), "tanh").to_dict()
+    assert {(mean["low"], mean["high"]) for mean in drawn["datasets"]["means"]} == {(0.0, 100.0)}
+    assert drawn["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0.0, 100.0]
+
+
 def test_a_difference_within_the_papers_bound_is_called_that(sample: Dataset) -> None:
     errors = errors_like_the_papers()
     errors[Row("tanh", NORMALISED)] = errors[Row("tanh", STANDARD)] - np.array([4.0, 1.0, 2.9, 2.0, 3.1])
@@ -342,6 +362,23 @@ def test_the_same_table_again_trains_nothing(
     again = maker.run(TINY, sample, ledger=maker.Ledger(ledger))
     assert again["rows"] == tiny["rows"]
     assert maker.stored(TINY, sample, maker.Ledger(ledger))["rows"] == tiny["rows"]
+
+
+def test_going_on_shares_out_what_was_missing_and_counts_all(
+    tiny: dict[str, Any], sample: Dataset, ledger: Path, tmp_path: Path
+) -> None:
+    half, lines = tmp_path / "half.jsonl", ledger.read_text().splitlines()
+    half.write_text("\n".join(lines[:-2]) + "\n")
+    before = maker.done(TINY, sample, maker.Ledger(half))
+    assert maker.done(TINY, sample, maker.Ledger(ledger)) == TINY.trainings == len(lines) and before == len(lines) - 2
+    heard: list[tuple[float, str]] = []
+    maker.run(TINY, sample, lambda share, what: heard.append((share, what)), ledger=maker.Ledger(half))
+    assert heard[0][0] <= 0.5 and heard[-1][0] == 1.0
+    assert heard[0][1].startswith(f"{before} of {TINY.trainings} trainings; ")
+    assert heard[-1][1].startswith(f"{TINY.trainings} of {TINY.trainings} trainings; ")
+    assert table1.announced(TINY, available(sample), before).startswith(
+        f"{before} of {TINY.trainings} trainings are done"
+    )
 
 
 def test_a_torn_ledger_loses_its_torn_lines_only(tiny: dict[str, Any], ledger: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered, records
-from fmnist_core.table1 import DATA_SETS, PUBLISHED, ROWS
+from fmnist_core.table1 import DATA_SETS, PUBLISHED, ROWS, TELLING_SEEDS
 
 INITIALISATIONS = ("standard", "normalised")
 HEIGHT = 190
@@ -93,7 +93,7 @@ def seeds(result: Mapping[str, Any], activation: str) -> Layered:
         columns=["initialisation", "mean", "low", "high"],
     )
     y = alt.Y("initialisation:N", title=None, sort=list(INITIALISATIONS), axis=alt.Axis(**theme.BARE))
-    scale = alt.Scale(zero=False, padding=12)
+    scale = alt.Scale(domain=_domain(dots, means), nice=False)
     colour = alt.Color("initialisation:N", scale=theme.model_colours(INITIALISATIONS), legend=None)
 
     def layer(name: str, field: str) -> alt.Chart:
@@ -116,7 +116,18 @@ def seeds(result: Mapping[str, Any], activation: str) -> Layered:
 
 
 def _plain(error: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: error[name] for name in ("mean", "low", "high")}
+    """Mean and interval; no error is below 0 or above 100 %, whatever the t distribution says."""
+    ends = {name: error[name] for name in ("mean", "low", "high")}
+    return {name: value if value is None else min(max(value, 0.0), 100.0) for name, value in ends.items()}
+
+
+def _domain(dots: pd.DataFrame, means: pd.DataFrame) -> list[float]:
+    """Of the axis: all that is drawn and a little room, within 0 to 100 %."""
+    held = pd.to_numeric(pd.concat([dots["error"], means["low"], means["high"]])).dropna()
+    if held.empty:
+        return [0.0, 100.0]
+    room = 0.05 * (held.max() - held.min()) or 1.0
+    return [max(float(held.min() - room), 0.0), min(float(held.max() + room), 100.0)]
 
 
 def _verdict(result: Mapping[str, Any], activation: str) -> str:
@@ -124,6 +135,8 @@ def _verdict(result: Mapping[str, Any], activation: str) -> str:
     test = next((test for test in result["tests"] if test["activation"] == activation), None)
     if test is None or test["n"] < 2:
         return "not comparable yet"
+    if test["n"] < TELLING_SEEDS:
+        return f"{test['n']} seeds are too few to tell"
     if not test["differs"]:
         return f"no difference beyond p = {result['protocol']['alpha']:g}"
     size = f"{abs(test['difference']):.1f} points"

@@ -49,6 +49,11 @@ def table_so_far(plan: table1.Plan, data: dataset.Dataset) -> dict[str, Any]:
     return maker.stored(plan, data, maker.Ledger(settings().runs / maker.LEDGER))
 
 
+def table_done(plan: table1.Plan, data: dataset.Dataset) -> int:
+    """How many of table 1's trainings there are."""
+    return maker.done(plan, data, maker.Ledger(settings().runs / maker.LEDGER))
+
+
 # --- The worker's side ---------------------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ from fmnist_core.runs.table1_result import Found, available, result
 from fmnist_core.settings import LabError
 from fmnist_core.table1 import ACTIVATIONS, ROWS, Measured, Plan, Row, Training, choose
 
-Watch = Callable[[float, str], None]  # share done, 0 to 1, and what is trained now
+Watch = Callable[[float, str], None]  # share done of what was missing, 0 to 1, and what is trained now
 MOST_LANES = 2  # Programs of batches of 10 leave a second core idle; more than two would need too much memory.
 LEDGER = "table1.jsonl"  # its name in the run store's folder
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
@@ -119,6 +119,24 @@ def stored(plan: Plan, data: Dataset, ledger: Ledger) -> dict[str, Any]:
     return run(plan, data, should_stop=lambda: True, ledger=ledger)
 
 
+def done(plan: Plan, data: Dataset, ledger: Ledger) -> int:
+    """How many of the plan's trainings the ledger has; those of a row whose rate is not chosen yet are not known."""
+    images = available(data)
+
+    def held(training: Training) -> Measured | None:
+        return ledger.find(run_id(plan.experiment(*training, images), data.name))
+
+    count = 0
+    for row in ROWS:
+        searched = {training: found for training in plan.searched(row) if (found := held(training)) is not None}
+        count += len(searched)
+        if len(searched) < len(plan.searched(row)):
+            continue
+        rate = choose(_by_rate(plan, row, searched))
+        count += sum(held(training) is not None for training in plan.confirmed(row, rate)) if rate is not None else 0
+    return count
+
+
 def _by_rate(plan: Plan, row: Row, found: Found) -> dict[float, list[Measured]]:
     return {rate: [found[row, rate, seed] for seed in range(plan.search_seeds)] for rate in plan.rates}
 
@@ -140,6 +158,9 @@ class _Maker:
         self._broken = False
         self._lock = threading.Lock()
         self._parts: dict[Training, float] = {}  # share done of what is in training
+        # The pace is that of this call, so what the ledger had before it counts for nothing in the share.
+        self._before = done(plan, data, self.ledger)
+        self._made = 0
 
     def train(self, trainings: Sequence[Training]) -> None:
         """Train all of these; fewer after a stop."""
@@ -154,14 +175,17 @@ class _Maker:
         row, rate, seed = training
         experiment = self.plan.experiment(row, rate, seed, self.available)
         name = run_id(experiment, self.data.name)
-        measured = self.ledger.find(name) or self._trained(training, experiment)
+        if (known := self.ledger.find(name)) is not None:
+            self.found[training] = known
+            return
+        measured = self._trained(training, experiment)
         if measured is None:
             return
         with self._lock:
-            if self.ledger.find(name) is None:
-                self.ledger.add(name, measured)
+            self.ledger.add(name, measured)
             self.found[training] = measured
             self._parts.pop(training, None)
+            self._made += 1
         self._tell(training, None)
 
     def _trained(self, training: Training, experiment: Experiment) -> Measured | None:
@@ -185,8 +209,9 @@ class _Maker:
         with self._lock:
             if share is not None:
                 self._parts[training] = share
-            done = (len(self.found) + sum(self._parts.values())) / self.plan.trainings
-        self._watch(min(done, 1.0), f"{row.name}: learning rate {rate:g}, seed {seed}")
+            share = (self._made + sum(self._parts.values())) / max(self.plan.trainings - self._before, 1)
+            count = f"{self._before + self._made} of {self.plan.trainings} trainings"
+        self._watch(min(share, 1.0), f"{count}; {row.name}: learning rate {rate:g}, seed {seed}")
 
 
 class _Hears:

@@ -20,6 +20,7 @@ from fmnist_core.table1 import (
     NORMALISED,
     PUBLISHED,
     STANDARD,
+    TELLING_SEEDS,
     Measured,
     Plan,
     Row,
@@ -62,10 +63,13 @@ def _errors(plan: Plan, row: Row, rate: float | None, found: Found) -> list[floa
 
 
 def _bold(errors: Errors) -> set[Row]:
-    """The row with the lowest mean, and those that cannot be told from it: all others are different from the best."""
+    """The row with the lowest mean, and those that cannot be told from it: all others are different from the best.
+
+    None with fewer than TELLING_SEEDS seeds, which tell hardly any row from another.
+    """
     means = {row: statistics.summary(own).mean for row, own in errors.items()}
     finite = [row for row in errors if math.isfinite(means[row])]
-    if not finite:
+    if not finite or len(errors[finite[0]]) < TELLING_SEEDS:
         return set()
     best = min(finite, key=lambda row: means[row])
     return {row for row in finite if row == best or not _compared(row, best, errors).p < ALPHA}
@@ -84,7 +88,11 @@ def _pair(activation: str) -> set[Row]:
 def _test(activation: str, errors: Errors) -> dict[str, Any]:
     held = _compared(Row(activation, NORMALISED), Row(activation, STANDARD), errors)
     kept = ("difference", "low", "high", "p", "n", "left_out")
-    return {"activation": activation} | {name: getattr(held, name) for name in kept} | {"differs": held.p < ALPHA}
+    return (
+        {"activation": activation}
+        | {name: getattr(held, name) for name in kept}
+        | {"differs": held.n >= TELLING_SEEDS and held.p < ALPHA}
+    )
 
 
 def _row(plan: Plan, row: Row, rate: float | None, errors: list[float], found: Found, bold: bool) -> dict[str, Any]:
@@ -150,6 +158,8 @@ def _told(test: Mapping[str, Any]) -> str:
     activation, n, difference = test["activation"], test["n"], test["difference"]
     if n < 2:
         return f"With {activation}, too few trainings stayed in the range of numbers to compare the initialisations."
+    if n < TELLING_SEEDS:
+        return f"With {activation}, {n} seeds are too few to tell: {_signed(difference)} percentage points so far."
     interval = f"95 % interval {_signed(test['low'])} to {_signed(test['high'])}"
     found = f"{_signed(difference)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
     if not test["p"] < statistics.ALPHA:
