@@ -297,6 +297,17 @@ def test_one_image_is_followed_into_every_layer(tmp_path: Path) -> None:
     assert url(app)["image"] != before
 
 
+@pytest.mark.parametrize("order", inspect_view.ORDERS)
+def test_the_next_image_is_the_next_of_the_chosen_cell(tmp_path: Path, order: str) -> None:
+    identity = store_run(tmp_path / "runs")
+    found = RunStore(tmp_path / "runs", 10**9).find(identity).probabilities(3)  # type: ignore[union-attr]
+    labels = dataset.load("sample").test_labels
+    rows = evaluation.cell(found, labels, 6, 0, doubtful_first=order == "doubtful")
+    app = opened(run=identity, section="image", cell="6-0", order=order, image=str(rows[0]))
+    button(app, "Next Shirt taken for T-shirt/top").click().run()
+    assert url(app)["image"] == str(rows[1]) and url(app)["cell"] == "6-0"
+
+
 def test_an_image_that_the_data_set_lacks_is_replaced_and_named(tmp_path: Path) -> None:
     app = opened(run=store_run(tmp_path / "runs"), section="image", image="9999")
     assert "no test image 9,999" in texts(app) and "Test image 999:" in html(app)
@@ -360,13 +371,9 @@ def test_an_uploaded_picture_is_answered_or_refused(tmp_path: Path) -> None:
     Image.fromarray(canvas).save(buffer, "PNG")
     app.file_uploader[0].upload("dress.png", buffer.getvalue(), "image/png").run()
     assert "the network takes it for" in texts(app) and "What the network sees" in html(app)
-    app.segmented_control(key=next(one.key for one in app.segmented_control if one.label == "Picture")).set_value(
-        "draw"
-    ).run()
+    segments(app, "Picture").set_value("draw").run()
     assert "source" not in url(app) and not app.file_uploader
-    app.segmented_control(key=next(one.key for one in app.segmented_control if one.label == "Picture")).set_value(
-        "upload"
-    ).run()
+    segments(app, "Picture").set_value("upload").run()
     assert url(app)["source"] == "upload" and "still here" in texts(app) and "What the network sees" in html(app)
     button(app, "Remove it").click().run()
     assert "What the network sees" not in html(app)

@@ -14,7 +14,7 @@ from fmnist_core.charts import gallery, probabilities, units
 from fmnist_core.dataset import CLASSES
 from fmnist_core.forward import Array
 from fmnist_core.ui import inspect_measures as measures
-from fmnist_core.ui import inspect_run
+from fmnist_core.ui import inspect_mistakes, inspect_run
 from fmnist_core.ui.data_parts import foot
 from fmnist_core.ui.inspect_run import At
 from fmnist_core.ui.inspect_view import ADDRESS, View
@@ -37,10 +37,10 @@ def show(at: At, view: View) -> None:
     if found is None:
         return
     row = min(view.image, len(at.data.test_labels) - 1)
-    _choose(at, view, row, evaluation.mistakes(found, at.data.test_labels))
+    _choose(at, view, row, inspect_mistakes.behind(view, found, at.data.test_labels))
     true = int(at.data.test_labels[row])
     picture, course = st.columns([1, 3], gap="large")
-    item = gallery.Item(f"Test image {row}: {CLASSES[true]}", at.data.test_images[row], found[row], true)
+    item = gallery.Item(f"Test image {row:,}: {CLASSES[true]}", at.data.test_images[row], found[row], true)
     picture.html(gallery.html([item], CLASSES, width=210))
     table = probabilities.rows(_course(*at.key, row), CLASSES, true)
     course.altair_chart(probabilities.over_epochs(table, CLASSES, at.epoch), key="course")
@@ -55,20 +55,21 @@ def show(at: At, view: View) -> None:
     neighbours(at, at.data.test_images[row], f"test {row}", true)
 
 
-def _choose(at: At, view: View, row: int, mistakes: evaluation.Rows) -> None:
+def _choose(at: At, view: View, row: int, rows: evaluation.Rows) -> None:
+    """rows: the images that are gone through, of the cell that is chosen in section Mistakes, or all mistakes."""
     last = len(at.data.test_labels) - 1
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         start, rest = ADDRESS.control("image", row)
         st.number_input("Test image", 0, last, min(start, last), step=1, width=170, **rest)
-        places = {int(one): place for place, one in enumerate(mistakes)}
-        following = int(mistakes[(places.get(row, -1) + 1) % len(mistakes)]) if len(mistakes) else row
+        places = {int(one): place for place, one in enumerate(rows)}
+        following = int(rows[(places.get(row, -1) + 1) % len(rows)]) if len(rows) else row
         st.button(
-            "Next mistake",
+            f"Next {inspect_mistakes.title(view)}" if view.cell else "Next mistake",
             icon=":material/skip_next:",
-            help="The wrong answers of this epoch, the surest first.",
+            help=f"{inspect_mistakes.ORDERS[view.order]}, at this epoch. Section Mistakes chooses the cell and the order.",
             on_click=ADDRESS.set,
             kwargs={"image": following},
-            disabled=not len(mistakes),
+            disabled=not len(rows),
         )
         drawn = int(np.random.default_rng(row).integers(0, last + 1))
         st.button("Any image", icon=":material/casino:", on_click=ADDRESS.set, kwargs={"image": drawn})
@@ -160,10 +161,10 @@ def neighbours(at: At, image: NDArray[np.uint8], name: str, true: int | None) ->
 
 
 def _mix(labels: NDArray[np.uint8], true: int | None) -> str:
-    """Which classes the neighbours have: "5 of 8 are Shirt, as it is"."""
+    """Which classes the neighbours have: "5 of 8 have its class, Shirt"."""
     counts = np.bincount(labels, minlength=len(CLASSES))
     if true is not None:
-        return f"{counts[true]} of {len(labels)} are {CLASSES[true]}, as it is"
+        return f"{counts[true]} of {len(labels)} have its class, {CLASSES[true]}"
     most = int(counts.argmax())
     return f"{counts[most]} of {len(labels)} are {CLASSES[most]}"
 

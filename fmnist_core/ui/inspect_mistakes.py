@@ -58,18 +58,15 @@ def _clicked() -> None:
 def _images(at: At, view: View, found: NDArray[np.float32]) -> None:
     st.subheader("The images behind it")
     _choose(view)
-    doubtful = view.order == "doubtful"
     labels = at.data.test_labels
-    rows = (
-        evaluation.cell(found, labels, *view.cell, doubtful_first=doubtful)
-        if view.cell
-        else evaluation.mistakes(found, labels, doubtful_first=doubtful)
-    )
+    rows = behind(view, found, labels)
     if not len(rows):
         st.info("There is no such image at this epoch: choose another cell, or another epoch.")
         return
     shown = rows[: _number(view, at)]
-    items = [gallery.Item(f"Test image {row}", at.data.test_images[row], found[row], int(labels[row])) for row in shown]
+    items = [
+        gallery.Item(f"Test image {row:,}", at.data.test_images[row], found[row], int(labels[row])) for row in shown
+    ]
     st.html(gallery.html(items, CLASSES))
     if len(shown) < len(rows):
         st.button(f"Show {min(AT_ONCE, len(rows) - len(shown))} more", on_click=_more, args=(view, at))
@@ -78,13 +75,21 @@ def _images(at: At, view: View, found: NDArray[np.float32]) -> None:
         told,
         (
             "Picture (PNG)",
-            lambda: gallery.sheet(items, CLASSES, f"{_title(view)}. {told}"),
+            lambda: gallery.sheet(items, CLASSES, f"{title(view)}. {told}"),
             f"{at.stem}-images.png",
             "image/png",
         ),
         ("Table (CSV)", lambda: _csv(rows, found, at), f"{at.stem}-images.csv", "text/csv"),
     )
     _follow(shown)
+
+
+def behind(view: View, found: NDArray[np.float32], labels: NDArray[np.uint8]) -> Rows:
+    """The images of the chosen cell, or all mistakes, in the chosen order. found: probabilities (n, classes)."""
+    doubtful = view.order == "doubtful"
+    if view.cell:
+        return evaluation.cell(found, labels, *view.cell, doubtful_first=doubtful)
+    return evaluation.mistakes(found, labels, doubtful_first=doubtful)
 
 
 def _choose(view: View) -> None:
@@ -118,7 +123,8 @@ def _picked() -> None:
         ADDRESS.stay()
 
 
-def _title(view: View) -> str:
+def title(view: View) -> str:
+    """What the images are that `behind` gives."""
     return f"{CLASSES[view.cell[0]]} taken for {CLASSES[view.cell[1]]}" if view.cell else "All mistakes"
 
 
@@ -140,7 +146,7 @@ def _follow(rows: Rows) -> None:
         "Follow one of these through training",
         [int(row) for row in rows],
         start,
-        format_func=lambda row: f"Test image {row}",
+        format_func=lambda row: f"Test image {row:,}",
         placeholder="Choose an image",
         width=320,
         key=widget,

@@ -76,7 +76,7 @@ def _draw(at: At, view: View) -> Grey | None:
     state[LAST] = drawn
     row = min(view.image, len(at.data.test_images) - 1)
     st.button(
-        f"Start from test image {row}",
+        f"Start from test image {row:,}",
         help="Puts the image of section One image on the canvas, to change it and see when the answer changes.",
         on_click=_start,
         args=(np.array(at.data.test_images[row]),),
