@@ -15,7 +15,7 @@ from fmnist_core.runs import maps, results
 from fmnist_core.runs.results import Results
 from fmnist_core.runs.run import Run
 from fmnist_core.runs.worker import Events
-from fmnist_core.ui import engine
+from fmnist_core.ui import embeddings_separation, engine
 from tests.test_compare_page import stored
 from tests.test_pages import no_workers, opened, texts, url
 
@@ -119,7 +119,22 @@ def test_separation_is_answered_by_numbers(run: Run) -> None:
     votes = {(row["epoch"], row["layer"]): row["value"] for row in found.facts["rows"] if row["measure"] == "knn"}
     assert set(votes) == {(epoch, layer) for epoch in run.epochs for layer in layers_of(run.experiment)}
     assert votes[0, "output"] == votes[3, "output"]
-    assert f"it went from {votes[0, 'output']:.3f} to {votes[3, 'output']:.3f}" in shown
+    assert f"it shows no difference, from {votes[0, 'output']:.3f} to {votes[3, 'output']:.3f}" in shown
+
+
+def test_a_paired_difference_is_told_with_its_interval() -> None:
+    before, after = np.zeros(1000, bool), np.zeros(1000, bool)
+    before[:500], after[30:560] = True, True  # 60 images gained, 30 lost
+    half = 1.959964 * np.sqrt(90 - 30**2 / 1000) / 1000
+    told = f"rises by 0.030 (95 % interval {0.03 - half:.3f} to {0.03 + half:.3f})"
+    assert embeddings_separation._changed(before, after) == told
+    assert embeddings_separation._changed(after, before) == told.replace("rises", "falls")
+    after[500:545] = False  # 15 gained, 30 lost
+    assert embeddings_separation._changed(before, after).startswith("falls by 0.015")
+    after[545:560], after[:15] = False, True  # none gained, 15 lost: still more than chance allows
+    assert "falls" in embeddings_separation._changed(before, after)
+    after[:] = before
+    assert embeddings_separation._changed(before, after) == "shows no difference"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How far apart the classes lie, by layer and by epoch; and the classes of chosen images.
+"""How far apart the classes lie, by layer and by epoch.
 
 The table has a row for each figure: epoch, layer (its name), measure ("knn" or "silhouette"), value, and low and high,
 the ends of its interval (nan where there is none). Altair needs at least one row; what is not finite is left out.
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
 
@@ -52,25 +51,6 @@ def over_layers(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> Lay
     rows["time"] = rows["epoch"].map(dict(zip(epochs, names, strict=True)))
     axis = alt.Axis(labelAngle=0, labelLimit=140, labelOverlap=False)
     return _lines(rows, measure, alt.X("layer:N", title="layer", sort=list(layers), axis=axis), "time", names)
-
-
-def mix(labels: NDArray[np.integer], classes: Sequence[str]) -> Layered:
-    """The classes of chosen images as bars, the most frequent first. labels: integers (n,), index into classes."""
-    counts = np.bincount(labels, minlength=len(classes))
-    total = max(int(counts.sum()), 1)
-    order = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
-    told = [f"{counts[k]:,} ({100 * counts[k] / total:.0f} %)" for k in order]
-    rows = pd.DataFrame({"class": [classes[k] for k in order], "images": counts[order], "told": told})
-    room = 1.4 * max(int(counts.max()), 1)  # For the words after the longest bar.
-    base = alt.Chart(rows).encode(
-        x=alt.X("images:Q", axis=None, scale=alt.Scale(domain=[0, room])),
-        y=alt.Y("class:N", title=None, sort=[classes[k] for k in order], axis=alt.Axis(**theme.BARE)),
-        tooltip=[alt.Tooltip("class:N"), alt.Tooltip("images:Q", format=","), alt.Tooltip("told:N", title="share")],
-    )
-    colour = alt.Color("class:N", scale=theme.class_colours(tuple(classes)), legend=None)
-    bars = base.mark_bar(cornerRadiusEnd=3).encode(color=colour)
-    words = base.mark_text(align="left", dx=6, fontSize=12, color=theme.INK).encode(text="told:N")
-    return alt.layer(bars, words, height=alt.Step(26), title=f"Classes of the {int(counts.sum()):,} chosen images")
 
 
 def in_order(count: int) -> list[str]:

@@ -20,27 +20,27 @@ MEASURES: dict[str, tuple[str, Sequence[Reading]]] = {
     "trustworthiness": (
         "Trustworthiness",
         (
-            Reading(0.95, "nearly all neighbours in the map are neighbours in the layer"),
-            Reading(0.85, "most neighbours in the map are near each other in the layer, too"),
-            Reading(0.7, "many neighbours in the map are not neighbours in the layer"),
+            Reading(0.95, "what is close in the map is hardly ever far apart in the layer"),
+            Reading(0.85, "what is close in the map is seldom far apart in the layer"),
+            Reading(0.7, "what is close in the map is often far apart in the layer"),
             Reading(-math.inf, "closeness in this map says little about the layer"),
         ),
     ),
     "continuity": (
         "Continuity",
         (
-            Reading(0.95, "nearly all neighbours in the layer stay together in the map"),
-            Reading(0.85, "most neighbours in the layer stay near each other in the map"),
-            Reading(0.7, "many neighbours in the layer are torn apart in the map"),
+            Reading(0.95, "what is close in the layer is hardly ever far apart in the map"),
+            Reading(0.85, "what is close in the layer is seldom far apart in the map"),
+            Reading(0.7, "what is close in the layer is often torn apart in the map"),
             Reading(-math.inf, "the map tears most neighbourhoods apart"),
         ),
     ),
     "overlap": (
         "Neighbours kept",
         (
-            Reading(0.5, "more than half of the nearest neighbours are the same in layer and map"),
-            Reading(0.2, "some of the nearest neighbours are the same: trust groups, not single pairs"),
-            Reading(-math.inf, "few of the nearest neighbours are the same: read the rough outline only"),
+            Reading(0.5, "more than half of the 15 nearest neighbours are the same ones in layer and map"),
+            Reading(0.2, "some of the 15 nearest neighbours are the same ones: trust groups, not single pairs"),
+            Reading(-math.inf, "few of the 15 nearest neighbours are the same ones: read the rough outline only"),
         ),
     ),
     "silhouette": (
@@ -85,7 +85,7 @@ def reading(measure: str, value: float) -> str:
 def accuracy_reading(layer: float, mapped: float) -> str:
     """What the accuracies of nearest neighbours in a layer and in its map say together."""
     if mapped < layer - CLOSE:
-        return "classes lie closer together in the map than in the layer: some of the mixing is the map's"
+        return "neighbours tell classes apart less well in the map than in the layer: some of the mixing is the map's"
     if mapped > layer + CLOSE:
-        return "classes look further apart in the map than they are in the layer"
-    return "classes are as far apart in the map as in the layer"
+        return "neighbours tell classes apart better in the map: it looks cleaner than the layer is"
+    return "neighbours tell classes apart as well in the map as in the layer"

@@ -83,7 +83,7 @@ def make(
     """
     tell: Watch = watch or (lambda done, text, points: None)
     if neighbours is None:
-        tell(0.0, "Finding neighbours", None)
+        tell(0.0, "finding neighbours", None)
         neighbours = find_neighbours(features, settings, should_stop=should_stop)
     else:
         check(features, settings)
@@ -165,8 +165,10 @@ def _part(watch: Watch | None, done: int, count: int) -> Watch | None:
     if watch is None:
         return None
 
+    which = f"map {done + 1} of {count}, " if count > 1 else ""
+
     def part(share: float, text: str, points: Floats | None) -> None:
-        watch((done + share) / count, f"Map {done + 1} of {count}: {text}", points)
+        watch((done + share) / count, f"{which}{text}", points)
 
     return part
 

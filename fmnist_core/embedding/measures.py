@@ -48,9 +48,11 @@ def trust(
     )
 
 
-def separation(features: Floats, labels: Labels, metric: str = "euclidean", k: int = K) -> tuple[float, float]:
-    """How far apart the classes lie in a layer: the accuracy of k nearest neighbours, and the silhouette."""
-    return votes(_nearest(features, k, metric), labels), silhouette(features, labels, metric)
+def separation(
+    features: Floats, labels: Labels, metric: str = "euclidean", k: int = K
+) -> tuple[NDArray[np.bool_], float]:
+    """How far apart the classes lie in a layer: which points their k nearest neighbours agree with, and the silhouette."""
+    return agreeing(_nearest(features, k, metric), labels), silhouette(features, labels, metric)
 
 
 def trustworthiness(features: Floats, mapped: NDArray[np.int32], metric: str = "euclidean") -> float:
@@ -72,12 +74,18 @@ def trustworthiness(features: Floats, mapped: NDArray[np.int32], metric: str = "
 
 
 def votes(neighbours: NDArray[np.int32], labels: Labels) -> float:
-    """The share of points that most of their neighbours give their own class; ties go to the smaller class.
+    """The share of points that most of their neighbours give their own class: see `agreeing`."""
+    return float(agreeing(neighbours, labels).mean())
+
+
+def agreeing(neighbours: NDArray[np.int32], labels: Labels) -> NDArray[np.bool_]:
+    """Which points most of their neighbours give their own class, bool (n,); ties go to the smaller class.
 
     neighbours: (n, k), without the point itself. As scikit-learn's KNeighborsClassifier, leaving one out.
     """
     counts = (labels[neighbours][:, :, None] == np.arange(int(labels.max()) + 1)).sum(axis=1)
-    return float((counts.argmax(axis=1) == labels).mean())
+    right: NDArray[np.bool_] = counts.argmax(axis=1) == labels
+    return right
 
 
 def silhouette(features: Floats, labels: Labels, metric: str = "euclidean") -> float:

@@ -56,7 +56,11 @@ def grid_analysis(request: MapRequest, layers: tuple[str, ...]) -> Analysis:
 
 
 def separation_analysis(run: Run, split: str) -> Analysis:
-    """The analysis that measures every layer at every recorded epoch."""
+    """The analysis that measures every layer at every recorded epoch.
+
+    Its facts: points, and rows (epoch, layer, measure, value). Its array "right", bool (epochs, layers, images): whether
+    most of an image's neighbours are of its class.
+    """
     params = {"run": run.run_id, "split": split, "points": SEPARATION_IMAGES}
     title = "Separation of the classes"
     return Analysis(f"{__name__}:separation_job", "map", run.run_id, name_of("separation", params), params, title)
@@ -121,7 +125,7 @@ def separation_job(params: Mapping[str, Any], watch: Events, should_stop: Callab
     run = stored(params["run"])
     images = _chosen(run, params["split"], params["points"])
     layers = layers_of(run.experiment)
-    measured: dict[tuple[int, str], tuple[float, float]] = {}
+    measured: dict[tuple[int, str], tuple[NDArray[np.bool_], float]] = {}
     for place, epoch in enumerate(run.epochs):
         weights = run.weights(epoch)
         for number, layer in enumerate(layers):
@@ -135,11 +139,13 @@ def separation_job(params: Mapping[str, Any], watch: Events, should_stop: Callab
             measured[epoch, layer] = measures.separation(values, images.labels, k=K)
     rows = [
         {"epoch": epoch, "layer": layer, "measure": measure, "value": value}
-        for (epoch, layer), found in measured.items()
-        for measure, value in zip(("knn", "silhouette"), found, strict=True)
+        for (epoch, layer), (right, silhouette) in measured.items()
+        for measure, value in (("knn", float(right.mean())), ("silhouette", silhouette))
     ]
     facts = {"points": len(images.rows), "rows": rows}
-    Results(_store()).write(run.run_id, separation_analysis(run, params["split"]).name, facts, {})
+    right = np.stack([[measured[epoch, layer][0] for layer in layers] for epoch in run.epochs])
+    name = separation_analysis(run, params["split"]).name
+    Results(_store()).write(run.run_id, name, facts, {"right": right})
     return {"stopped": False}
 
 
@@ -212,7 +218,8 @@ def _film(
 
 def _nothing(request: MapRequest, why: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """In place of a film that cannot be made."""
-    shape = (len(request.epochs), request.points, request.dimensions)
+    images = len(_chosen(stored(request.run), request.split, request.points).rows)
+    shape = (len(request.epochs), images, request.dimensions)
     return {"frames": [{"error": why}] * len(request.epochs)}, {"points": np.full(shape, np.nan, np.float32)}
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from fmnist_core.runs.run import UNREADABLE
 from fmnist_core.runs.store import RunStore, StoreError
 
-VERSION = 1
+VERSION = 2
 NAME = re.compile(r"[a-z0-9]+-[0-9a-f]{16}")
 FOLDER, LOOSE = "derived", ".results"
 MOST_LOOSE = 200  # of results without a run

@@ -21,7 +21,7 @@ PERPLEXITIES = (5, 10, 20, 30, 50, 100, 200)
 NEIGHBOURS = (5, 10, 15, 30, 50, 100, 200)
 METHOD_HELP = (
     "t-SNE keeps close images close and gives each its room; UMAP too, and draws groups tighter; PCA is the flattest view:"
-    " the two directions in which the layer's outputs vary most, nothing bent."
+    " the directions in which the layer's outputs vary most, nothing bent."
 )
 
 
@@ -53,8 +53,9 @@ def _layer(view: View, run: Run) -> None:
 
 def _settings(view: View) -> None:
     """The method's own settings; those of the others wait."""
-    if view.method == "pca":
+    if view.method != "tsne" and view.part == "map":
         ADDRESS.segments("Dimensions", "dimensions", {2: "2-D", 3: "3-D"}, view.dimensions, shown=True)
+    if view.method == "pca":
         return
     if view.method == "tsne":
         _choice("Perplexity", "perplexity", PERPLEXITIES, view.perplexity, 200, "{:g}", PERPLEXITY_HELP)
@@ -63,7 +64,6 @@ def _settings(view: View) -> None:
         start, rest = ADDRESS.control("min_dist", view.min_dist)
         low, high = BOUNDS["min_dist"]
         st.slider("Least distance (min_dist)", low, high, start, 0.01, help=DISTANCE_HELP, **rest)
-        ADDRESS.segments("Dimensions", "dimensions", {2: "2-D", 3: "3-D"}, view.dimensions, shown=True)
     ADDRESS.segments("Distance", "metric", {name: name.capitalize() for name in METRICS}, view.metric, shown=True)
     start, rest = ADDRESS.control("seed", view.seed)
     lowest, highest = BOUNDS["seed"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -11,22 +12,23 @@ from numpy.typing import NDArray
 from fmnist_core import wording
 from fmnist_core.charts import maps as pictures
 from fmnist_core.dataset import CLASSES
-from fmnist_core.embedding.request import METHODS, layer_title, layers_of, the_layer
+from fmnist_core.embedding.request import METHODS, OUTPUT, layer_title, layers_of, the_layer
 from fmnist_core.runs import maps
 from fmnist_core.runs.results import Result
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import analysis
-from fmnist_core.ui.embeddings_shown import shown
+from fmnist_core.ui.embeddings_shown import available, shown
 from fmnist_core.ui.embeddings_view import View
 
 
 def show(view: View, run: Run) -> None:
     """The grid, what it says in numbers, and its picture to take away."""
     epochs, layers = few(run.epochs), layers_of(run.experiment)
-    request = view.request(run, *epochs)
+    request = replace(view, layer=OUTPUT, dimensions=2).request(run, *epochs)
+    how = "is turned to match" if request.method == "pca" else "starts from"
     st.markdown(
         f"Every layer's map by **{METHODS[request.method]}**, {_epochs_told(epochs)}, of the same"
-        f" {request.points:,} {request.split} images. In a row each map starts from its neighbour's, so the same images stay"
+        f" {min(request.points, available(run, view.split)):,} {request.split} images. In a row each map {how} its neighbour's, so the same images stay"
         " about where they were."
     )
     found = analysis.result(maps.grid_analysis(request, layers), start="Make the maps", draw=None)

@@ -14,10 +14,11 @@ from fmnist_core.runs import maps
 from fmnist_core.runs.results import Result
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import analysis, embeddings_open, embeddings_trust, engine, estimate, scatter
-from fmnist_core.ui.embeddings_shown import Shown, cloud, first_look, shown
+from fmnist_core.ui.embeddings_shown import Shown, cloud, explained, first_look, shown
 from fmnist_core.ui.embeddings_view import ADDRESS, View
 
 HEIGHT, SMALL = 560, 460
+LAYOUT = (3.2, 1)  # the map, and what is beside it
 LASSO = "embeddings lasso"  # the session's key of the images taken by a lasso, and of which map
 
 
@@ -43,6 +44,7 @@ def show(view: View, run: Run, epoch: int) -> None:
         _side_by_side(view, run, epoch, held, frame)
     else:
         _map(view, run, epoch, held, frame)
+    _below(view, run, epoch, frame)
     _second(view)
     _film(view, run, frame)
     embeddings_trust.show(frame.facts, frame.request, held)
@@ -77,8 +79,10 @@ def _frame(view: View, run: Run, epoch: int, held: Shown) -> Frame | None:
     def draw(points: NDArray[np.float32] | None) -> None:
         begun = points is not None and len(points) == len(held.chosen.rows)
         seen = points if begun and points is not None else first_look(run, request, epoch)
-        st.caption("The map as it stands." if begun else "For now: the two principal components (PCA).")
-        scatter.show(cloud(seen, held, view.colour), "map live", HEIGHT)
+        picture, beside = st.columns(LAYOUT, gap="medium")
+        with picture:
+            scatter.show(cloud(seen, held, view.colour), "map live", HEIGHT)
+        beside.caption("The map as it stands." if begun else "For now: the two principal components (PCA).")
 
     alone = analysis.result(maps.map_analysis(request), draw=draw)
     return None if alone is None else _framed(alone, 0, request, of_film=False)
@@ -93,7 +97,7 @@ def _framed(found: Result, place: int, request: MapRequest, of_film: bool) -> Fr
 
 
 def _map(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -> None:
-    picture, beside = st.columns([3.2, 1], gap="medium")
+    picture, beside = st.columns(LAYOUT, gap="medium")
     marked = _lasso(held)
     index = _index(held, view.image)
     with picture:
@@ -135,6 +139,16 @@ def _side_by_side(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -
             scatter.show(cloud(second.points, held, view.colour, second.corners), "map right", SMALL)
     if found is not None:
         st.markdown(embeddings_trust.two_seeds(frame.points, second.points))
+
+
+def _below(view: View, run: Run, epoch: int, frame: Frame) -> None:
+    """What else there is to know of this map."""
+    if frame.request.method == "pca":
+        shares = [wording.percent(float(share)) for share in explained(run, frame.request, epoch)]
+        told = f"{', '.join(shares[:-1])} and {shares[-1]}"
+        st.caption(f"The axes are the first {len(shares)} principal components; they hold {told} of the variance.")
+    if frame.of_film and not view.second:
+        st.caption("The film is there: press Play, or move the epoch, and follow the same points.")
 
 
 def _second(view: View) -> None:

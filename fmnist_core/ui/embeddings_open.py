@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from fmnist_core import wording
-from fmnist_core.charts import gallery, separation
+from fmnist_core.charts import gallery, images, theme
 from fmnist_core.dataset import CLASSES
 from fmnist_core.embedding.request import MapRequest, the_layer
 from fmnist_core.runs.run import Run
@@ -40,7 +41,7 @@ def lasso(taken: Sequence[int], held: Shown, clear: Callable[[], None]) -> None:
     labels = held.chosen.labels[chosen]
     wrong = int((held.predicted[chosen] != labels).sum())
     st.markdown(f"**{wording.counted(len(chosen), 'image')} in the lasso**")
-    st.altair_chart(separation.mix(labels, CLASSES), key="class mix")
+    st.html(_mix(labels))
     st.caption(f"The network gets {len(chosen) - wrong} of them right and {wrong} wrong.")
     st.html(gallery.html([_item(held, int(one), short=True) for one in chosen[:GROUP]], CLASSES, 52))
     if len(chosen) > GROUP:
@@ -57,6 +58,18 @@ def lasso(taken: Sequence[int], held: Shown, clear: Callable[[], None]) -> None:
         "List (CSV)", table.to_csv(index=False).encode(), "fashion-mnist-lasso.csv", "text/csv", on_click="ignore"
     )
     st.button("Clear", icon=":material/close:", on_click=clear, key="embeddings clear")
+
+
+def _mix(labels: NDArray[np.uint8]) -> str:
+    """The classes of a group, the most frequent first, as lines of a narrow column."""
+    counts = np.bincount(labels, minlength=len(CLASSES))
+    lines = [
+        f"<div>{images.mark(theme.CLASS_COLOURS[label])}{CLASSES[label]}: <b>{counts[label]:,}</b>"
+        f" ({wording.percent(counts[label] / len(labels))})</div>"
+        for label in np.argsort(-counts, kind="stable")
+        if counts[label]
+    ]
+    return f'<div style="line-height:1.7">{"".join(lines)}</div>'
 
 
 def _item(held: Shown, index: int, short: bool = False) -> gallery.Item:

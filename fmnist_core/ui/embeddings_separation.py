@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from fmnist_core import evaluation
 from fmnist_core.charts import separation
-from fmnist_core.embedding.request import layers_of
+from fmnist_core.embedding.request import layers_of, the_layer
+from fmnist_core.evaluation import Z95
 from fmnist_core.runs import maps
+from fmnist_core.runs.results import Result
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import analysis
 from fmnist_core.ui.embeddings_grid import few
@@ -31,7 +32,7 @@ def show(view: View, run: Run) -> None:
         return
     layers = [_short(layer) for layer in layers_of(run.experiment)]
     table = _table(found.facts["rows"], found.facts["points"])
-    st.markdown(_answer(table, layers))
+    st.markdown(_answer(found, run))
     chosen = table[table["epoch"].isin(few(run.epochs))]
     for measure in ("knn", "silhouette"):
         with st.container(horizontal=True, gap="medium"):  # side by side where there is room
@@ -68,25 +69,45 @@ def _table(rows: list[dict[str, object]], images: int) -> pd.DataFrame:
     return table.assign(low=[float(low) for low, _ in ends], high=[float(high) for _, high in ends])
 
 
-def _answer(table: pd.DataFrame, layers: list[str]) -> str:
-    """Whether separation improves over the layers at the end, and over training in each layer."""
-    votes = table[table["measure"] == "knn"]
-    last = votes[votes["epoch"] == votes["epoch"].max()].set_index("layer").loc[layers]
-    steps = []
-    for before, after in itertools.pairwise(layers):
-        apart = last["low"][after] > last["high"][before] or last["high"][after] < last["low"][before]
-        change = last["value"][after] - last["value"][before]
-        word = (
-            f"{'rises' if change > 0 else 'falls'} by {abs(change):.3f}"
-            if apart
-            else "changes by no more than chance allows"
-        )
-        steps.append(f"from {before} to {after} it {word}")
-    first = votes[votes["epoch"] == votes["epoch"].min()].set_index("layer").loc[layers]
-    name = layers[-1]
+def _answer(found: Result, run: Run) -> str:
+    """Whether separation improves over the layers at the end, and over training in the last layer.
+
+    The same images are looked at everywhere, so differences are paired.
+    """
+    right, layers = found.arrays["right"], layers_of(run.experiment)
+    last = run.epochs[-1]
+    steps = [
+        f"from {the_layer(layers[place])} to {the_layer(layers[place + 1])} it {_changed(right[-1, place], right[-1, place + 1])}"
+        for place in range(len(layers) - 1)
+    ]
+    silhouettes = {
+        (row["epoch"], row["layer"]): row["value"] for row in found.facts["rows"] if row["measure"] == "silhouette"
+    }
+    ends = [silhouettes[last, layers[place]] for place in (0, -1)]
     told = "; ".join(steps)
+    outline = (
+        f" The silhouette goes from {ends[0]:.2f} in the pixels to {ends[1]:.2f} in the output layer."
+        if all(ends)
+        else ""
+    )
     return (
-        f"**Does separation improve over the layers?** At the last epoch, {told}. **And over training?** In the"
-        f" {name} layer it went from {first['value'][name]:.3f} to {last['value'][name]:.3f}. (Share of images whose neighbours in"
-        " the layer vote for their class; intervals that overlap count as chance.)"
+        f"**Does separation improve over the layers?** After epoch {last}, the share of images whose neighbours agree with them:"
+        f" {told}.{outline} **And over training?** In the output layer it {_changed(right[0, -1], right[-1, -1])}, from"
+        f" {right[0, -1].mean():.3f} to {right[-1, -1].mean():.3f}."
+    )
+
+
+def _changed(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> str:
+    """How a share changed on the same images, with the 95 % interval of a paired difference of two shares.
+
+    Its variance is that of matched pairs: Fleiss, Levin & Paik (2003), Statistical Methods for Rates and Proportions.
+    """
+    n, gained, lost = len(before), int((after & ~before).sum()), int((before & ~after).sum())
+    difference = (gained - lost) / n
+    half = Z95 * np.sqrt(gained + lost - (gained - lost) ** 2 / n) / n
+    if abs(difference) <= half:
+        return "shows no difference"
+    word = "rises" if difference > 0 else "falls"
+    return (
+        f"{word} by {abs(difference):.3f} (95 % interval {abs(difference) - half:.3f} to {abs(difference) + half:.3f})"
     )

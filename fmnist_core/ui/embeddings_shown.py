@@ -12,7 +12,7 @@ from fmnist_core import dataset, forward
 from fmnist_core.charts import atlas, theme
 from fmnist_core.dataset import CLASSES
 from fmnist_core.embedding.neighbours import nearest_to
-from fmnist_core.embedding.pca import pca
+from fmnist_core.embedding.pca import PCA, pca
 from fmnist_core.embedding.request import BOUNDS, Chosen, MapRequest, chosen, features
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import engine
@@ -73,6 +73,15 @@ def cloud(points: NDArray[np.float32], held: Shown, colour: str, corners: NDArra
 
 def first_look(run: Run, request: MapRequest, epoch: int) -> NDArray[np.float32]:
     """The principal components, at once: float32 (n, dimensions)."""
+    return _of_epoch(run, request, epoch).points
+
+
+def explained(run: Run, request: MapRequest, epoch: int) -> NDArray[np.float64]:
+    """The share of the variance along each principal component, float64 (dimensions,)."""
+    return _of_epoch(run, request, epoch).explained
+
+
+def _of_epoch(run: Run, request: MapRequest, epoch: int) -> PCA:
     mark = (run.run_id, run.created.isoformat())
     return _components(*mark, epoch, request.layer, request.split, request.points, request.dimensions)
 
@@ -128,12 +137,10 @@ def _probabilities(run_id: str, created: str, epoch: int, split: str, points: in
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _components(
-    run_id: str, created: str, epoch: int, layer: str, split: str, points: int, dimensions: int
-) -> NDArray[np.float32]:
+def _components(run_id: str, created: str, epoch: int, layer: str, split: str, points: int, dimensions: int) -> PCA:
     run = _find(run_id)
     values = features(run.experiment, run.weights(epoch), layer, _of(run, split, points).images)
-    return np.nan_to_num(pca(np.nan_to_num(values), dimensions).points)
+    return pca(np.nan_to_num(values), dimensions)
 
 
 @st.cache_data(show_spinner=False, max_entries=500)

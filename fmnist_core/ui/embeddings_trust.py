@@ -38,12 +38,10 @@ def rules(facts: Mapping[str, Any], request: MapRequest) -> None:
         size, distance = st.columns(2, gap="large")
         with size:
             st.markdown("**The size of a cluster says little**")
-            st.markdown(_correlation(facts.get("spread_rank"), "classes that spread widely", "spread widely", request))
+            st.markdown(_correlation(facts.get("spread_rank"), "classes spread widely", request))
         with distance:
             st.markdown("**Distances between clusters say little**")
-            st.markdown(
-                _correlation(facts.get("distance_rank"), "class centres that are far apart", "are far apart", request)
-            )
+            st.markdown(_correlation(facts.get("distance_rank"), "class centres are far apart", request))
         if request.method == "tsne":
             st.markdown("**The perplexity changes the picture**")
             st.markdown(
@@ -77,7 +75,7 @@ def _try(name: str, values: list[int]) -> None:
             st.button(f"{name} {value}", on_click=ADDRESS.set, kwargs=kwargs, key=f"try {name} {value}")
 
 
-def _correlation(rank: float | None, what: str, verb: str, request: MapRequest) -> str:
+def _correlation(rank: float | None, what: str, request: MapRequest) -> str:
     """A rank correlation in words; the bounds are ours."""
     if rank is None:
         return "Too few classes here to tell."
