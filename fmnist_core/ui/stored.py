@@ -15,6 +15,7 @@ from fmnist_core.ui.address import Address, ViewError
 from fmnist_core.ui.frame import CHOSEN
 
 MOST_LISTED = 200
+SHOWN = 26  # characters that the closed box shows; a number cut in the middle would be a wrong one
 
 
 def read(text: str) -> str:
@@ -50,6 +51,8 @@ def choose(address: Address[Any], name: str) -> Run | None:
         help="A network that was trained on this server, with its accuracy on the test images.",
         **rest,
     )
+    if len(title(run)) > SHOWN:
+        st.caption(title(run))
     return run
 
 
