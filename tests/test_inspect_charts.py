@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fmnist_core import evaluation
-from fmnist_core.charts import calibration, confusion, gallery, layers, probabilities, units
+from fmnist_core.charts import calibration, confusion, gallery, histograms, layers, probabilities, units
 from fmnist_core.dataset import CLASSES, load
 
 COUNTS = np.zeros((10, 10), np.int64)
@@ -89,6 +89,27 @@ def test_layers_over_epochs_have_one_colour_each() -> None:
     chart = layers.over_epochs(table, "Dead", "", "share", 1)
     scale = chart.to_dict()["layer"][1]["encoding"]["color"]["scale"]
     assert len(set(scale["range"])) == 20 and scale["range"][0] == layers.FIRST and scale["range"][-1] == layers.LAST
+
+
+@pytest.mark.parametrize("draw", [histograms.ridges, histograms.heat_map])
+def test_the_epoch_of_the_slider_or_the_nearest_is_outlined_and_named(draw: Any) -> None:
+    rng = np.random.default_rng(0)
+    rows = histograms.spread([(epoch, rng.normal(size=500).astype(np.float32)) for epoch in (0, 4, 8)])
+    chart = draw(rows, "Spread", "weight", 7).to_dict()
+    assert chart["title"]["subtitle"].startswith(
+        "Epochs 0 to 8 at once. Outlined: epoch 8, the nearest here to epoch 7"
+    )
+    assert {row["epoch"] for row in chart["datasets"][chart["layer"][1]["data"]["name"]]} == {8}
+    assert "nearest" not in draw(rows, "Spread", "weight", 4).to_dict()["title"]["subtitle"]
+    assert len(draw(rows, "Spread").to_dict()["layer"]) == 1
+
+
+def test_a_heat_map_leaves_out_the_outermost_values() -> None:
+    values = np.concatenate([np.linspace(-1, 1, 9_950), [-9, 9] * 25]).astype(np.float32)
+    rows = histograms.spread([(0, values)])
+    assert rows["value"].abs().max() > 8
+    shown = [row["value"] for row in all_rows(histograms.heat_map(rows, "Spread"))]
+    assert shown and max(map(abs, shown)) < 1.5
 
 
 class Images(HTMLParser):

@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.comparison import Layered
 
 BINS = 60
+CENTRAL = 0.98  # of all values, which a heat map shows
 OVERLAP = 3.5  # The highest ridge reaches over this many of its neighbours.
 
 
@@ -42,28 +44,39 @@ def _stride(values: NDArray[np.float32]) -> int:
     return max(1, values.size // 20_000)
 
 
-def heat_map(rows: pd.DataFrame, title: str, value: str = "weight") -> alt.Chart:
-    """rows: as from `spread`. value: what is counted. Darker is more of them."""
-    rows = _with_gaps(rows)
-    return (
-        alt.Chart(rows)
+def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> Layered:
+    """rows: as from `spread`. value: what is counted. Darker is more of them, by the square root, so that the few beside a
+    high peak are seen, too; where there is none, the page shows. epoch: the one that is looked at; its column is framed.
+    """
+    rows = _with_gaps(_central(rows))
+    drawn = rows[rows["share"] > 0]
+    cells = (
+        alt.Chart(drawn)
         .mark_rect()
         .encode(
             x=alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
             y=alt.Y("low:Q", title=value),
             y2="high:Q",
             color=alt.Color(
-                "share:Q", title="share", scale=alt.Scale(scheme="blues"),
+                "share:Q", title="share", scale=alt.Scale(type="sqrt", scheme="blues"),
                 legend=alt.Legend(orient="right", format=".0%", gradientLength=160),
             ),
             tooltip=["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")],
         )
-        .properties(height=320, title=title)
     )  # fmt: skip
+    marked = _marked(rows, epoch)
+    ends = pd.DataFrame([{"epoch": marked, "low": rows["low"].min(), "high": rows["high"].max()}])
+    frame = alt.Chart(ends).mark_rect(filled=False, stroke=theme.INK, strokeWidth=2)
+    column = frame.encode(x="epoch:O", y="low:Q", y2="high:Q")
+    return alt.layer(cells, *([column] if marked is not None else [])).properties(
+        height=320, title=_titled(title, rows, epoch)
+    )
 
 
-def ridges(rows: pd.DataFrame, title: str, value: str = "weight") -> alt.Chart:
-    """rows: as from `spread`. value: what is counted. One ridge per epoch, the first at the back."""
+def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> Layered:
+    """rows: as from `spread`. value: what is counted. One ridge per epoch, the first at the back. epoch: the one that is
+    looked at; its ridge is outlined.
+    """
     order = {epoch: place for place, epoch in enumerate(sorted(rows["epoch"].unique()))}
     place = rows["epoch"].map(order)
     peak = float(rows["share"].max()) or 1.0
@@ -71,7 +84,7 @@ def ridges(rows: pd.DataFrame, title: str, value: str = "weight") -> alt.Chart:
     labels = "{" + ",".join(f"{p}:'{epoch}'" for epoch, p in order.items()) + "}[datum.value]"
     axis = alt.Axis(values=list(range(0, len(order), max(1, len(order) // 8))), labelExpr=labels, grid=False)
     scale = alt.Scale(domain=[len(order) - 0.5, -OVERLAP], nice=False)
-    return (
+    areas = (
         alt.Chart(drawn)
         .mark_area(line={"strokeWidth": 1, "color": "white"}, opacity=0.9, interpolate="monotone")
         .encode(
@@ -82,8 +95,40 @@ def ridges(rows: pd.DataFrame, title: str, value: str = "weight") -> alt.Chart:
             detail="epoch:O",
             tooltip=["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")],
         )
-        .properties(height=320, title=title)
     )
+    marked = _marked(rows, epoch)
+    outline = alt.Chart(drawn[drawn["epoch"] == marked]).mark_line(
+        interpolate="monotone", color=theme.INK, strokeWidth=2
+    )
+    front = outline.encode(x="value:Q", y="top:Q")
+    return alt.layer(areas, *([front] if marked is not None else [])).properties(
+        height=320, title=_titled(title, rows, epoch)
+    )
+
+
+def _marked(rows: pd.DataFrame, epoch: int | None) -> int | None:
+    """The epoch among those counted that is nearest to the one looked at."""
+    return None if epoch is None else min(map(int, rows["epoch"].unique()), key=lambda one: abs(one - epoch))
+
+
+def _titled(title: str, rows: pd.DataFrame, epoch: int | None) -> alt.TitleParams | str:
+    marked = _marked(rows, epoch)
+    if marked is None:
+        return title
+    nearest = "" if marked == epoch else f", the nearest here to epoch {epoch} of the slider"
+    return theme.titled(
+        title, f"Epochs {rows['epoch'].min()} to {rows['epoch'].max()} at once. Outlined: epoch {marked}{nearest}."
+    )
+
+
+def _central(rows: pd.DataFrame) -> pd.DataFrame:
+    """The bins between which the middle CENTRAL of the values of all epochs together lie."""
+    total = rows.groupby("value")["share"].sum().sort_index()
+    below = total.cumsum() / (total.sum() or 1.0)
+    outside = (1 - CENTRAL) / 2
+    # A bin is outside where the values up to its end, or from its start on, are no more than the tail.
+    inside = total.index[(below > outside) & (below - total / (total.sum() or 1.0) < 1 - outside)]
+    return rows[rows["value"].isin(inside)] if len(inside) else rows
 
 
 def _with_gaps(rows: pd.DataFrame) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def _histograms(at: At, view: View) -> None:
         return
     draw = histograms.heat_map if view.kind == "heat" else histograms.ridges
     title = f"How the {TITLES[view.quantity]} of {named(layer).lower()} are spread, epoch by epoch"
-    st.altair_chart(draw(rows, title, view.quantity), key="inside histogram")
+    st.altair_chart(draw(rows, title, view.quantity, at.epoch), key="inside histogram")
     file = rows.to_csv(index=False)
     foot(
         _about(view, at),
@@ -188,7 +188,12 @@ def _units(at: At, view: View) -> None:
         right.altair_chart(chart, key="gradient widths")
     file = hidden.to_csv(index=False)
     epochs = table["epoch"].nunique()
+    limitless = (
+        f" {wording.choice(activation)} has no upper limit, so its units do not saturate."
+        if activation in CAN_DIE
+        else ""
+    )
     foot(
-        f"Measured at {wording.counted(epochs, 'epoch')} on {inspect_run.BATCH} training images of each class. The dashed line is the epoch of the slider.",
+        f"Measured at {wording.counted(epochs, 'epoch')} on {inspect_run.BATCH} training images of each class. The dashed line is the epoch of the slider.{limitless}",
         ("Table (CSV)", lambda: file.encode(), f"fashion-mnist-{at.run.run_id}-layers.csv", "text/csv"),
     )
