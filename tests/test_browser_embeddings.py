@@ -87,3 +87,24 @@ def test_all_layers_and_their_separation(page: Page, server: Server) -> None:
     with page.expect_download() as download:
         press(page, "Figures (CSV)")
     assert download.value.suggested_filename.endswith(".csv")
+
+
+def test_two_tabs_have_each_its_own_map(page: Page, server: Server) -> None:
+    trained(page, server)
+    other = page.context.new_page()
+    for number, tab in enumerate((page, other)):
+        tab.goto(f"{server.url}/Embeddings?points=500&perplexity=20&seed={number}", wait_until="commit")
+    for tab in (page, other):
+        expect(tab.get_by_role("heading", name="How far to trust this map")).to_be_visible()
+
+
+def test_the_address_keeps_the_run_that_is_shown(page: Page, server: Server) -> None:
+    trained(page, server)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Inspect").click()
+    expect(page.get_by_role("heading", name="Inspect a network")).to_be_visible()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Embeddings").click()
+    expect(page.get_by_role("heading", name="How layers see the clothes")).to_be_visible()
+    page.get_by_text("Separation in numbers", exact=True).click()
+    page.wait_for_function("/run=[0-9a-f]{16}/.test(location.search) && location.search.includes('part=separation')")
+    page.go_back()
+    expect(page.get_by_role("slider", name="Epoch")).to_be_visible()
