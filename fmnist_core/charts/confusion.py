@@ -16,7 +16,9 @@ from fmnist_core.evaluation import Scores
 
 CELL = "cell"  # the point selection, with the fields true and predicted
 PALE, RIGHT = 0.04, 0.3  # Opacity of an empty cell, and of the diagonal's: right answers shall not outshine mistakes.
-STRONG = 0.75  # Cells above this opacity have white figures.
+# Above this opacity black stands out from a cell's orange better than white does, on the dark page's background.
+STRONG = 0.76
+FIGURES = alt.ExprRef("luminance(background || 'white') > 0.4 ? 'black' : 'white'")
 MEASURES = ("precision", "recall", "F1")
 MEASURE_COLOURS = theme.MODEL_COLOURS[:3]
 
@@ -80,7 +82,7 @@ def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] 
     )
     figures = base.mark_text(fontSize=12, cursor="pointer").encode(
         text="figure:N",
-        color=alt.when(alt.datum.strength > STRONG).then(alt.value("#1d2733")).otherwise(alt.value(theme.INK)),
+        color=alt.when(alt.datum.strength > STRONG).then(alt.value("black")).otherwise(alt.value(FIGURES)),
     )
     outline = base.transform_filter(frame).mark_rect(filled=False, strokeWidth=2.5, cornerRadius=2, stroke=theme.INK)
     return alt.layer(cells, figures, outline).properties(
