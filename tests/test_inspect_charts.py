@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from fmnist_core import evaluation
-from fmnist_core.charts import calibration, confusion, gallery, histograms, layers, probabilities, units
+from fmnist_core.charts import calibration, confusion, gallery, histograms, layers, probabilities, theme, units
 from fmnist_core.dataset import CLASSES, load
 
 COUNTS = np.zeros((10, 10), np.int64)
@@ -35,6 +36,30 @@ def test_the_strongest_mistake_outshines_every_right_answer() -> None:
     table = confusion.rows(COUNTS, CLASSES)
     assert table.loc[~table["right"], "strength"].max() == 1 > table.loc[table["right"], "strength"].max()
     assert table["strength"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(("page", "weak"), [("#ffffff", "#000000"), ("#11161d", "#ffffff")])
+def test_figures_stand_out_from_cells_of_any_strength(page: str, weak: str) -> None:
+    """WCAG 2.1 contrast of 4.5 : 1, of orange and grey cells laid over the page."""
+    for strength in np.linspace(confusion.PALE, 1, 97):
+        figure = "#000000" if strength > confusion.STRONG else weak
+        assert contrast(blended(theme.VALIDATION, page, strength), channels(figure)) >= 4.5, strength
+    assert contrast(blended(theme.MUTED, page, confusion.RIGHT), channels(weak)) >= 4.5
+
+
+def channels(colour: str) -> NDArray[np.float64]:
+    return np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)], np.float64)
+
+
+def blended(colour: str, page: str, opacity: float) -> NDArray[np.float64]:
+    return opacity * channels(colour) + (1 - opacity) * channels(page)
+
+
+def contrast(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Relative luminance and contrast ratio as WCAG 2.1 defines them."""
+    linear = [np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in (one / 255, other / 255)]
+    low, high = sorted(float(c @ [0.2126, 0.7152, 0.0722]) for c in linear)
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_a_perfect_network_has_a_matrix() -> None:
@@ -81,6 +106,8 @@ def test_probabilities_keep_the_true_class_and_leave_out_what_never_matters() ->
     assert set(table["class"]) == {CLASSES[0], CLASSES[1], CLASSES[9]}
     assert set(table.loc[table["is_true"], "class"]) == {CLASSES[9]}
     assert set(table["epoch"]) == {0, 2, 4}
+    sure = probabilities.rows({1: np.float32([0.9997, 0.0003, *[0] * 8])}, CLASSES, true=0)
+    assert list(sure["said"]) == ["> 99.9 %"]  # as the bars beside the chart say it
     assert CLASSES[9] in str(probabilities.over_epochs(table, CLASSES, 4).to_dict()["title"])
 
 
@@ -163,6 +190,8 @@ def test_kernels_come_largest_first_each_in_its_place() -> None:
 def test_layer_strips_have_a_square_for_each_unit_and_words() -> None:
     values = np.linspace(-1, 1, 130, dtype=np.float32)
     assert units.strip(values).size == (64 * 8, 3 * 8)
-    found = Images(units.layer_strips([("Hidden layer 1", "65 of 130 active", values)]))
+    found = Images(units.layer_strips([units.Layer("Hidden layer 1", "65 of 130 active", values)]))
     assert found.alts == ["Hidden layer 1: 65 of 130 active"]
+    named = units.layer_strips([units.Layer("Output", "sums", np.linspace(-1, 1, 10, dtype=np.float32), CLASSES)])
+    assert all(name in named for name in CLASSES) and "background:rgb(255,150,20)" in named and "-0.11" in named
     assert units.strip(np.full(10, np.nan, np.float32)).size == (80, 8)

@@ -71,7 +71,7 @@ def counts(table: pd.DataFrame) -> alt.Chart:
                 axis=alt.Axis(format=".0%", grid=False),
             ),
             x2="to:Q",
-            y=alt.Y("images:Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=3, format="~s", minExtent=MARGIN)),
+            y=alt.Y("images:Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=3, format=",d", minExtent=MARGIN)),
             y2=alt.datum(0),
             tooltip=TOLD,
         )

@@ -43,7 +43,7 @@ def told(item: Item, classes: Sequence[str]) -> str:
     if item.probabilities is None:
         return f"{item.title}: {true}"
     best = evaluation.top(item.probabilities[None], BARS)[0]
-    said = ", ".join(f"{classes[k]} {_percent(float(item.probabilities[k]))}" for k in best)
+    said = ", ".join(f"{classes[k]} {percent(float(item.probabilities[k]))}" for k in best)
     return f"{item.title}: {true}; the network says {said}"
 
 
@@ -76,12 +76,12 @@ def _bar(name: str, colour: str, share: float, is_true: bool) -> str:
     text = (
         f'<div style="display:flex;justify-content:space-between;gap:0.4rem;font-size:0.8rem;font-weight:{weight};line-height:1.3">'
         f"<span>{label}</span>"
-        f'<span style="font-variant-numeric:tabular-nums;white-space:nowrap">{_percent(share)}</span></div>'
+        f'<span style="font-variant-numeric:tabular-nums;white-space:nowrap">{percent(share)}</span></div>'
     )
     return f'<div style="margin-bottom:0.25rem">{text}{track}</div>'
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """100 % for certainty only to the eye: 0.9996 is "> 99.9 %"."""
     if 0.9995 <= share < 1:
         return "> 99.9 %"
@@ -128,5 +128,5 @@ def _lines(item: Item, classes: Sequence[str]) -> list[str]:
     lines = [item.title if item.true is None else f"{item.title}: {classes[item.true]}"]
     if item.probabilities is not None:
         best = int(item.probabilities.argmax())
-        lines.append(f"taken for {classes[best]}, {_percent(float(item.probabilities[best]))}")
+        lines.append(f"taken for {classes[best]}, {percent(float(item.probabilities[best]))}")
     return lines

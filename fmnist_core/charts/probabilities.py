@@ -9,21 +9,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fmnist_core.charts import theme
+from fmnist_core.charts import gallery, theme
 from fmnist_core.charts.comparison import Layered
 
 SHOWN = 0.05  # A class that never gets this probability in a trained epoch is left out.
 
 
 def rows(found: Mapping[int, NDArray[np.float32]], classes: Sequence[str], true: int) -> pd.DataFrame:
-    """found: probabilities (classes,) by epoch. Returns columns epoch, class, probability, is_true; the classes that
-    never matter are left out, the true one never is.
+    """found: probabilities (classes,) by epoch. Returns columns epoch, class, probability, said (in words), is_true; the
+    classes that never matter are left out, the true one never is.
     """
     trained = np.array([found[epoch] for epoch in sorted(found) if epoch or len(found) == 1])
     matter = [k for k in range(len(classes)) if k == true or float(trained[:, k].max()) >= SHOWN]
     return pd.DataFrame(
         [
-            {"epoch": epoch, "class": classes[k], "probability": float(found[epoch][k]), "is_true": k == true}
+            {
+                "epoch": epoch,
+                "class": classes[k],
+                "probability": float(found[epoch][k]),
+                "said": gallery.percent(float(found[epoch][k])),
+                "is_true": k == true,
+            }
             for epoch in sorted(found)
             for k in matter
         ]
@@ -39,7 +45,7 @@ def over_epochs(table: pd.DataFrame, classes: Sequence[str], epoch: int) -> Laye
         x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)),
         y=alt.Y("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%")),
         color=alt.Color("class:N", scale=colours, legend=alt.Legend(columns=4, symbolType="stroke", symbolOpacity=1)),
-        tooltip=["epoch:Q", "class:N", alt.Tooltip("probability:Q", format=".1%")],
+        tooltip=["epoch:Q", "class:N", alt.Tooltip("said:N", title="probability")],
     )
     width = alt.when(alt.datum.is_true).then(alt.value(4)).otherwise(alt.value(1.5))
     lines = base.mark_line(interpolate="monotone").encode(strokeWidth=width)

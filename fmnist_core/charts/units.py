@@ -1,12 +1,14 @@
 """Values of many units as pictures: the first layer's kernels as images, and what one image makes each layer do.
 
-Diverging colours, blue below 0 and orange above it, on a grey that is 0 on a light and on a dark page alike.
+Diverging colours, dark blue below 0 and bright orange above it. 0 is a middle grey: neither on a light nor on a dark page
+does it stand out, and the colours run from dark to bright through it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,8 @@ from PIL import Image
 
 from fmnist_core.charts import images
 
-ZERO = np.array([232, 234, 237], np.float32)
-NEGATIVE, POSITIVE = np.array([8, 81, 156], np.float32), np.array([204, 85, 0], np.float32)
+ZERO = np.array([138, 144, 150], np.float32)
+NEGATIVE, POSITIVE = np.array([10, 60, 150], np.float32), np.array([255, 150, 20], np.float32)
 SIDE, GAP = 28, 2
 WIDE = 64  # units in a row of a layer's picture
 
@@ -66,20 +68,48 @@ def strip(values: NDArray[np.float32], largest: float | None = None) -> Image.Im
     return images.enlarged(Image.fromarray(canvas.reshape(lines, wide, 4)), 8)
 
 
-def layer_strips(layers: Sequence[tuple[str, str, NDArray[np.float32]]]) -> str:
-    """Layers below each other as HTML. layers: (title, what is seen in words, values (units,))."""
-    return "".join(_strip(*layer) for layer in layers)
+class Layer(NamedTuple):
+    """One layer for one image. text: what is seen, in words. values: (units,). names: of the units, where they have any."""
+
+    title: str
+    text: str
+    values: NDArray[np.float32]
+    names: Sequence[str] = ()
 
 
-def _strip(title: str, text: str, values: NDArray[np.float32]) -> str:
-    told = escape(f"{title}: {text}")
+def layer_strips(layers: Sequence[Layer]) -> str:
+    """Layers below each other as HTML."""
+    return "".join(_strip(layer) for layer in layers)
+
+
+def _strip(layer: Layer) -> str:
+    title, text, values, names = layer
+    body = _named(values, names) if names else _squares(f"{title}: {text}", values)
+    head = f'<figcaption style="font-size:0.9rem"><b>{escape(title)}</b> · {escape(text)}</figcaption>'
+    return f'<figure style="margin:0 0 0.9rem;display:flex;flex-direction:column;gap:0.25rem">{head}{body}</figure>'
+
+
+def _squares(text: str, values: NDArray[np.float32]) -> str:
+    told = escape(text)
     wide = min(WIDE, len(values))
-    image = (
+    return (
         f'<img src="{images.source(strip(values))}" alt="{told}" title="{told}"'
         f' style="width:100%;max-width:{wide * 10}px;display:block;image-rendering:pixelated">'
     )
-    head = f'<figcaption style="font-size:0.9rem"><b>{escape(title)}</b> · {escape(text)}</figcaption>'
-    return f'<figure style="margin:0 0 0.9rem;display:flex;flex-direction:column;gap:0.25rem">{head}{image}</figure>'
+
+
+def _named(values: NDArray[np.float32], names: Sequence[str]) -> str:
+    """A square, a name and the value for each unit."""
+    finite = np.abs(values[np.isfinite(values)])
+    painted = colours(values, float(finite.max(initial=0)))
+    cells = "".join(
+        f'<div style="font-size:0.75rem;line-height:1.25;overflow-wrap:anywhere"><div style="height:1rem;margin-bottom:0.2rem;'
+        f'background:rgb({",".join(map(str, colour.tolist()))})"></div>{escape(name)}<br>{value:.2f}</div>'
+        for colour, name, value in zip(painted, names, values, strict=True)
+    )
+    return (
+        f'<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(68px,1fr));gap:0.4rem">{cells}</div>'
+    )
 
 
 def legend(largest: float) -> str:

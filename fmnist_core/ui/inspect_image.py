@@ -96,22 +96,23 @@ def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
     values = {one.name: one.values[0] for one in forward.layers(experiment, inspect_run.weights(at), image[None])}
     titles = measures.shown_layers(experiment)
     hidden = [
-        (title, told(experiment.activation, values[name]), values[name])
+        units.Layer(title, told(experiment.activation, values[name]), values[name])
         for name, title in titles.items()
         if name.startswith("activation")
     ]
     sums = values["logits"]
-    last = (
-        f"{'Output'}, before the softmax",
+    last = units.Layer(
+        "Output, before the softmax",
         f"weighted sums of the ten classes, largest: {CLASSES[int(sums.argmax())]}",
         sums,
+        CLASSES,
     )
     st.html(units.layer_strips([*hidden, last]))
     table = pd.DataFrame(
         [
-            {"layer": title, "unit": k, "value": float(v)}
-            for title, _, found in (*hidden, last)
-            for k, v in enumerate(found)
+            {"layer": layer.title, "unit": k, "value": float(value)}
+            for layer in (*hidden, last)
+            for k, value in enumerate(layer.values)
         ]
     )
     foot(
