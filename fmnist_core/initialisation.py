@@ -58,6 +58,11 @@ def requested(
     return list(zip(experiments, gains, strict=True))
 
 
+def fits(layers: int, units: int, initialisers: int) -> bool:
+    """Whether so many networks of this shape have few enough weights."""
+    return initialisers * _weights(Experiment.of({"layers": layers, "units": units})) <= MOST_WEIGHTS
+
+
 def _weights(experiment: Experiment) -> int:
     widths = (INPUTS, *experiment.hidden_widths, OUTPUTS)
     return sum(a * b for a, b in pairwise(widths))

@@ -90,6 +90,13 @@ def test_mean_singular_values_stand_beside_closed_form_and_paper(measured: dict[
     assert held["measured"] == pytest.approx(np.mean(means))
     assert held["closed form"] == pytest.approx(8 / (3 * math.pi) * math.sqrt(1 / 3), rel=1e-3)
     assert held["paper"] == 0.5
+    squashed = look(activation="sigmoid")["networks"][0]  # its slope is 1/4 at most
+    marks = initialisation.mean_singular_values({"activation": "sigmoid"}, squashed)
+    assert dict(zip(marks["what"], marks["value"], strict=True))["closed form"] == pytest.approx(
+        held["closed form"] / 4
+    )
+    relu = initialisation.mean_singular_values({"activation": "relu"}, squashed)
+    assert relu["what"].tolist() == ["measured"]
     assert "paper" not in set(initialisation.mean_singular_values(measured, doubled)["what"])  # it has no gain
     table = initialisation.histogram_table(measured, "singular_value")
     assert table.groupby(["network", "layer"])["share"].sum().between(0.95, 1.0001).all()
@@ -97,7 +104,7 @@ def test_mean_singular_values_stand_beside_closed_form_and_paper(measured: dict[
 
 
 def test_a_closed_form_far_outside_is_told_but_not_drawn() -> None:
-    loud = look(gains=[1, 20], activation="sigmoid")
+    loud = look(gains=[1, 100])
     panel = initialisation.singular_values(loud)[1]
     domain = specification(panel)["layer"][0]["encoding"]["x"]["scale"]["domain"]
     marks = initialisation.mean_singular_values(loud, loud["networks"][1])
@@ -158,12 +165,18 @@ def test_what_is_missing_is_said() -> None:
     place = odd["networks"][0]["breakdown"]["layer"].removeprefix("hidden_")
     assert f"from layer {place} on" in texts(initialisation.panels(odd, "gradient")[0])
     said = texts(initialisation_layers.variances(odd, "activation"))
-    assert f"from layer {place} on" in said and "Zeros: all are 0" in said
+    assert f"from layer {place} on" in said and "Zeros: not drawn, as all values" in said
     backward = copy.deepcopy(odd)
     backward["networks"][0]["breakdown"] = {"layer": "hidden_3", "direction": "backward"}
     assert "gradient is too large for a number from layer 3 back" in texts(
         initialisation.panels(backward, "gradient")[0]
     )
+
+
+def test_equal_activations_draw_no_theory_either() -> None:
+    flat = look(activation="sigmoid", initialisers=["zeros", "glorot_uniform"])
+    table = initialisation_layers.variance_table(flat, "activation")
+    assert set(table["network"]) == {"Glorot uniform"} and table["variance"].min() > 1e-9
 
 
 @pytest.mark.parametrize(("factor", "words"), [(1 / 3, "fades"), (1.0, "keeps its size"), (2.0, "explodes")])
@@ -184,7 +197,15 @@ def test_a_signal_is_multiplied_at_each_layer(factor: float, words: str) -> None
 
 @pytest.mark.parametrize(
     ("value", "digits", "text"),
-    [(0.000412, 2, "0.00041"), (12.34, 2, "12"), (1234.0, 2, "1,200"), (4e68, 2, "4e68"), (1.7e-5, 1, "0.00002")],
+    [
+        (0.000412, 2, "0.00041"),
+        (12.34, 2, "12"),
+        (1234.0, 2, "1,200"),
+        (4e68, 2, "4e68"),
+        (1.7e-5, 1, "0.00002"),
+        (1e7, 1, "10 million"),
+        (2.54e9, 2, "2.5 billion"),
+    ],
 )
 def test_numbers_stay_readable(value: float, digits: int, text: str) -> None:
     assert initialisation_layers.plain(value, digits) == text

@@ -182,18 +182,30 @@ def test_dead_units_and_saturation_are_told() -> None:
     facts = looked(gain=10.0)
     shown = texts(live(gain=10.0))
     worst = max(layer["saturated"] for network in facts["networks"] for layer in network["layers"][:-1])
-    assert worst > 0.3 and f"{worst:.0%} of the activations are saturated".replace("%", " %") in shown
+    assert worst > 0.3 and f"{worst:.1%} of the activations are saturated".replace("%", " %") in shown
 
 
 def test_a_network_over_the_budget_is_refused_and_nothing_is_computed() -> None:
     app = live(layers=20, units=2048)
     assert len(app.error) == 1 and "million weights" in app.error[0].value and "fewer layers" in app.error[0].value
     assert engine.engine().status().queue_length == 0 and not app.dataframe
+    app = next(button for button in app.button if button.label == "Use 700 units per layer").click().run()
+    assert not app.error and url(app)["units"] == "700"
+
+
+def test_controls_reach_as_far_as_addresses() -> None:
+    app = live()
+    for label, low, high in (("Gain", "0.01", "100"), ("Units per layer", "8", "2,048")):
+        options = list(widget(app, label).options)
+        assert (options[0], options[-1]) == (low, high)
 
 
 def test_no_initialiser_at_all_is_left_as_it_was() -> None:
     app = widget(live(), "Initialisers side by side").set_value([]).run()
-    assert "left as it was" in app.warning[0].value and url(app).get("initialisers") is None
+    assert (
+        app.warning[0].value == "At least one initialiser is needed; the last ones are chosen again."
+        and url(app).get("initialisers") is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -263,10 +275,21 @@ def test_the_paper_s_point_is_made_by_its_own_network() -> None:
     layers = charts.hidden(facts["networks"][0])
     back, weights = (layers[0][name]["std"] / layers[-1][name]["std"] for name in ("gradient", "weight_gradient"))
     assert back < 0.25 and f"{back:.2g} times" in told[-1] and f"{weights:.2g} times" in told[-1]
-    assert told[0].startswith("**Standard uniform**: The activations' deviation shrinks to a")
+    assert told[0].startswith("**Standard uniform**: The activations' deviation shrinks to ")
     rows = initialisation_reading.table(facts)
     assert list(rows.columns) == list(initialisation_reading.TABLE) and len(rows) == 12
     assert rows["mean_singular_value"].isna().tolist() == [False] * 5 + [True] + [False] * 5 + [True]
+
+
+def test_captions_compare_first_and_last_layer_by_their_numbers() -> None:
+    facts = looked(layers=5, units=100, activation="sigmoid")
+    layers = charts.hidden(facts["networks"][0])
+    ratio = layers[-1]["weight_gradient"]["std"] / layers[0]["weight_gradient"]["std"]
+    told = initialisation_reading.spreads(facts, "weight_gradient")
+    assert ratio > 500 and f"Standard uniform: in layer 1 1/{ratio:,.0f} as wide as in the last." in told
+    shown = texts(live(layers=5, units=100, activation="sigmoid"))
+    assert told in shown and "about as wide" not in shown.split("∂Cost/∂W, what training applies")[1].split("\n")[0]
+    assert "of the 784 pixels are 0 in at least 90 % of these images" in shown
 
 
 # --- During training --------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ QUANTITIES = {
     "weight_gradient": "weight gradient ∂Cost/∂W",
     "singular_value": "singular value of ∂z′/∂z",
 }
+# f'(0) of activations that are smooth there: with small sums, a layer's singular values are about those of W^T times it.
+SLOPES = {"linear": 1.0, "tanh": 1.0, "softsign": 1.0, "elu": 1.0, "sigmoid": 0.25}
 # What the paper reports for tanh (section 4.2.1): about 0.5 with the standard initialisation, 0.8 with the normalised one.
 PAPER = {("tanh", "standard_uniform"): 0.5, ("tanh", "glorot_uniform"): 0.8}
 
@@ -77,7 +79,7 @@ def panels(measured: Measured, quantity: str) -> list[Layered]:
 
 def singular_values(measured: Measured) -> list[Layered]:
     """How the singular values of the layers' Jacobians are spread: a panel for each network, their mean marked, beside it
-    the closed form for f' = 1 and what the paper reports."""
+    the closed form for f' = f'(0), where there is one, and what the paper reports."""
     table = histogram_table(measured, "singular_value")
     found: list[Layered] = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
@@ -87,7 +89,9 @@ def singular_values(measured: Measured) -> list[Layered]:
         inside = marks[marks["value"] <= _domain(table)[1]]  # one that lies outside is told, at least
         chart = alt.layer(lines, *_marks(inside)) if not inside.empty else alt.layer(lines)
         told = theme.titled(
-            label, (_means_told(marks) or broken_told(network)) + _cut_told(rows, "singular_value", measured)
+            label,
+            (_means_told(marks, measured["activation"]) or broken_told(network))
+            + _cut_told(rows, "singular_value", measured),
         )
         found.append(chart.properties(height=HEIGHT + 30, title=told))
     return found
@@ -100,10 +104,10 @@ def mean_singular_values(measured: Measured, network: Mapping[str, Any]) -> pd.D
     means = [layer["singular_value"]["mean"] for layer in layers]
     if any(mean is None for mean in means):
         return pd.DataFrame({"what": [], "value": []})
-    found = {
-        "measured": float(np.mean(means)),
-        "closed form": float(np.mean([layer["theory"]["mean_singular_value"] for layer in layers])),
-    }
+    found = {"measured": float(np.mean(means))}
+    slope = SLOPES.get(measured["activation"])
+    if slope is not None:
+        found["closed form"] = slope * float(np.mean([layer["theory"]["mean_singular_value"] for layer in layers]))
     paper = PAPER.get((measured["activation"], network["initialiser"]))
     if paper is not None and network["gain"] == 1:
         found["paper"] = paper
@@ -208,9 +212,11 @@ def broken_told(network: Mapping[str, Any]) -> str:
     return f"The gradient is too large for a number from {place} back."
 
 
-def _means_told(marks: pd.DataFrame) -> str:
+def _means_told(marks: pd.DataFrame, activation: str) -> str:
     held = dict(zip(marks["what"], marks["value"], strict=True))
     if not held:
         return ""
     paper = f"; the paper: about {held['paper']:g}" if "paper" in held else ""
-    return f"Mean between layers {held['measured']:.3f}; closed form, f′ = 1: {held['closed form']:.3f}{paper}"
+    slope = "1/4" if activation == "sigmoid" else "1"
+    closed = f"; closed form, f′ = {slope}: {held['closed form']:.3f}" if "closed form" in held else ""
+    return f"Mean between layers {held['measured']:.3f}{closed}{paper}"

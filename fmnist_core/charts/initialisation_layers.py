@@ -24,6 +24,7 @@ VARIANCES = {
     "gradient": ("variance of ∂Cost/∂s", "gradient_variance"),
     "weight_gradient": ("variance of ∂Cost/∂W", None),
 }
+ROUNDING = 1e-12
 SMALLEST = 1e-300  # a logarithmic axis has no 0
 SQUASHING = ("tanh", "sigmoid", "softsign", "elu", "selu")
 
@@ -35,10 +36,13 @@ def variance_table(measured: Measured, quantity: str) -> pd.DataFrame:
         for number, layer in enumerate(hidden(network), start=1):
             std, expected = layer[quantity]["std"], VARIANCES[quantity][1]
             held = {"measured": None if std is None else std**2, "theory": layer["theory"].get(expected)}
+            # Activations that are all equal, but for the rounding of their mean square, vary by nothing.
+            mean = layer["theory"]["activation_mean"] if quantity == "activation" else 0.0
+            least = max(SMALLEST, ROUNDING * (mean or 0.0) ** 2)
             rows += [
                 {"network": label, "layer": number, "kind": kind, "variance": value}
                 for kind, value in held.items()
-                if value is not None and value > SMALLEST
+                if value is not None and value > least
             ]
     return pd.DataFrame(rows, columns=["network", "layer", "kind", "variance"])
 
@@ -163,7 +167,7 @@ def _missing(measured: Measured, table: pd.DataFrame) -> list[str]:
         if network["breakdown"]:
             found.append(f"{label}: {_lowered(broken_told(network))}")
         elif not ((table["network"] == label) & (table["kind"] == "measured")).any():
-            found.append(f"{label}: all are 0, which a logarithmic axis cannot show.")
+            found.append(f"{label}: not drawn, as all values of a layer are equal: the variance is 0.")
     return found
 
 
@@ -186,6 +190,9 @@ def _growth(measured: Measured, table: pd.DataFrame, quantity: str) -> str:
 def plain(value: float, digits: int) -> str:
     """A positive number to that many digits that count; without an exponent where it is readable so."""
     rounded = float(f"{value:.{digits - 1}e}")
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if size <= rounded < 1000 * size:
+            return f"{rounded / size:g} {word}"
     if not 1e-6 <= rounded < 1e6:
         return f"{value:.0e}".replace("+", "")
     return f"{rounded:,.0f}" if rounded >= 100 else np.format_float_positional(rounded, trim="-")

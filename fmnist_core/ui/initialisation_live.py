@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,19 +14,22 @@ from fmnist_core import dataset, wording
 from fmnist_core.charts import initialisation as figures
 from fmnist_core.charts import initialisation_layers as by_layer
 from fmnist_core.experiment import FIELDS
+from fmnist_core.initialisation import InitialisationError, fits
 from fmnist_core.runs import initial
 from fmnist_core.runs.analysis import Analysis
-from fmnist_core.runs.over_training import IMAGES
+from fmnist_core.runs.over_training import IMAGES, batch
 from fmnist_core.ui import analysis, engine
 from fmnist_core.ui.data_parts import foot
-from fmnist_core.ui.initialisation_parts import CARD
-from fmnist_core.ui.initialisation_reading import sentences, table
+from fmnist_core.ui.initialisation_parts import CARD, way
+from fmnist_core.ui.initialisation_reading import sentences, spreads, table
 from fmnist_core.ui.initialisation_view import ADDRESS, HIGHEST_SEED, MOST_COMPARED, View
 
-UNITS = (10, 30, 100, 200, 300, 500, 700, 1000, 1500, 2000)
-GAINS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
+# From the lowest to the highest value that an address may have.
+UNITS = (8, 16, 32, 64, 100, 200, 300, 500, 700, 1000, 1500, 2048)
+GAINS = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 LATEST = "initialisation latest"  # the session's key of the look that is on the screen
 VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
+DARK = 0.9  # share of the images: pixels that are 0 in so many make two thirds of that peak (measured with Glorot)
 LARGE = 1e5  # from here on a table's numbers need powers of ten
 PATIENCE, LOOK = 1.5, 0.02  # seconds: a wait without a progress bar, and between two looks in it
 PROGRESS = 60  # pixels that progress takes, so that the pictures below stay where they are
@@ -65,8 +69,16 @@ def initialisers(view: View) -> None:
         format_func=wording.choice,
         max_selections=MOST_COMPARED,
         help="Standard uniform is the paper's eq. 1, Glorot uniform its normalised initialisation, eq. 16.",
-        **rest,
+        **rest | {"on_change": _chosen},
     )
+
+
+def _chosen(name: str, widget: str) -> None:
+    """Other initialisers were chosen; without any there is nothing to look at."""
+    if st.session_state[widget]:
+        ADDRESS.take(name, widget)
+    else:
+        ADDRESS.refuse("At least one initialiser is needed; the last ones are chosen again.")
 
 
 def show(view: View) -> None:
@@ -75,7 +87,12 @@ def show(view: View) -> None:
         f"The same {IMAGES} test images go through each network before any training, and the gradient of each image's loss"
         " comes back. Move a control: the answer is measured anew, not looked up."
     )
-    facts = _measured(view)
+    try:
+        facts = _measured(view)
+    except InitialisationError as error:
+        st.error(str(error))
+        _smaller(view)
+        return
     if facts is None:
         return
     st.markdown("\n".join(f"- {text}" for text in sentences(facts)))
@@ -84,6 +101,13 @@ def show(view: View) -> None:
     _units(facts)
     _lsuv(facts)
     _table(facts)
+
+
+def _smaller(view: View) -> None:
+    """A way to the widest network of this depth that can be looked at."""
+    units = max((u for u in UNITS if fits(view.layers, u, len(view.initialisers))), default=None)
+    if units is not None:
+        way(f"Use {units:,} units per layer", ":material/compress:", replace(view, units=units))
 
 
 def _measured(view: View) -> Mapping[str, Any] | None:
@@ -130,12 +154,9 @@ def _what(facts: Mapping[str, Any]) -> str:
 # --- The figures ------------------------------------------------------------------------------------------------------
 
 READING = {
-    "activation": "One line a layer: how the values of its units are spread. A peak at 0 that grows from layer to layer is a"
-    " signal that fades; heaps at the ends are saturated units.",
-    "gradient": "The same for ∂Cost/∂s, what each unit is told to change. A peak at 0 that is higher in lower layers is a"
-    " gradient that fades on its way back.",
-    "weight_gradient": "∂Cost/∂W, what training applies to the weights. Its spread is about the same in all layers, even"
-    " where figure 7's is not: the paper's point.",
+    "activation": "One line a layer: how the values of its units are spread.",
+    "gradient": "The same for ∂Cost/∂s, what each unit is told to change.",
+    "weight_gradient": "∂Cost/∂W, what training applies to the weights.",
     "singular_value": "By how much a layer stretches small changes, direction by direction: the singular values of"
     " ∂z′/∂z for one typical image. Around 1, signals and gradients pass as they are.",
 }
@@ -149,11 +170,25 @@ def _figures(facts: Mapping[str, Any]) -> None:
         for quantity, title in titles.items():
             with st.container(width=CARD):
                 st.subheader(title)
-                st.caption(READING[quantity])
                 singular = quantity == "singular_value"
+                st.caption(READING[quantity] if singular else f"{READING[quantity]} {spreads(facts, quantity)}")
                 panels = figures.singular_values(facts) if singular else figures.panels(facts, quantity)
                 for number, chart in enumerate(panels):
                     st.altair_chart(chart, key=f"initialisation {quantity} {number}")
+    st.caption(
+        "Panels of a figure share their horizontal axis; the vertical one ends at each panel's own highest peak, so compare"
+        f" widths, not heights. {_dark_pixels()}"
+    )
+
+
+def _dark_pixels() -> str:
+    """Where the first layer's peak in figure 8 comes from."""
+    images, _ = batch(dataset.load())
+    dark = (images.reshape(len(images), -1) == 0).mean(axis=0)
+    return (
+        f"In figure 8, layer 1 may have a peak at 0 of its own: {(dark >= DARK).sum()} of the {len(dark)} pixels are 0 in at"
+        f" least {wording.percent(DARK)} of these images, and an image hands no gradient to the weights of a pixel that is 0."
+    )
 
 
 def _variances(facts: Mapping[str, Any]) -> None:
@@ -213,12 +248,13 @@ def _table(facts: Mapping[str, Any]) -> None:
         "mean_singular_value": _number(rows, "mean_singular_value", "Singular value", "Mean over those of ∂z′/∂z."),
         "saturated": st.column_config.NumberColumn("Saturated", format="percent", help="Share of the activations."),
         "dead_units": plain("Dead", help="Units that are 0 for every image."),
-        "distinct_units": plain("Different", help="Units with weights of their own."),
+        "distinct_units": plain("Different", help="How many different units there are; 1: all have the same weights."),
     }
     st.dataframe(shown, hide_index=True, column_order=list(columns), column_config=columns, key="initialisation table")
     foot(
-        "An activation counts as saturated within 0.05 of a value that the function never reaches. Empty: no finite number,"
-        " or for the output layer not defined.",
+        "An activation counts as saturated within 0.05 of a value that the function never reaches. Dead: units"
+        " that are 0 for every image, which only ReLU has. Different: how many"
+        " different units there are, by their weights; equal ones learn alike. None: no finite number, or not defined for the output layer.",
         ("Table (CSV)", lambda: rows.to_csv(index=False).encode(), "fashion-mnist-initialisation.csv", "text/csv"),
     )
 

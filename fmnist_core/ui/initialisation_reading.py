@@ -11,9 +11,12 @@ from typing import Any
 import pandas as pd
 
 from fmnist_core.charts import initialisation as charts
+from fmnist_core.charts.initialisation_layers import plain
+from fmnist_core.wording import percent
 
 COLUMNS = ("activation_std", "gradient_std", "weight_gradient_std", "mean_singular_value", "saturated")
 TABLE = ("initialiser", "gain", "layer", *COLUMNS, "dead_units", "distinct_units")
+SMALLEST_PART = 10_000  # from here on a part is too small for its size to matter
 LITTLE = 1.5  # a factor between layers that is called "about the same"
 
 
@@ -81,26 +84,38 @@ def _along(layers: Sequence[Mapping[str, Any]], quantity: str, name: str, begin:
     ratio = last / first
     if max(ratio, 1 / ratio) < LITTLE:
         return f"{name} keeps about its size, from {ends}"
-    how = f"grows {ratio:,.2g} times" if ratio > 1 else f"shrinks to a {_part(ratio)}"
+    how = f"grows {plain(ratio, 2)} times" if ratio > 1 else f"shrinks to {_part(ratio)}"
     return f"{name} {how}, from {ends}"
 
 
 def _part(ratio: float) -> str:
-    """0.1 as "10th"."""
+    """0.1 as "1/10"."""
     count = 1 / ratio
     if count < 1.75:
-        return "good half"
-    names = {2: "half", 3: "third"}
-    rounded = round(count)
-    if rounded in names:
-        return names[rounded]
-    return f"{count:.1e}th" if count >= 1e4 else f"{_ordinal(rounded)}"
+        return "a good half"
+    if count > SMALLEST_PART:
+        return f"less than 1/{SMALLEST_PART:,}"
+    return {2: "half", 3: "a third"}.get(round(count), f"1/{count:,.0f}")
 
 
-def _ordinal(count: int) -> str:
-    ends = {1: "st", 2: "nd", 3: "rd"}
-    end = "th" if 10 <= count % 100 <= 20 else ends.get(count % 10, "th")
-    return f"{count:,}{end}"
+def spreads(measured: Mapping[str, Any], quantity: str) -> str:
+    """For a figure's caption: in each network, how the spread in the first hidden layer compares with that in the last."""
+    told = []
+    for label, network in zip(charts.labels(measured), measured["networks"], strict=True):
+        layers = charts.hidden(network)
+        first, last = layers[0][quantity]["std"], layers[-1][quantity]["std"]
+        if len(layers) > 1 and first and last:
+            told.append(f"{label}: {_beside(first / last)}.")
+    return " ".join(told)
+
+
+def _beside(ratio: float) -> str:
+    """How wide the first layer's values lie, the last layer's being 1."""
+    if max(ratio, 1 / ratio) < LITTLE:
+        return "about as wide in layer 1 as in the last"
+    if ratio > 1:
+        return f"{plain(ratio, 2)} times as wide in layer 1 as in the last"
+    return f"in layer 1 {_part(ratio)} as wide as in the last"
 
 
 def _singular(layers: Sequence[Mapping[str, Any]]) -> str:
@@ -117,7 +132,8 @@ def _idle(layers: Sequence[Mapping[str, Any]]) -> str:
     dead = max(layers, key=lambda layer: layer["dead_units"])
     found = ""
     if worst["saturated"] >= 0.005:
-        found += f" In {_named(worst)}, {worst['saturated']:.0%} of the activations are saturated.".replace("%", " %")
+        share = percent(worst["saturated"], 1)  # as the picture has it
+        found += f" In {_named(worst)}, {share} of the activations are saturated."
     if dead["dead_units"]:
         found += f" In {_named(dead)}, {dead['dead_units']:,} of {dead['units']:,} units are dead: 0 for every image."
     return found
