@@ -58,7 +58,7 @@ def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
     app = opened(PAGE, points="200", perplexity="10")
     shown = texts(app)
     assert "What **the output layer** makes of 200 test images after epoch 3" in shown
-    assert "For now: the two principal components (PCA)." in shown
+    assert "For now: the first principal components (PCA)." in shown
     name = maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0)).name
     snapshot = engine.analysis(name)
     assert snapshot and snapshot.active
@@ -158,7 +158,7 @@ def test_a_damaged_or_old_map_is_made_anew(run: Run, monkeypatch: pytest.MonkeyP
     path.write_bytes(path.read_bytes()[:100])
     app = opened(PAGE, points="200", method="pca")
     assert engine.analysis(maps.map_analysis(request).name).active
-    assert "For now: the two principal components" in texts(app)
+    assert "For now: the first principal components" in texts(app)
     monkeypatch.setattr(results, "VERSION", results.VERSION + 1)
     made(request)
     monkeypatch.undo()

@@ -259,6 +259,19 @@ def test_a_new_analysis_takes_the_place_of_the_sessions_last(light_engine: Engin
         assert ended(light_engine, name).state == "stopped"
 
 
+def test_an_analysis_that_nobody_waits_for_makes_room(
+    light_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyse(light_engine, "map-6", tmp_path / "never", "map", "gone")
+    until(lambda: state(light_engine, "map-6") == "working", "the analysis")
+    monkeypatch.setattr(light_engine, "_alive", lambda session: session != "gone")
+    analyse(light_engine, "map-7", tmp_path / "never", "map", "here")
+    assert ended(light_engine, "map-6").state == "stopped"
+    until(lambda: state(light_engine, "map-7") == "working", "the next one")
+    light_engine.stop("map-7", "here")
+    assert ended(light_engine, "map-7").state == "stopped"
+
+
 def test_a_shared_job_goes_on_while_somebody_wants_it(light_engine: Engine, tmp_path: Path) -> None:
     for session in ("ann", "bob", "cleo"):
         light_engine.submit_job(WAIT, "shared", TINY, {"file": str(tmp_path / "go")}, session)

@@ -195,6 +195,19 @@ def test_a_signal_is_multiplied_at_each_layer(factor: float, words: str) -> None
     specification(initialisation_signal.variances(rows))
 
 
+def test_what_leaves_the_frame_is_marked_at_its_edge() -> None:
+    rows = initialisation_signal.passed(5.0)
+    frame = initialisation_signal.FRAME
+    picture = initialisation_signal.strips(rows)
+    drawn = [row for rows in specification(picture)["datasets"].values() for row in rows]
+    assert len(drawn) == 11 * initialisation_signal.SHOWN and max(abs(row["edge"]) for row in drawn) == frame
+    outside = sum(abs(row["value"]) > frame for row in drawn)
+    assert outside > 200 and f"triangles: {outside} values" in texts(picture)
+    assert "million" in texts(picture) and "triangles" not in texts(
+        initialisation_signal.strips(initialisation_signal.passed(0.5))
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "digits", "text"),
     [

@@ -305,6 +305,21 @@ def test_the_same_network_is_trained_from_each_initialiser() -> None:
     assert experiments[0].optimiser == "sgd" and experiments[0].hidden_widths == (16, 16)
 
 
+def test_the_live_network_can_be_trained() -> None:
+    app = opened(PAGE, **View(**TRAINED, layers=3, units=32, activation="sigmoid").query())
+    [button] = [one for one in app.button if one.label.startswith("Use the network of the live part")]
+    assert button.label.endswith("3 sigmoid layers of 32 units")
+    app = button.click().run()
+    held = url(app)
+    assert (held["depth"], held["width"], held["function"], held["epochs"]) == ("3", "32", "sigmoid", "2")
+    assert not any(one.label.startswith("Use the network") for one in app.button)
+
+
+def test_steps_within_the_first_window_are_called_that() -> None:
+    told = initialisation_training._steps_told
+    assert (told(50.0), told(51.0), told(1234.0), told(math.nan)) == ("the first 50", "51", "1,234", "never")
+
+
 def test_training_is_asked_for_and_stops() -> None:
     app = pressed(opened(PAGE, **View(**TRAINED).query()), "Train all")
     snapshot = engine.study(initialisation_training.study_of(View(**TRAINED)).digest)
@@ -325,7 +340,9 @@ def test_layers_are_followed_over_training(function: str, tmp_path: Path) -> Non
     runs = of_study(study, dataset.load().name, engine.stored)
     target = over_training.reached_by_all(runs)
     step = over_training.steps_to(runs[0].run.step_losses, target)
-    assert f"**Standard uniform** reaches the loss that all reach, {target:.2f}, at step {step}" in texts(app)
+    first = min(over_training.WINDOW, len(runs[0].run.step_losses))
+    when = f"within the first {first} steps" if step == first else f"at step {step:,}"
+    assert f"first falls to {target:.2f}, as low as all fall, {when};" in texts(app)
     [link] = [link.proto for link in app.get("page_link") if "over 5 seeds" in link.proto.label]
     more = Study.from_json(parse_qs(link.query_string)["study"][0])
     assert link.page == "Compare" and more.variants() == study.variants() and more.seeds == 5

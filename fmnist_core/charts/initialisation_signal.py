@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -33,23 +35,33 @@ def passed(factor: float, layers: int = LAYERS, units: int = UNITS, seed: int = 
     return pd.concat(tables, ignore_index=True)
 
 
-def strips(rows: pd.DataFrame) -> alt.Chart:
-    """rows: as from `passed`. A cloud of units for each layer: it shrinks to a line, keeps its size, or leaves the frame."""
+def strips(rows: pd.DataFrame) -> Layered:
+    """rows: as from `passed`. A cloud of units for each layer: it shrinks to a line, keeps its size, or leaves the frame.
+
+    What lies outside the frame is a triangle at its edge.
+    """
     shown = rows[rows["unit"] < SHOWN]
     rng = np.random.default_rng(1)
     drawn = shown.assign(place=shown["layer"] + rng.uniform(-0.28, 0.28, len(shown)))
-    drawn = drawn[drawn["value"].abs() <= FRAME]
-    last = int(rows["layer"].max())
-    return (
-        alt.Chart(drawn)
-        .mark_circle(size=16, opacity=0.6, color=theme.MODEL_COLOURS[0])
-        .encode(
-            x=_axis("place", last),
-            y=alt.Y("value:Q", title="value of a unit", scale=alt.Scale(domain=[-FRAME, FRAME]), axis=alt.Axis(tickCount=5)),
-            tooltip=["layer:Q", alt.Tooltip("value:Q", format=".3~g")],
-        )
-        .properties(height=HEIGHT, title=theme.titled(_said(rows), f"{SHOWN} units of each layer; 0 is the input"))
-    )  # fmt: skip
+    drawn = drawn.assign(edge=drawn["value"].clip(-FRAME, FRAME))
+    outside = drawn["edge"] != drawn["value"]
+    base = alt.Chart(drawn[~outside]).encode(
+        x=_axis("place", int(rows["layer"].max())),
+        y=alt.Y("edge:Q", title="value of a unit", scale=alt.Scale(domain=[-FRAME, FRAME]), axis=alt.Axis(tickCount=5)),
+        tooltip=["layer:Q", alt.Tooltip("value:Q", format=".3~g")],
+    )
+    found = [base.mark_point(shape="circle", **_mark(16))]
+    for shape, beyond in (("triangle-up", drawn["value"] > FRAME), ("triangle-down", drawn["value"] < -FRAME)):
+        if beyond.any():
+            found.append(base.mark_point(shape=shape, **_mark(30)).properties(data=drawn[beyond]))
+    told = f"{SHOWN} units of each layer; 0 is the input"
+    if outside.any():
+        told += f"; triangles: {outside.sum()} values outside the frame"
+    return alt.layer(*found).properties(height=HEIGHT, title=theme.titled(_said(rows), told))
+
+
+def _mark(size: int) -> dict[str, Any]:
+    return {"filled": True, "size": size, "opacity": 0.6, "color": theme.MODEL_COLOURS[0]}
 
 
 def variances(rows: pd.DataFrame) -> Layered:
@@ -80,6 +92,8 @@ def _said(rows: pd.DataFrame) -> str:
     last = rows.iloc[-1]
     ratio = float(last["variance"])
     layers = int(last["layer"])
+    if ratio < 1e-6:
+        return f"The signal fades: {layers} layers leave less than a millionth of its variance"
     if ratio < 0.1:
         return f"The signal fades: {layers} layers leave {plain(ratio, 1)} of its variance"
     if ratio > 10:

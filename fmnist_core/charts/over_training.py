@@ -18,6 +18,7 @@ from fmnist_core.charts.comparison import Layered, records
 # From the first hidden layer to the last; seen on light and dark pages.
 ANCHORS = ("#445cf6", "#be3879", "#e07b00")
 HEIGHT = 300
+ROOM = 0.04  # of the axis, beyond the lowest and the highest value
 
 
 def layer_colours(layers: Sequence[str]) -> alt.Scale:
@@ -83,8 +84,11 @@ def _lines(layers: Sequence[str], field: str, y: dict[str, Any], picked: alt.Par
 
 
 def _y(domain: tuple[float, float] | None) -> dict[str, Any]:
-    scale = alt.Scale(zero=False) if domain is None else alt.Scale(domain=list(domain), nice=False)
-    return {"title": "activation", "scale": scale}
+    if domain is None:
+        return {"title": "activation", "scale": alt.Scale(zero=False)}
+    room = ROOM * (domain[1] - domain[0])  # or the marks at the ends would be cut in half
+    padded = [domain[0] - room, domain[1] + room]
+    return {"title": "activation", "scale": alt.Scale(domain=padded, nice=False)}
 
 
 def _picked() -> alt.Parameter:

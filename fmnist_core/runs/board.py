@@ -43,6 +43,10 @@ class Board:
         """The active analysis of this sort that a session asked for."""
         return self._of(session, group, (*self.running.values(), *self.aside))
 
+    def analyses(self) -> list[Job]:
+        """All analyses that wait or run."""
+        return [job for job in (*self.running.values(), *self.aside) if job.group]
+
     def _of(self, session: str, group: str, active: Iterable[Job]) -> Job | None:
         own = (job for job in active if job.group == group and session in job.watchers and not job.stopping)
         return next(own, None)

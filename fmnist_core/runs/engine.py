@@ -139,13 +139,20 @@ class Engine:
         self._add(_job(kind, name, experiment, params), session)
 
     def submit_analysis(self, analysis: Analysis, session: str) -> None:
-        """Queue an analysis, or join the active one of this name; the session's earlier one of this sort is left."""
+        """Queue an analysis, or join the active one of this name; the session's earlier one of this sort is left, and
+        those that nobody waits for any more make room.
+        """
         job = _job(analysis.kind, analysis.name, Experiment(), analysis.params, group=analysis.group)
         with self._lock:
             earlier = self._board.analysis_of(session, analysis.group)
             if earlier and earlier.name != analysis.name and self._board.leave(earlier, session, self._present):
                 self._end(earlier)
             self._board.join(job, session)
+            for other in self._board.analyses():
+                wanted = session in other.watchers or any(map(self._present, other.watchers))
+                if not wanted and not other.stopping:
+                    other.stopping = True
+                    self._end(other)
         self._dispatcher.wake()
 
     def _add(self, job: Job, session: str) -> None:

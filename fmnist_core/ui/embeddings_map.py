@@ -82,7 +82,7 @@ def _frame(view: View, run: Run, epoch: int, held: Shown) -> Frame | None:
         picture, beside = st.columns(LAYOUT, gap="medium")
         with picture:
             scatter.show(cloud(seen, held, view.colour), "map live", HEIGHT)
-        beside.caption("The map as it stands." if begun else "For now: the two principal components (PCA).")
+        beside.caption("The map as it stands." if begun else "For now: the first principal components (PCA).")
 
     alone = analysis.result(maps.map_analysis(request), draw=draw)
     return None if alone is None else _framed(alone, 0, request, of_film=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -19,7 +20,7 @@ from fmnist_core.ui.initialisation_live import choice, initialisers
 from fmnist_core.ui.initialisation_parts import CARD, way
 from fmnist_core.ui.initialisation_view import ADDRESS, View, trained, training
 
-WIDTHS = (32, 64, 128, 256, 512, 1000)
+WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1000, 2048)
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 EPOCHS = (1, 2, 3, 5, 10, 20, 30)
 LOSSES = (2.0, 1.5, 1.0, 0.8, 0.6, 0.5, 0.4, 0.3)
@@ -65,9 +66,10 @@ def study_of(view: View) -> Study:
 def show(view: View) -> None:
     """The whole part."""
     st.markdown(
-        "The same network, the same images in the same order; only the initial weights differ. Plain SGD, as in the paper:"
-        " Adam evens out small gradients, and hides much of the effect."
+        "The network set beside this page, the same images in the same order for each; only the initial weights differ."
+        " Plain SGD, as in the paper: Adam evens out small gradients, and hides much of the effect."
     )
+    _as_live(view)
     data = dataset.load()
     study = study_of(view)
     runs = compare_study.show(study, data)
@@ -86,6 +88,15 @@ def show(view: View) -> None:
         icon=":material/stacked_line_chart:",
         query_params=compare_view.View(study=more).query(),
     )
+
+
+def _as_live(view: View) -> None:
+    """This part has a network of its own, small enough to be trained; a way to the one that was looked at live."""
+    shape = {"depth": view.layers, "width": view.units, "function": view.activation}
+    if any(getattr(view, name) != value for name, value in shape.items()):
+        layers = wording.counted(view.layers, f"{wording.choice(view.activation)} layer")
+        label = f"Use the network of the live part: {layers} of {view.units:,} units"
+        way(label, ":material/content_copy:", replace(view, **shape))
 
 
 @st.cache_data(show_spinner="Looking into the layers …", max_entries=40)
@@ -130,10 +141,17 @@ def told(trained: list[Trained], target: float | None) -> list[str]:
     for one in trained:
         accuracy = one.run.metrics["test_accuracy"]
         steps = None if target is None else measures.steps_to(one.run.step_losses, target)
-        reached = f" reaches the loss that all reach, {target:.2f}, at step {steps:,};" if steps else ""
+        reached = f" first falls to {target:.2f}, as low as all fall, {_when(one, steps)};" if steps else ""
         right = f" it ends with {accuracy:.1%} of the test images right".replace("%", " %")
-        found.append(f"**{one.model}**{reached}{right}.")
+        begin = f": the mean loss of {measures.WINDOW} steps{reached}" if reached else ":"
+        found.append(f"**{one.model}**{begin}{right}.")
     return found
+
+
+def _when(one: Trained, steps: int) -> str:
+    """When a smoothed loss was reached; the first mean is there only after a whole window of steps."""
+    first = min(measures.WINDOW, len(one.run.step_losses))
+    return f"within the first {first} steps" if steps <= first else f"at step {steps:,}"
 
 
 def _steps(trained: list[Trained]) -> None:
@@ -145,9 +163,17 @@ def _steps(trained: list[Trained]) -> None:
     names = models(trained)
     lines = [["Steps to a loss of", *names], ["--:"] * (1 + len(names))]
     for loss, steps in wide.iterrows():
-        lines.append([f"{loss:g}", *("never" if pd.isna(steps[name]) else f"{steps[name]:,.0f}" for name in names)])
+        lines.append([f"{loss:g}", *(_steps_told(steps[name]) for name in names)])
     st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
-    st.caption(f"The mean training loss of {measures.WINDOW} steps in a row; one seed.")
+    st.caption(
+        f"When the mean training loss of {measures.WINDOW} steps in a row first falls to it; it may rise again. One seed."
+    )
+
+
+def _steps_told(steps: float) -> str:
+    if pd.isna(steps):
+        return "never"
+    return f"the first {measures.WINDOW}" if steps <= measures.WINDOW else f"{steps:,.0f}"
 
 
 def _activations(tables: dict[str, pd.DataFrame], about_zero: bool) -> None:

@@ -10,7 +10,7 @@ from fmnist_core.cost import INPUTS, OUTPUTS
 from fmnist_core.ui.initialisation_parts import CARD
 from fmnist_core.ui.initialisation_view import ADDRESS, STANDARD_FACTOR, View
 
-FACTORS = (0.1, 0.2, STANDARD_FACTOR, 0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0, 5.0)
+FACTORS = (0.05, 0.1, 0.2, STANDARD_FACTOR, 0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0, 5.0, 10.0)
 REFERENCE = (
     "X. Glorot, Y. Bengio: *Understanding the difficulty of training deep feedforward neural networks*, AISTATS 2010,"
     " [PMLR 9:249–256](https://proceedings.mlr.press/v9/glorot10a.html). Equation numbers on this page are the paper's."

@@ -86,9 +86,7 @@ def _curves(run: Run, history: pd.DataFrame) -> None:
 def _next(run: Run, history: pd.DataFrame) -> None:
     st.markdown("**Where to go next**")
     for text, experiment in reading.next_steps(run.experiment, history, run.metrics["stopped"]):
-        st.button(
-            text, icon=":material/arrow_forward:", type="tertiary", on_click=controls.follow, args=(experiment,)
-        )
+        st.button(text, icon=":material/arrow_forward:", type="tertiary", on_click=controls.follow, args=(experiment,))
 
 
 def _more(run: Run, history: pd.DataFrame) -> None:
