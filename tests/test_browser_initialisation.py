@@ -47,4 +47,4 @@ def test_two_initialisers_are_trained_and_followed(page: Page, server: Server) -
     page.goto(f"{server.url}/Initialisation?part=training&depth=3&width=32&epochs=2&share=0.1")
     press(page, "Train all")
     expect(page.get_by_role("heading", name="Gradients over training")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"^Glorot uniform reaches the loss that all reach"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Glorot uniform: the mean loss of 50 steps first falls to"))).to_be_visible()

@@ -92,7 +92,7 @@ def show(view: View) -> None:
 
 def _as_live(view: View) -> None:
     """This part has a network of its own, small enough to be trained; a way to the one that was looked at live."""
-    shape = {"depth": view.layers, "width": view.units, "function": view.activation}
+    shape: dict[str, Any] = {"depth": view.layers, "width": view.units, "function": view.activation}
     if any(getattr(view, name) != value for name, value in shape.items()):
         layers = wording.counted(view.layers, f"{wording.choice(view.activation)} layer")
         label = f"Use the network of the live part: {layers} of {view.units:,} units"
@@ -143,15 +143,20 @@ def told(trained: list[Trained], target: float | None) -> list[str]:
         steps = None if target is None else measures.steps_to(one.run.step_losses, target)
         reached = f" first falls to {target:.2f}, as low as all fall, {_when(one, steps)};" if steps else ""
         right = f" it ends with {accuracy:.1%} of the test images right".replace("%", " %")
-        begin = f": the mean loss of {measures.WINDOW} steps{reached}" if reached else ":"
+        begin = f": the mean loss of {_window(one)} steps{reached}" if reached else ":"
         found.append(f"**{one.model}**{begin}{right}.")
     return found
 
 
 def _when(one: Trained, steps: int) -> str:
     """When a smoothed loss was reached; the first mean is there only after a whole window of steps."""
-    first = min(measures.WINDOW, len(one.run.step_losses))
+    first = _window(one)
     return f"within the first {first} steps" if steps <= first else f"at step {steps:,}"
+
+
+def _window(one: Trained) -> int:
+    """How many steps a smoothed loss is the mean of."""
+    return min(measures.WINDOW, len(one.run.step_losses))
 
 
 def _steps(trained: list[Trained]) -> None:
