@@ -42,7 +42,8 @@ def _scores(scores: Scores, at: At) -> None:
     table = table_of(scores)
     with st.expander("The figures"):
         shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
-        st.dataframe(table, hide_index=True, column_config=shares, height="content", placeholder="none")
+        numbers = {name: st.column_config.NumberColumn(format="localized") for name in ("images", "put into it")}
+        st.dataframe(table, hide_index=True, column_config=shares | numbers, height="content", placeholder="none")
         foot(
             "none: there was no image to take a share of; it counts as 0 in the mean.",
             ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-classes.csv", "text/csv"),
