@@ -286,7 +286,7 @@ def test_captions_compare_first_and_last_layer_by_their_numbers() -> None:
     layers = charts.hidden(facts["networks"][0])
     ratio = layers[-1]["weight_gradient"]["std"] / layers[0]["weight_gradient"]["std"]
     told = initialisation_reading.spreads(facts, "weight_gradient")
-    assert ratio > 500 and f"Standard uniform: in layer 1 1/{ratio:,.0f} as wide as in the last." in told
+    assert ratio > 500 and f"Standard uniform: 1/{ratio:,.0f} as wide in layer 1 as in the last." in told
     shown = texts(live(layers=5, units=100, activation="sigmoid"))
     assert told in shown and "about as wide" not in shown.split("∂Cost/∂W, what training applies")[1].split("\n")[0]
     assert "of the 784 pixels are 0 in at least 90 % of these images" in shown

@@ -184,7 +184,8 @@ def _growth(measured: Measured, table: pd.DataFrame, quantity: str) -> str:
         return "Variance by layer"
     name, ratio = max(ratios.items(), key=lambda item: max(item[1], 1 / item[1]))
     way = "from the first to the last layer" if forward else "from the last to the first layer"
-    return f"{name!s}: variance times {plain(ratio, 2)} {way}"
+    change = f"times {plain(ratio, 2)}" if ratio >= 0.01 else f"÷ {plain(1 / ratio, 2)}"
+    return f"{name!s}: variance {change} {way}"
 
 
 def plain(value: float, digits: int) -> str:

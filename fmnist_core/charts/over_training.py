@@ -165,7 +165,12 @@ def _wide(rows: pd.DataFrame) -> pd.DataFrame:
 def _drawn(layers: Sequence[str], y: alt.Y, picked: alt.Parameter, on: float) -> alt.Chart:
     legend: Any = alt.Legend(symbolType="stroke", symbolOpacity=1, labelExpr="replace(datum.label, '_', ' ')")
     return alt.Chart(alt.NamedData("layers")).encode(
-        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
+        x=alt.X(
+            "epoch:Q",
+            title="epoch",
+            axis=alt.Axis(format="d", tickMinStep=1, grid=False),
+            scale=alt.Scale(padding=6, nice=False),
+        ),
         y=y,
         color=alt.Color("layer:N", scale=layer_colours(layers), legend=legend),
         opacity=alt.when(picked).then(alt.value(on)).otherwise(alt.value(on / 12)),

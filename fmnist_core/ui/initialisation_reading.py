@@ -113,9 +113,8 @@ def _beside(ratio: float) -> str:
     """How wide the first layer's values lie, the last layer's being 1."""
     if max(ratio, 1 / ratio) < LITTLE:
         return "about as wide in layer 1 as in the last"
-    if ratio > 1:
-        return f"{plain(ratio, 2)} times as wide in layer 1 as in the last"
-    return f"in layer 1 {_part(ratio)} as wide as in the last"
+    size = f"{plain(ratio, 2)} times" if ratio > 1 else _part(ratio)
+    return f"{size} as wide in layer 1 as in the last"
 
 
 def _singular(layers: Sequence[Mapping[str, Any]]) -> str:

@@ -24,6 +24,7 @@ WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1000, 2048)
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 EPOCHS = (1, 2, 3, 5, 10, 20, 30)
 LOSSES = (2.0, 1.5, 1.0, 0.8, 0.6, 0.5, 0.4, 0.3)
+ROOM = 1.15
 ICON = ":material/science:"
 BATCHES = (10, 32, 64, 128, 256)
 SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -226,7 +227,8 @@ def saturation(model: str, rows: pd.DataFrame) -> list[str]:
 def _gradients(tables: dict[str, pd.DataFrame]) -> None:
     st.header("Gradients over training")
     domain = charts.span(list(tables.values()), ("gradient_std",))
-    positive = domain if domain and domain[0] > 0 else None
+    # A little room on a logarithmic axis, or the dots at its ends would be cut in half.
+    positive = (domain[0] / ROOM, domain[1] * ROOM) if domain and domain[0] > 0 else None
     with st.container(horizontal=True, gap="medium"):
         for model, rows in tables.items():
             chart = charts.measure(rows, "gradient_std", short(model), "deviation of ∂Cost/∂s", positive)
