@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from tests.test_browser import Server, browser, page, press, query
 from tests.test_inspect_page import store_run
 
 __all__ = ["browser", "page"]  # fixtures
 pytestmark = pytest.mark.browser
+SETTLED = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,26 @@ def identity_and_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     made.close()
 
 
+def settled(page: Page) -> None:
+    """Wait until the page is drawn whole: what is clicked on before may just be replaced."""
+    page.wait_for_function(SETTLED)
+
+
+def choose_first(page: Page, box: Locator) -> None:
+    """Take the first option of a box; a list that a late redraw of the page closes is opened again."""
+    option = page.get_by_role("option").first
+    for _ in range(30):
+        box.press("ArrowDown")
+        try:
+            option.click(timeout=2_000)
+            return
+        except TimeoutError:
+            continue
+    raise AssertionError("the list does not stay open")
+
+
 def section(page: Page, name: str) -> None:
+    settled(page)
     page.get_by_role("radio", name=name, exact=True).click()
 
 
@@ -44,18 +64,19 @@ def test_from_a_cell_to_an_image_and_through_the_epochs(page: Page, identity_and
     page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
     expect(page).to_have_url(re.compile("cell=[0-9]-[0-9]"))
     assert query(page)["run"] == identity
+    settled(page)
     press(page, "All mistakes")
     expect(page).not_to_have_url(re.compile("cell="))
     expect(page.get_by_role("button", name="All mistakes")).to_be_disabled()
     expect(page.get_by_text(re.compile("^24 of .* images, surest first"))).to_be_visible()
     follow = page.get_by_label("Follow one of these through training")
     expect(follow).to_have_count(1)  # the one of the mistakes has taken the place of the cell's
-    follow.press("ArrowDown")
-    page.get_by_role("option").first.click()
+    choose_first(page, follow)
     expect(page.get_by_role("heading", name="What it does in each layer")).to_be_visible()
     expect(page.get_by_text("The training images nearest to it, layer by layer")).to_be_visible()
     section(page, "Mistakes")
     expect(page.get_by_text("After epoch 3,")).to_be_visible()
+    settled(page)
     press(page, "Play")  # from the last epoch it starts anew
     expect(page.get_by_text("After epoch 0,")).to_be_visible()
     expect(page.get_by_text("After epoch 3,")).to_be_visible()
