@@ -52,7 +52,7 @@ def rows(quick: bool) -> Iterator[Row]:
             yield _row("the next epoch of a film of 10,000 points", _epochs(page, server, more), EPOCH)
             yield _row(
                 "measures of two networks before training after a slider move",
-                _gains(page, server, more),
+                _gains(page, server, few),
                 LIVE_MEASURES,
             )
             open_page(page, f"{server.url}/Train?{LONG}")
