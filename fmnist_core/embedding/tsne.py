@@ -22,6 +22,9 @@ Points = NDArray[np.float32]
 Watch = Callable[[int, int, float, Points], None]
 
 EXAGGERATION, EARLY, LATER = 12.0, 250, 500
+# Of large maps fewer: for 10,000 outputs that is a fifth of the time for 7 % more divergence (0.613 instead of 0.571,
+# scikit-learn's after 1,000 iterations: 0.674).
+LARGE, LATER_LARGE = 5_000, 350
 # From a given map: shrunk first, so that points which belong elsewhere by now can still pass each other. Measured with
 # 2,000 outputs: at its own size, the map of an untrained network stays at a divergence of 2.1 (a fresh map: 1.5), at this
 # one it reaches 1.6, and between trained epochs points still move a third as far as between fresh maps.
@@ -55,7 +58,7 @@ def tsne(
     """
     graph = affinities(neighbours, float(perplexity))  # an int would be compiled for anew
     if initial is None:
-        phases = [(EXAGGERATION, EARLY), (1.0, LATER)]
+        phases = [(EXAGGERATION, EARLY), (1.0, LATER if len(features) <= LARGE else LATER_LARGE)]
         initial = start(features, seed)
     else:
         initial = WARM_SIZE * initial
