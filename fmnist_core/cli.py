@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import platform
 import sys
 import time
@@ -22,7 +21,7 @@ from fmnist_core.cost import check_budget
 from fmnist_core.embedding.request import MapRequest, RequestError
 from fmnist_core.experiment import FIELDS, PRESETS, Experiment, ExperimentError, run_id
 from fmnist_core.initialisation import InitialisationError
-from fmnist_core.recording import EpochRecord, Progress
+from fmnist_core.recording import EpochRecord, Progress, finite
 from fmnist_core.settings import LabError, settings
 from fmnist_core.study import STUDIES, Study, StudyError
 from fmnist_core.study import check_budget as check_study
@@ -360,20 +359,11 @@ def _write(result: dict[str, Any], target: str | None, summary: Callable[[], str
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     if target == "-":
-        print(json.dumps(_finite(result), allow_nan=False))
+        print(json.dumps(finite(result), allow_nan=False))
         return
     print(summary())
     if target:
-        Path(target).write_text(json.dumps(_finite(result), indent=1, allow_nan=False), encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no nan: what is not known, or left the range of numbers, becomes null."""
-    if isinstance(value, dict):
-        return {key: _finite(held) for key, held in value.items()}
-    if isinstance(value, list):
-        return [_finite(held) for held in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        Path(target).write_text(json.dumps(finite(result), indent=1, allow_nan=False), encoding="utf-8")
 
 
 class _Bar:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -109,17 +109,6 @@ def diagnose(
         each(lambda pair, one, bins: _layer(pair[0], pair[1], one, bins), pairs, values, edges * len(networks))
     )
     return [tuple(found[start : start + count]) for start in range(0, len(found), count)]
-
-
-def plain(value: Any) -> Any:
-    """A record as JSON types; JSON has no nan and no infinity: they become None."""
-    if hasattr(value, "__dataclass_fields__"):
-        value = asdict(value)
-    if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def breakdown(signals: Sequence[Signals]) -> Breakdown | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,3 +72,18 @@ class Recorder(Listener, Protocol):
 
     def snapshot(self, epoch: int, weights: Weights, probabilities: NDArray[np.float32]) -> None:
         """Weights by name ("hidden_1/kernel", "output/bias"), and probabilities of the test images, (n_test, 10)."""
+
+
+def finite(value: Any) -> Any:
+    """Records, mappings and sequences as JSON types. JSON has no nan: what is not known, or left the range of numbers,
+    becomes null.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {key: finite(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(held) for held in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

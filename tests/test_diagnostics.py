@@ -14,7 +14,7 @@ import tensorflow as tf
 from fmnist_core import backward, dataset, diagnostics, forward
 from fmnist_core.experiment import Activation, Experiment
 from fmnist_core.learning import initialisers, live_initialisation, network
-from fmnist_core.recording import Weights
+from fmnist_core.recording import Weights, finite
 from fmnist_core.settings import LabError
 
 COUNT = 48
@@ -248,7 +248,7 @@ def test_where_a_network_breaks_is_named_and_nothing_is_raised(data: tuple[np.nd
     sizes = dict(forward.layers(e, weights, data[0]))
     first = next(n for n in range(1, 7) if np.abs(sizes[f"hidden_{n}"]).max().item() * 10.0 ** (10 * n) > 3.4e38)
     assert diagnostics.breakdown(broken.signals) == (f"hidden_{first}", "forward")
-    text = json.dumps(diagnostics.plain(diagnostics.diagnose([broken, looked_at(e, *data)])), allow_nan=False)
+    text = json.dumps(finite(diagnostics.diagnose([broken, looked_at(e, *data)])), allow_nan=False)
     assert json.loads(text)[0][-1]["activation"]["std"] is None
     backwards = [layer._replace(gradient=layer.gradient * np.float32(np.inf)) for layer in broken.signals[:1]]
     fine = list(looked_at(e, *data, weights).signals[1:])

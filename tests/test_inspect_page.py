@@ -6,7 +6,6 @@ import base64
 import io
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,12 @@ from fmnist_core.experiment import Experiment
 from fmnist_core.recording import EpochRecord, Weights
 from fmnist_core.runs.store import RunStore
 from fmnist_core.runs.writer import RunWriter
-from fmnist_core.ui import engine, inspect_classes, inspect_measures, inspect_view, sketch
+from fmnist_core.ui import inspect_classes, inspect_measures, inspect_view, sketch
 from fmnist_core.ui.inspect_view import View
+from tests.test_pages import no_workers
+from tests.test_pages import opened as open_page
+
+__all__ = ["no_workers"]  # a fixture
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENT = Experiment(widths=(32, 16), epochs=3)
@@ -78,26 +81,8 @@ def store_run(folder: Path, experiment: Experiment = EXPERIMENT, broken: bool = 
     return writer.run_id
 
 
-@pytest.fixture(autouse=True)
-def no_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Pages alone: the engine exists, but starts no processes."""
-    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("fmnist_core.runs.engine.Engine.start", lambda self: None)
-    for cached in (engine.engine, engine.store):
-        cached.clear()
-    yield
-    for cached in (engine.engine, engine.store):
-        cached.clear()
-
-
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
-    app.switch_page("pages/Inspect.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+    return open_page("pages/Inspect.py", **query)
 
 
 def texts(app: AppTest) -> str:

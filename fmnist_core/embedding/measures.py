@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.embedding.compiled import compiled
+from fmnist_core.embedding.maps import K
 from fmnist_core.embedding.neighbours import Neighbours, Real, blocks, nearest, prepared
 from fmnist_core.embedding.parallel import span, spread
-
-K = 15
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint8]

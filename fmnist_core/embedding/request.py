@@ -50,12 +50,12 @@ class MapRequest:
     split: str = SPLITS[0]
     points: int = 2_000
     method: str = "tsne"
-    dimensions: int = 2
-    perplexity: float = 30.0
-    n_neighbors: int = 15
-    min_dist: float = 0.1
-    metric: str = METRICS[0]
-    seed: int = 42
+    dimensions: int = MapSettings.dimensions
+    perplexity: float = MapSettings.perplexity
+    n_neighbors: int = MapSettings.n_neighbors
+    min_dist: float = MapSettings.min_dist
+    metric: str = MapSettings.metric
+    seed: int = MapSettings.seed
 
     def __post_init__(self) -> None:
         for name, allowed in (("method", tuple(METHODS)), ("split", SPLITS), ("metric", METRICS)):

@@ -24,7 +24,7 @@ from fmnist_core.experiment import Experiment
 from fmnist_core.initialisation import requested
 from fmnist_core.learning import initialisers as initialising
 from fmnist_core.learning.initialisers import LsuvRound
-from fmnist_core.recording import Weights
+from fmnist_core.recording import Weights, finite
 
 
 def measure(
@@ -78,7 +78,7 @@ def measure(
                 "summary": [_summary(layer) for layer in one],
             }
         )
-    result: dict[str, Any] = diagnostics.plain(
+    result: dict[str, Any] = finite(
         {
             "layers": layers,
             "units": units,

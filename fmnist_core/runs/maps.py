@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fmnist_core import dataset
 from fmnist_core.embedding.checks import EmbeddingError
-from fmnist_core.embedding.maps import Frame, film
+from fmnist_core.embedding.maps import Frame, K, film
 from fmnist_core.embedding.neighbours import Neighbours
 from fmnist_core.embedding.request import (
     PIXELS,
@@ -34,7 +34,6 @@ from fmnist_core.settings import settings
 
 Watch = Callable[[float, str, NDArray[np.float32] | None], None]
 SEPARATION_IMAGES = 2_000
-K = 15  # neighbours that the measures look at
 
 
 # --- What pages ask for --------------------------------------------------------------------------------------------------

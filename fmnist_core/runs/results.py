@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_core.recording import finite
 from fmnist_core.runs.run import UNREADABLE
 from fmnist_core.runs.store import RunStore, StoreError
 
@@ -130,14 +130,3 @@ class Results:
                 found.append((path.stat().st_mtime, path))
         for _, path in sorted(found)[:-MOST_LOOSE]:
             path.unlink(missing_ok=True)
-
-
-def finite(value: Any) -> Any:
-    """JSON has no nan: what is not known, or left the range of numbers, becomes null."""
-    if isinstance(value, Mapping):
-        return {key: finite(held) for key, held in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(held) for held in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import platform
 import shutil
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from fmnist_core import __version__
 from fmnist_core.cost import cost, kept_epochs
 from fmnist_core.experiment import Experiment, run_id
-from fmnist_core.recording import EpochRecord, Progress, Weights
+from fmnist_core.recording import EpochRecord, Progress, Weights, finite
 from fmnist_core.runs.store import RunStore, StoreError
 
 PACKAGES = ("tensorflow", "keras", "numpy")
@@ -79,7 +78,7 @@ class RunWriter:
             losses = np.concatenate(self._losses) if self._losses else np.zeros(0, np.float32)
             np.save(self.folder / "step_losses.npy", losses, allow_pickle=False)
             self._write("experiment.json", json.loads(self.experiment.to_json()))
-            self._write("metrics.json", {name: _finite(value) for name, value in metrics.items()})
+            self._write("metrics.json", {name: finite(value) for name, value in metrics.items()})
             self._write("provenance.json", self._provenance())
             self.store.commit(self.folder, self.run_id, complete=not metrics["stopped"])
 
@@ -145,10 +144,6 @@ def _files(folder: Path) -> dict[str, int]:
     """Sizes of all files, so that a truncated one is noticed without reading it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _processor() -> str:

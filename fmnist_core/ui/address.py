@@ -197,6 +197,13 @@ def read_all(
     return replace(default, **good), problems  # type: ignore[type-var]
 
 
+def changed(view: Viewed, written: Callable[[Any], str]) -> dict[str, str]:
+    """What of a view differs from the defaults, as URL parameters: what `Viewed.query` is for most views."""
+    default = type(view)()
+    names = [field.name for field in fields(view)]  # type: ignore[arg-type]
+    return {name: written(getattr(view, name)) for name in names if getattr(view, name) != getattr(default, name)}
+
+
 def unknown(name: str, page: str) -> ViewError:
     """There is no parameter of this name."""
     return ViewError(f"There is no setting {name[:80]!r} on page {page}; it is left out.")

@@ -71,11 +71,11 @@ def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> No
     _choose_baseline(trained, baseline)
     lines = tables.lines(trained)
     rows = [
-        [_name(line, baseline), str(len(line.seeds)), _spread(line.test_loss), _spread(line.test_accuracy)]
+        [_name(line, baseline), str(len(line.seeds)), spread(line.test_loss), spread(line.test_accuracy)]
         for line in lines
     ]
     rows = [[*row, estimate.words(line.seconds.mean)] for row, line in zip(rows, lines, strict=True)]
-    _markdown(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
+    markdown(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
     st.caption(
         "Mean ± standard deviation over the seeds; a single seed has none. Bold: what the others are compared with."
     )
@@ -91,7 +91,7 @@ def _against(lines: list[Line], baseline: str, found: list[Comparison], names: t
         if line.model != baseline:
             rows.append([escaped(line.model), *(_difference(own.get(measure)) for measure in names)])
     told = [name.replace("cross_entropy", "cross-entropy").replace("_", " ").capitalize() for name in names]
-    _markdown([f"Against {escaped(baseline)}", *told], rows)
+    markdown([f"Against {escaped(baseline)}", *told], rows)
     text = "Mean difference over the common seeds ± half of its interval; bold beyond the noise."
     if names == tables.PLAIN:
         text += " Cross-entropy: the test loss without the L2 penalty, which is no fault of a network's answers."
@@ -102,12 +102,14 @@ def _name(line: Line, baseline: str) -> str:
     return f"**{escaped(line.model)}**" if line.model == baseline else escaped(line.model)
 
 
-def _markdown(heads: list[str], rows: list[list[str]]) -> None:
+def markdown(heads: list[str], rows: list[list[str]]) -> None:
+    """A table whose first column is text and whose others are numbers."""
     bar = ["---", *["--:"] * (len(heads) - 1)]
     st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
 
 
-def _spread(held: Summary) -> str:
+def spread(held: Summary) -> str:
+    """Mean and standard deviation over the seeds; a single seed has none."""
     if not np.isfinite(held.mean):
         return "diverged"
     return f"{held.mean:.3f}" if held.n < 2 else f"{held.mean:.3f}{PLUS_MINUS}{held.std:.3f}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from fmnist_core import dataset
 from fmnist_core.dataset import CLASSES
 from fmnist_core.experiment import FIELDS, Experiment
-from fmnist_core.ui.address import Address, ViewError, one_of, read_all, unknown, whole
+from fmnist_core.ui.address import Address, ViewError, changed, one_of, read_all, unknown, whole
 
 PAGE = "pages/Data.py"
 SPLITS = ("training", "validation", "test")
@@ -32,9 +32,7 @@ class View:
 
     def query(self) -> dict[str, str]:
         """What differs from the defaults, as URL parameters; `from_query` reads them back."""
-        default = View()
-        changed = [f.name for f in fields(self) if getattr(self, f.name) != getattr(default, f.name)]
-        return {name: _written(getattr(self, name)) for name in changed}
+        return changed(self, _written)
 
 
 def from_query(texts: Mapping[str, str], images: int) -> tuple[View, list[str]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fmnist_core import wording
 from fmnist_core.charts import maps as pictures
 from fmnist_core.dataset import CLASSES
+from fmnist_core.embedding.maps import K
 from fmnist_core.embedding.request import METHODS, OUTPUT, layer_title, layers_of, the_layer
 from fmnist_core.runs import maps
 from fmnist_core.runs.results import Result
@@ -84,7 +85,7 @@ def _reading(found: Result, layers: Sequence[str], epochs: Sequence[int]) -> str
     pixels, best = figures[0][-1], max(range(1, len(layers)), key=lambda place: figures[place][-1])
     before = f", where it was {figures[best][0]:.1f} % {_heading(epochs[0]).lower()}" if len(epochs) > 1 else ""
     return (
-        f"Under each map: the share of images whose {maps.K} nearest neighbours *in the layer* vote for their class. From"
+        f"Under each map: the share of images whose {K} nearest neighbours *in the layer* vote for their class. From"
         f" pixels it is {pixels:.1f} %; after epoch {epochs[-1]} it is highest in {the_layer(layers[best])},"
         f" {figures[best][-1]:.1f} %{before}. The maps illustrate; these numbers decide."
     )

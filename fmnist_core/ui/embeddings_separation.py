@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fmnist_core import evaluation
 from fmnist_core.charts import separation
+from fmnist_core.embedding.maps import K
 from fmnist_core.embedding.request import layers_of, the_layer
 from fmnist_core.evaluation import Z95
 from fmnist_core.runs import maps
@@ -41,7 +42,7 @@ def show(view: View, run: Run) -> None:
             st.altair_chart(over_epochs, key=f"{measure} over epochs", width=WIDTH)
             st.altair_chart(over_layers, key=f"{measure} over layers", width=WIDTH)
     st.caption(
-        f"Votes of {maps.K} neighbours, without the image itself; bands: 95 % intervals for {found.facts['points']:,} images"
+        f"Votes of {K} neighbours, without the image itself; bands: 95 % intervals for {found.facts['points']:,} images"
         " (Wilson 1927). Silhouette after Rousseeuw (1987)."
     )
     st.download_button(

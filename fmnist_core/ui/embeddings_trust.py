@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from fmnist_core import wording
 from fmnist_core.charts import trust
 from fmnist_core.embedding.align import align
+from fmnist_core.embedding.maps import K
 from fmnist_core.embedding.neighbours import nearest_to
 from fmnist_core.embedding.request import METHODS, MapRequest, the_layer
 from fmnist_core.ui.embeddings_shown import Shown
 from fmnist_core.ui.embeddings_view import ADDRESS
 
 ASKED = 500  # points whose neighbours in two maps are compared
-K = 15
 
 
 def show(facts: Mapping[str, Any], request: MapRequest, held: Shown) -> None:

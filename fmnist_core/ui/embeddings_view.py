@@ -10,7 +10,7 @@ from fmnist_core.embedding.neighbours import METRICS
 from fmnist_core.embedding.request import BOUNDS, METHODS, OUTPUT, PIXELS, SPLITS, MapRequest, layers_of
 from fmnist_core.runs.run import Run
 from fmnist_core.ui import epochs, stored
-from fmnist_core.ui.address import Address, ViewError, decimal, one_of, read_all, unknown, whole
+from fmnist_core.ui.address import Address, ViewError, changed, decimal, one_of, read_all, unknown, whole
 
 PAGE = "pages/Embeddings.py"
 PARTS = ("map", "grid", "separation")
@@ -44,9 +44,7 @@ class View:
 
     def query(self) -> dict[str, str]:
         """What differs from the defaults, as URL parameters; `from_query` reads them back."""
-        default = View()
-        changed = [f.name for f in fields(self) if getattr(self, f.name) != getattr(default, f.name)]
-        return {name: _written(getattr(self, name)) for name in changed}
+        return changed(self, _written)
 
     def request(self, run: Run, *shown: int, seed: int | None = None) -> MapRequest:
         """The map of these epochs; of one where the layer is the same at all. Raises: RequestError."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
 from fmnist_core import dataset, statistics
@@ -14,7 +12,7 @@ from fmnist_core.runs.tables import Trained
 from fmnist_core.statistics import Summary
 from fmnist_core.study import STUDIES, Study
 from fmnist_core.ui import compare_study, compare_view, engine
-from fmnist_core.ui.compare_results import PLUS_MINUS
+from fmnist_core.ui.compare_results import PLUS_MINUS, markdown, spread
 from fmnist_core.ui.initialisation_parts import way
 from fmnist_core.ui.initialisation_view import View
 
@@ -59,11 +57,10 @@ def results(trained: list[Trained]) -> None:
     """Table and sentences of a comparison of two or more models."""
     lines = tables.lines(trained)
     rows = [
-        [line.model, str(len(line.seeds)), _spread(line.test_loss), _spread(line.test_accuracy), _seconds(line.seconds)]
+        [line.model, str(len(line.seeds)), spread(line.test_loss), spread(line.test_accuracy), _seconds(line.seconds)]
         for line in lines
     ]
-    heads = [["Network", "Seeds", "Test loss", "Test accuracy", "Time"], ["---", *["--:"] * 4]]
-    st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (*heads, *rows)))
+    markdown(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
     found = statistics.compare(lines[0].model, tables.measures(trained), tables.compared(trained))
     names = dict.fromkeys(one.name for one in found)
     told = [statistics.sentence([one for one in found if one.name == name]) for name in names]
@@ -72,12 +69,6 @@ def results(trained: list[Trained]) -> None:
     if any(one.differs for one in found):
         note += f" The sentences: {statistics.footnote(found)}"
     st.caption(note)
-
-
-def _spread(held: Summary) -> str:
-    if not math.isfinite(held.mean):
-        return "diverged"
-    return f"{held.mean:.3f}" + ("" if held.n < 2 else f"{PLUS_MINUS}{held.std:.3f}")
 
 
 def _seconds(held: Summary) -> str:

@@ -12,9 +12,9 @@ import streamlit as st
 from fmnist_core import dataset, table1, wording
 from fmnist_core.charts import table1 as charts
 from fmnist_core.dataset import Dataset
+from fmnist_core.recording import finite
 from fmnist_core.runs import initial
 from fmnist_core.runs import table1 as maker
-from fmnist_core.runs.results import finite
 from fmnist_core.runs.table1_result import available, sentences
 from fmnist_core.settings import settings
 from fmnist_core.ui import analysis

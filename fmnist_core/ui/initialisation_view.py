@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from fmnist_core import table1
 from fmnist_core.experiment import FIELDS, Experiment
 from fmnist_core.initialisation import HIGHEST_GAIN, LOWEST_GAIN
 from fmnist_core.study import STUDIES
-from fmnist_core.ui.address import Address, ViewError, decimal, one_of, read_all, unknown, whole
+from fmnist_core.ui.address import Address, ViewError, changed, decimal, one_of, read_all, unknown, whole
 
 PAGE = "pages/Initialisation.py"
 PARTS = ("why", "live", "training", "notebook", "table1", "after")
@@ -62,9 +62,7 @@ class View:
 
     def query(self) -> dict[str, str]:
         """What differs from the defaults, as URL parameters; `from_query` reads them back."""
-        default = View()
-        changed = [f.name for f in fields(self) if getattr(self, f.name) != getattr(default, f.name)]
-        return {name: written(getattr(self, name)) for name in changed}
+        return changed(self, written)
 
 
 def from_query(texts: Mapping[str, str]) -> tuple[View, list[str]]:
