@@ -20,7 +20,7 @@ from fmnist_core.table1 import DATA_SETS, PUBLISHED, ROWS, TELLING_SEEDS
 INITIALISATIONS = ("standard", "normalised")
 HEIGHT = 190
 LINE = "1px solid rgba(128,128,128,0.5)"  # seen on light and dark pages
-CELL = "padding:0.3rem 0.55rem;border:none;white-space:nowrap"
+CELL = "padding:0.3rem 0.45rem;border:none;white-space:nowrap"
 
 
 def html(result: Mapping[str, Any]) -> str:
@@ -51,7 +51,7 @@ def _seeds(result: Mapping[str, Any]) -> str:
 
 
 def _head(name: str) -> str:
-    return f'<th scope="col" style="{CELL};text-align:right;{_border(name)}">{escape(name)}</th>'
+    return f'<th scope="col" style="{CELL};white-space:normal;text-align:right;{_border(name)}">{escape(name)}</th>'
 
 
 def _border(name: str) -> str:
