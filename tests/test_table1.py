@@ -23,7 +23,7 @@ from fmnist_core.cost import cost
 from fmnist_core.dataset import Dataset
 from fmnist_core.experiment import Experiment, ExperimentError
 from fmnist_core.learning import program, training
-from fmnist_core.recording import EpochRecord, Recorder
+from fmnist_core.recording import EpochRecord, Recorder, finite
 from fmnist_core.runs import table1 as maker
 from fmnist_core.runs.table1_result import available, result, sentences, text
 from fmnist_core.table1 import NORMALISED, ROWS, STANDARD, Measured, Row, choose, plan
@@ -295,7 +295,7 @@ def test_the_picture_of_an_unfinished_table_has_dashes(sample: Dataset) -> None:
 
 def test_a_result_read_from_json_draws_as_well(sample: Dataset) -> None:
     errors = errors_like_the_papers() | {Row("sigmoid", STANDARD): np.full(5, NAN)}
-    table = json.loads(json.dumps(cli._finite(made(errors, sample))))
+    table = json.loads(json.dumps(finite(made(errors, sample))))
     shown = {cell[0]: cell[1:] for cell in cells(pictures.html(table))}
     assert shown["sigmoid"][0] == "diverged"
     assert "not comparable yet" in pictures.seeds(table, "sigmoid").to_dict()["title"]["text"]
