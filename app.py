@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from fmnist_core import dataset
-from fmnist_core.ui import frame, home
+from fmnist_core.data import dataset
+from fmnist_core.ui.home import ways_in
+from fmnist_core.ui.shared import frame
 
 with frame.page("Home"):
     st.title("Fashion-MNIST Lab")
@@ -15,9 +16,9 @@ with frame.page("Home"):
     )
     notebook, play = st.columns(2, gap="medium")
     with notebook.container(border=True, height="stretch"):
-        home.notebook_path(data.name)
+        ways_in.notebook_path(data.name)
     with play.container(border=True, height="stretch"):
-        home.free_play()
+        ways_in.free_play()
     with st.container(border=True):
-        home.teach()
-    home.runs()
+        ways_in.teach()
+    ways_in.runs()

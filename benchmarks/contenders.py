@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core import dataset
-from fmnist_core.cost import INPUTS
-from fmnist_core.experiment import Experiment
-from fmnist_core.recording import EpochRecord, Progress, Weights
+from fmnist_core.data import dataset
+from fmnist_core.experiment.cost import INPUTS
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.recording import EpochRecord, Progress, Weights
 
 EPOCHS = 25  # more than are ever asked for: standard input ends before
 BATCH, HIDDEN, RATE = 128, (512, 512), 0.001

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import ROOT
 from benchmarks.report import Row, at_least, at_most, say, told
-from fmnist_core import dataset
-from fmnist_core.embedding import request
+from fmnist_core.data import dataset
 from fmnist_core.embedding.align import align, displacement
 from fmnist_core.embedding.maps import MapSettings, film, make, warm
 from fmnist_core.embedding.neighbours import nearest
-from fmnist_core.experiment import Experiment
-from fmnist_core.runs.run import Run
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.findings import map_request
+from fmnist_core.store.run import Run
 
 T = TypeVar("T")
 Floats = NDArray[np.float32]
@@ -53,7 +53,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _trained(quick: bool) -> Run:
-    from fmnist_core.runs.worker import train_and_store
+    from fmnist_core.jobs.train_runs import train_and_store
 
     experiment = Experiment(epochs=2 if quick else EPOCHS, training_fraction=0.1 if quick else 1.0)
     say("training the network whose layers are mapped")
@@ -62,9 +62,9 @@ def _trained(quick: bool) -> Run:
 
 def _features(run: Run, layer: str, split: str, count: int, epoch: int | None = None) -> Floats:
     """float32 (count or fewer, units), of the last epoch if none is given."""
-    chosen = request.chosen(dataset.load(), run.experiment.validation_fraction, 1.0, split, count)
+    chosen = map_request.chosen(dataset.load(), run.experiment.validation_fraction, 1.0, split, count)
     weights = run.weights(run.epochs[-1] if epoch is None else epoch)
-    return request.features(run.experiment, weights, layer, chosen.images)
+    return map_request.features(run.experiment, weights, layer, chosen.images)
 
 
 def _tsne(features: Floats) -> Iterator[Row]:

@@ -19,8 +19,8 @@ import psutil
 
 from benchmarks.processes import GB, Watch, largest, memory
 from benchmarks.report import Row, at_most, say, told
-from fmnist_core.experiment import Experiment
-from fmnist_core.runs.engine import Engine
+from fmnist_core.engine.service import Engine
+from fmnist_core.experiment.hyperparameters import Experiment
 
 COUNT, QUICK_COUNT = 50, 8
 LIMIT_GB, GROWTH = 2.0, 1.25

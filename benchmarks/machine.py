@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 
-from fmnist_core import __version__, dataset
+from fmnist_core import __version__
+from fmnist_core.data import dataset
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "jax", "streamlit", "distributed", "playwright")

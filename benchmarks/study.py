@@ -17,9 +17,9 @@ from unittest.mock import patch
 
 from benchmarks.machine import ROOT
 from benchmarks.report import Row, at_least, say, told
-from fmnist_core.experiment import Experiment
-from fmnist_core.runs.engine import Engine
-from fmnist_core.study import STUDIES, Study
+from fmnist_core.engine.service import Engine
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.study import STUDIES, Study
 
 SEEDS, EPOCHS = 5, 5
 PATIENCE, POLL = 900, 0.05  # seconds

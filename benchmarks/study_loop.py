@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import BATCH, HIDDEN, work
-from fmnist_core import dataset
-from fmnist_core.cost import INPUTS
-from fmnist_core.experiment import PRESETS, Experiment
-from fmnist_core.study import STUDIES
+from fmnist_core.data import dataset
+from fmnist_core.experiment.cost import INPUTS
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.presets import PRESETS
+from fmnist_core.experiment.study import STUDIES
 
 
 def network(experiment: Experiment) -> Any:

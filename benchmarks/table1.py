@@ -6,20 +6,20 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.report import Row, at_most, say
-from fmnist_core import dataset
-from fmnist_core.table1 import plan
+from fmnist_core.data import dataset
+from fmnist_core.experiment.table1_plan import plan
 
 SEEDS, MINUTES = 5, 6.0
 
 
 def rows(quick: bool) -> Iterator[Row]:
     """The quick table, from nothing."""
-    from fmnist_core.runs import table1
+    from fmnist_core.jobs import table1_trainings
 
     chosen = plan("quick", 2 if quick else SEEDS)
     data = dataset.load("sample" if quick else None)
     say(f"{chosen.trainings} trainings")
     begun = time.perf_counter()
-    table1.run(chosen, data, lambda done, text: None, lambda: False, table1.Ledger())
+    table1_trainings.run(chosen, data, lambda done, text: None, lambda: False, table1_trainings.Ledger())
     taken = (time.perf_counter() - begun) / 60
     yield at_most(f"the quick table 1, {chosen.seeds} seeds", taken, "min", MINUTES, f"{chosen.trainings} trainings")

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from fmnist_core.errors import LabError
+
 T = TypeVar("T")
 GIB = 1024**3
 MIRROR = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"  # Where Keras itself downloads from.
-
-
-class LabError(Exception):
-    """An error whose text is one clear sentence: what is wrong, with the value, and what to do about it."""
 
 
 @dataclass(frozen=True)

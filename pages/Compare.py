@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from fmnist_core import dataset
-from fmnist_core.ui import (
-    compare_choose,
-    compare_race,
-    compare_results,
-    compare_runs,
-    compare_study,
+from fmnist_core.data import dataset
+from fmnist_core.ui.compare import (
     compare_view,
-    frame,
-    regularisers,
+    comparison_results,
+    race,
+    regularisers_explained,
+    stored_runs,
+    study_controls,
+    study_progress,
 )
+from fmnist_core.ui.shared import frame
 
 with frame.page("Compare"):
     view, problems = compare_view.ADDRESS.current()
@@ -22,16 +22,16 @@ with frame.page("Compare"):
         "One run can be lucky. Train each network from several seeds, and see which differences are more than chance."
     )
     with st.sidebar:
-        compare_choose.show(view)
+        study_controls.show(view)
     for problem in problems:
         st.warning(problem)
     if view.study:
-        trained = compare_study.show(view.study, data)
+        trained = study_progress.show(view.study, data)
     elif view.race:
-        trained = compare_race.show(view, data)
+        trained = race.show(view, data)
     else:
-        trained = compare_runs.show(view)
+        trained = stored_runs.show(view)
     if trained:
-        compare_results.show(trained, view, data)
-        regularisers.show([one.run for one in trained], data)
-        compare_results.files(trained, view)
+        comparison_results.show(trained, view, data)
+        regularisers_explained.show([one.run for one in trained], data)
+        comparison_results.files(trained, view)

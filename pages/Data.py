@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from fmnist_core import dataset
-from fmnist_core.ui import data_classes, data_grid, data_source, data_split, data_steps, data_view, frame
+from fmnist_core.data import dataset
+from fmnist_core.ui.data import class_overview, data_source, data_view, image_grid, preparation_steps, split_preview
+from fmnist_core.ui.shared import frame
 
 with frame.page("Data"):
     data = dataset.load()
@@ -12,8 +13,8 @@ with frame.page("Data"):
     data_source.introduction(data)
     for problem in problems:
         st.warning(problem)
-    data_grid.show(data, view)
+    image_grid.show(data, view)
     data_source.facts(data)
-    data_classes.show(data)
-    data_steps.show(data, view)
-    data_split.show(data, view)
+    class_overview.show(data)
+    preparation_steps.show(data, view)
+    split_preview.show(data, view)

@@ -2,17 +2,9 @@
 
 import streamlit as st
 
-from fmnist_core.ui import (
-    embeddings_controls,
-    embeddings_grid,
-    embeddings_map,
-    embeddings_separation,
-    embeddings_shown,
-    epochs,
-    frame,
-    stored,
-)
-from fmnist_core.ui.embeddings_view import ADDRESS
+from fmnist_core.ui.embeddings import all_layers, class_separation, map_controls, mapped_images, one_map
+from fmnist_core.ui.embeddings.embeddings_view import ADDRESS
+from fmnist_core.ui.shared import epoch_slider, frame, run_picker
 
 PARTS = {"map": "One layer", "grid": "All layers over training", "separation": "Separation in numbers"}
 
@@ -24,18 +16,18 @@ with frame.page("Embeddings"):
         " watch how the classes come apart, layer by layer and epoch by epoch."
     )
     with st.sidebar:
-        run = embeddings_controls.run(view)
+        run = map_controls.run(view)
     for problem in problems:
         st.warning(problem)
     if run is None:
-        stored.nothing_yet()
+        run_picker.nothing_yet()
     else:
         with st.sidebar:
-            embeddings_controls.show(view, run, embeddings_shown.available(run, view.split))
+            map_controls.show(view, run, mapped_images.available(run, view.split))
         ADDRESS.segments("What to see", "part", PARTS, view.part)
         if view.part == "map":
-            embeddings_map.show(view, run, epochs.choose(ADDRESS, run, view.epoch))
+            one_map.show(view, run, epoch_slider.choose(ADDRESS, run, view.epoch))
         elif view.part == "grid":
-            embeddings_grid.show(view, run)
+            all_layers.show(view, run)
         else:
-            embeddings_separation.show(view, run)
+            class_separation.show(view, run)

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from fmnist_core.ui import (
-    frame,
-    initialisation_after,
-    initialisation_live,
-    initialisation_notebook,
-    initialisation_table1,
-    initialisation_training,
-    initialisation_why,
+from fmnist_core.ui.initialisation import (
+    after_glorot,
+    compared_in_training,
+    live_layers,
+    notebook_comparison,
+    table1_section,
+    why_it_matters,
 )
-from fmnist_core.ui.initialisation_view import ADDRESS
+from fmnist_core.ui.initialisation.initialisation_view import ADDRESS
+from fmnist_core.ui.shared import frame
 
 PARTS = {
     "why": "Why",
@@ -35,17 +35,17 @@ with frame.page("Initialisation"):
     match view.part:
         case "live":
             with st.sidebar:
-                initialisation_live.controls(view)
-            initialisation_live.show(view)
+                live_layers.controls(view)
+            live_layers.show(view)
         case "training":
             with st.sidebar:
-                initialisation_training.controls(view)
-            initialisation_training.show(view)
+                compared_in_training.controls(view)
+            compared_in_training.show(view)
         case "notebook":
-            initialisation_notebook.show()
+            notebook_comparison.show()
         case "table1":
-            initialisation_table1.show(view)
+            table1_section.show(view)
         case "after":
-            initialisation_after.show()
+            after_glorot.show()
         case _:
-            initialisation_why.show(view)
+            why_it_matters.show(view)

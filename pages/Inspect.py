@@ -2,27 +2,18 @@
 
 import streamlit as st
 
-from fmnist_core.ui import (
-    epochs,
-    frame,
-    inspect_classes,
-    inspect_health,
-    inspect_image,
-    inspect_inside,
-    inspect_mistakes,
-    inspect_try,
-    stored,
-)
-from fmnist_core.ui.inspect_run import At
-from fmnist_core.ui.inspect_view import ADDRESS
+from fmnist_core.ui.inspect import class_scores, health_flags, inside_layers, mistakes, one_image, try_it
+from fmnist_core.ui.inspect.inspect_view import ADDRESS
+from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared import epoch_slider, frame, run_picker
 
 SECTIONS = {
-    "mistakes": ("Mistakes", inspect_mistakes.show),
-    "classes": ("Classes and calibration", inspect_classes.show),
-    "image": ("One image", inspect_image.show),
-    "inside": ("Inside", inspect_inside.show),
-    "health": ("Health", inspect_health.show),
-    "try": ("Try it", inspect_try.show),
+    "mistakes": ("Mistakes", mistakes.show),
+    "classes": ("Classes and calibration", class_scores.show),
+    "image": ("One image", one_image.show),
+    "inside": ("Inside", inside_layers.show),
+    "health": ("Health", health_flags.show),
+    "try": ("Try it", try_it.show),
 }
 
 with frame.page("Inspect"):
@@ -34,11 +25,11 @@ with frame.page("Inspect"):
     for problem in problems:
         st.warning(problem)
     with st.sidebar:
-        run = stored.choose(ADDRESS, view.run)
+        run = run_picker.choose(ADDRESS, view.run)
     if run is None:
-        stored.nothing_yet()
+        run_picker.nothing_yet()
     else:
-        data = stored.data_of(run)
-        epoch = epochs.choose(ADDRESS, run, view.epoch)
+        data = run_picker.data_of(run)
+        epoch = epoch_slider.choose(ADDRESS, run, view.epoch)
         ADDRESS.segments("Section", "section", {name: title for name, (title, _) in SECTIONS.items()}, view.section)
         SECTIONS[view.section][1](At(run, data, epoch), view)

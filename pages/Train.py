@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from fmnist_core import dataset, wording
-from fmnist_core.charts import network, schedule
-from fmnist_core.cost import Cost, cost
-from fmnist_core.experiment import Experiment, run_id
-from fmnist_core.schedule import learning_rates
-from fmnist_core.ui import controls, engine, estimate, explain, frame, live, results
+from fmnist_core.charts import learning_rate_curve, network_diagram
+from fmnist_core.data import dataset
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.cost import Cost, cost
+from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.experiment.schedule import learning_rates
+from fmnist_core.ui.shared import estimate, frame, server
+from fmnist_core.ui.train import experiment_controls, live_training, output_explained, training_results
 
 PERIOD = 1.0  # seconds between two looks at a training elsewhere
 
@@ -25,7 +27,7 @@ def train_examples(data_name: str, validation_fraction: float, training_fraction
 
 
 def picture(experiment: Experiment, plan: Cost) -> None:
-    st.html(network.html(plan.layers, wording.choice(experiment.activation), experiment.dropout))
+    st.html(network_diagram.html(plan.layers, wording.choice(experiment.activation), experiment.dropout))
 
 
 def before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> None:
@@ -35,7 +37,7 @@ def before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> Non
         "Train",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=engine.submit,
+        on_click=server.submit,
         args=(experiment,),
         disabled=busy,
         help="One training at a time: yours is still under way." if busy else None,
@@ -48,21 +50,22 @@ def before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> Non
     picture(experiment, plan)
     if experiment.schedule != "constant" or experiment.warmup_steps:
         st.altair_chart(
-            schedule.chart(learning_rates(experiment, plan.steps_per_epoch), plan.steps_per_epoch), key="schedule"
+            learning_rate_curve.chart(learning_rates(experiment, plan.steps_per_epoch), plan.steps_per_epoch),
+            key="schedule",
         )
-    explain.reading_aid(experiment)
+    output_explained.reading_aid(experiment)
 
 
 @st.fragment(run_every=PERIOD)
 def elsewhere(identity: str, experiment: Experiment) -> None:
     """The way back to the training that this session has under way; when that ends, the page is drawn again."""
-    mine = engine.mine()
+    mine = server.mine()
     if mine is None or mine.run_id != identity:
         st.rerun()
         return
     text, link = st.columns([3, 1], vertical_alignment="center")
     text.info(f"Your training is under way: {wording.name(experiment)}.")
-    if link.button("Watch it", icon=":material/visibility:", on_click=controls.follow, args=(experiment,)):
+    if link.button("Watch it", icon=":material/visibility:", on_click=experiment_controls.follow, args=(experiment,)):
         st.rerun()
 
 
@@ -71,30 +74,30 @@ def show(experiment: Experiment, data: dataset.Dataset) -> None:
     plan, examples = plan_of(experiment, data)
     identity = run_id(experiment, data.name)
     st.markdown(f"**{wording.name(experiment)}**")
-    if refusal := engine.refusal():
+    if refusal := server.refusal():
         st.error(refusal)
-    if (other := engine.mine()) and other.run_id != identity:
+    if (other := server.mine()) and other.run_id != identity:
         elsewhere(other.run_id, other.experiment)
-    if engine.running(identity):
-        live.show(identity)
-    elif run := engine.stored(identity):
-        if notice := engine.notice(identity):
+    if server.running(identity):
+        live_training.show(identity)
+    elif run := server.stored(identity):
+        if notice := server.notice(identity):
             st.info(notice)
-        results.show(run)
+        training_results.show(run)
     else:
-        if broken := engine.failed(identity):
+        if broken := server.failed(identity):
             st.error(f"The last training of this network failed: {broken.error}")
         before(experiment, plan, examples, busy=other is not None)
         return
     with st.expander(f"The network: {plan.parameters:,} parameters"):
         picture(experiment, plan)
-        explain.reading_aid(experiment)
+        output_explained.reading_aid(experiment)
 
 
 with frame.page("Train"):
     st.title("Train a network")
     with st.sidebar:
-        current = controls.experiment()
-    for problem in controls.problems():
+        current = experiment_controls.experiment()
+    for problem in experiment_controls.problems():
         st.warning(problem)
     show(current, dataset.load())

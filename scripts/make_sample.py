@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from fmnist_core import dataset, idx
+from fmnist_core.data import dataset, idx
 
 PER_CLASS = {"train": 600, "test": 100}
 

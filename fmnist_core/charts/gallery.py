@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fmnist_core import evaluation
 from fmnist_core.charts import images, theme
+from fmnist_core.findings import evaluation
 
 BARS = 3
 SIDE = 28

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fmnist_core import wording
 from fmnist_core.charts import theme
+from fmnist_core.experiment import wording
 
 SIDE, GAP = 28, 1
 ENLARGED = 4  # Twice the usual size on screen, so that the browser only ever shrinks, smoothly.

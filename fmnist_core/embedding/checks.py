@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.settings import LabError
+from fmnist_core.errors import LabError
 
 
 class EmbeddingError(LabError):

@@ -19,11 +19,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fmnist_core.cost import INPUTS
-from fmnist_core.experiment import Experiment
-from fmnist_core.learning import network
-from fmnist_core.learning.dropout import FastDropout
-from fmnist_core.recording import Weights
+from fmnist_core.experiment.cost import INPUTS
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.recording import Weights
+from fmnist_core.learning import keras_network
+from fmnist_core.learning.dropout_layer import FastDropout
 
 CHUNK_IMAGES = 8192  # images handed over at once, at most: 6 MB
 EVALUATED_AT_ONCE = 5000
@@ -69,7 +69,7 @@ class Program:
         self.factor = tf.Variable(0.0, trainable=False)
         self.key = tf.Variable(tf.zeros(2, tf.uint32), trainable=False)
         penalty = _Penalty(self.factor) if experiment.l2 else None
-        self.model = network.build(experiment, self._dropout, penalty)
+        self.model = keras_network.build(experiment, self._dropout, penalty)
         self.optimiser = optimiser(experiment)
         self.model.compile(self.optimiser, "sparse_categorical_crossentropy", jit_compile=False)
         self.optimiser.build(self.model.trainable_variables)
@@ -87,7 +87,7 @@ class Program:
 
     def reset(self, experiment: Experiment, weights: Weights) -> None:
         """Ready for a new run: weights, rates and seeds of this experiment, a fresh optimiser."""
-        network.assign(self.model, weights)
+        keras_network.assign(self.model, weights)
         for variable, value in zip(self.optimiser.variables, self._fresh, strict=True):
             variable.assign(tf.fill(variable.shape, tf.cast(value, variable.dtype)))
         self.rate.assign(experiment.dropout)

@@ -17,14 +17,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.cost import INPUTS, kept_epochs
-from fmnist_core.dataset import CLASSES, Dataset, noisy_labels, split
-from fmnist_core.experiment import Experiment
-from fmnist_core.learning import network
-from fmnist_core.learning.initialisers import initial_weights
+from fmnist_core.data.dataset import CLASSES, Dataset, noisy_labels, split
+from fmnist_core.experiment.cost import INPUTS, kept_epochs
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.recording import EpochRecord, Progress, Recorder, Weights
+from fmnist_core.experiment.schedule import learning_rates
+from fmnist_core.learning import keras_network
+from fmnist_core.learning.initial_weights import initial_weights
 from fmnist_core.learning.program import BUILDING, NORM_EVERY, Evaluation, Program, Steps, borrowed
-from fmnist_core.recording import EpochRecord, Progress, Recorder, Weights
-from fmnist_core.schedule import learning_rates
 
 CHUNK_SECONDS = 0.2  # between two looks at `should_stop`, and between two signs of life
 FIRST_CHUNK = 8  # steps, until the pace is known
@@ -180,7 +180,7 @@ class _Training:
         if self.unkept is not None and (ended or self.stopped):
             self.recorder.snapshot(*self.unkept)
         if self.experiment.patience and self.best[2]:
-            network.assign(self.program.model, self.best[2])
+            keras_network.assign(self.program.model, self.best[2])
         return self._outcome()
 
     def _prepare(self, new: bool) -> float:
@@ -294,7 +294,7 @@ class _Training:
 
     def _keep(self, record: EpochRecord) -> None:
         """Weights and test probabilities, to the recorder where the epoch is kept, else at hand for a sudden end."""
-        weights = network.weights(self.program.model)
+        weights = keras_network.weights(self.program.model)
         self.tested = self.program.evaluate(*self.test)
         taken = (record.epoch, weights, self.tested.probabilities)
         self.unkept = None if record.epoch in self.kept else taken
@@ -316,8 +316,8 @@ class _Training:
         counts = np.zeros((len(CLASSES), len(CLASSES)), int)
         np.add.at(counts, (self.test.labels, found.probabilities.argmax(1)), 1)
         with BUILDING:
-            model = network.build(self.experiment)
-            network.assign(model, network.weights(self.program.model))
+            model = keras_network.build(self.experiment)
+            keras_network.assign(model, keras_network.weights(self.program.model))
         return Outcome(
             test_loss=loss,
             test_accuracy=accuracy,

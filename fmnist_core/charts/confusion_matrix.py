@@ -1,0 +1,130 @@
+"""The confusion matrix, whose cells can be clicked, and each class's precision, recall and F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fmnist_core.charts import theme
+from fmnist_core.charts.comparison import Layered
+from fmnist_core.findings import evaluation
+from fmnist_core.findings.evaluation import Scores
+
+CELL = "cell"  # the point selection, with the fields true and predicted
+PALE, RIGHT = 0.04, 0.3  # Opacity of an empty cell, and of the diagonal's: right answers shall not outshine mistakes.
+# Above this opacity black stands out from a cell's orange better than white does, on the dark page's background.
+STRONG = 0.76
+FIGURES = alt.ExprRef("luminance(background || 'white') > 0.4 ? 'black' : 'white'")
+MEASURES = ("precision", "recall", "F1")
+MEASURE_COLOURS = theme.MODEL_COLOURS[:3]
+
+
+def rows(counts: NDArray[np.int64], classes: Sequence[str], shares: bool = False) -> pd.DataFrame:
+    """A row a cell: true, predicted (names), images, share (of the true class's images), figure (what the cell says),
+    right, strength (opacity). counts: rows true, columns predicted. shares: figures in per cent of the row.
+    """
+    share = evaluation.row_shares(counts)
+    wrong = ~np.eye(len(classes), dtype=bool)
+    most = float(share[wrong].max(initial=0)) or 1.0
+    return pd.DataFrame(
+        [
+            {
+                "true": true,
+                "predicted": predicted,
+                "images": int(counts[a, b]),
+                "share": float(share[a, b]),
+                "figure": _figure(int(counts[a, b]), float(share[a, b]), shares),
+                "right": a == b,
+                "strength": RIGHT * float(share[a, b]) if a == b else PALE + (1 - PALE) * float(share[a, b]) / most,
+            }
+            for a, true in enumerate(classes)
+            for b, predicted in enumerate(classes)
+        ]
+    )
+
+
+def _figure(images: int, share: float, shares: bool) -> str:
+    """Nothing for nothing; a small share keeps a digit, so that it does not read as nothing."""
+    if not images:
+        return ""
+    return f"{100 * share:.{int(share < 0.0095)}f} %" if shares else f"{images:,}"
+
+
+def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] | None = None) -> Layered:
+    """table: as from `rows`. chosen: the true and predicted class of the cell that is framed."""
+    chosen_rows = table.assign(
+        chosen=[(a, b) == chosen for a, b in zip(table["true"], table["predicted"], strict=True)]
+    )
+    names = alt.Axis(labelAngle=-40, labelLimit=120, **theme.BARE)
+    base = alt.Chart(chosen_rows).encode(
+        x=alt.X("predicted:N", sort=list(classes), title="taken for", axis=names),
+        y=alt.Y("true:N", sort=list(classes), title="true class", axis=alt.Axis(labelLimit=120, **theme.BARE)),
+        tooltip=[
+            alt.Tooltip("true:N", title="true class"),
+            alt.Tooltip("predicted:N", title="taken for"),
+            alt.Tooltip("images:Q", format=",d"),
+            alt.Tooltip("share:Q", title="of the true class", format=".1%"),
+        ],
+    )
+    frame = alt.datum.chosen
+    cells = (
+        base.mark_rect(cornerRadius=2, cursor="pointer", strokeWidth=2)
+        .encode(
+            color=alt.when(alt.datum.right).then(alt.value(theme.MUTED)).otherwise(alt.value(theme.VALIDATION)),
+            opacity=alt.Opacity("strength:Q", scale=None),
+            stroke=alt.when(frame).then(alt.value(theme.INK)).otherwise(alt.value("transparent")),
+        )
+        .add_params(alt.selection_point(name=CELL, fields=["true", "predicted"], on="click", clear=False))
+    )
+    figures = base.mark_text(fontSize=12, cursor="pointer").encode(
+        text="figure:N",
+        color=alt.when(alt.datum.strength > STRONG).then(alt.value("black")).otherwise(alt.value(FIGURES)),
+    )
+    outline = base.transform_filter(frame).mark_rect(filled=False, strokeWidth=2.5, cornerRadius=2, stroke=theme.INK)
+    return alt.layer(cells, figures, outline).properties(
+        height=430,
+        title=theme.titled("Which class is taken for which", "Grey: right answers. Orange: mistakes; click a cell."),
+    )
+
+
+def score_rows(scores: Scores, classes: Sequence[str]) -> pd.DataFrame:
+    """A row a class and measure: class, measure, value, low, high (95 % Wilson intervals; F1 is no proportion and has
+    none), figure. A measure that is 0 / 0 has no row.
+    """
+    held = {
+        "precision": (scores.precision, *evaluation.wilson(scores.right, scores.predicted)),
+        "recall": (scores.recall, *evaluation.wilson(scores.right, scores.support)),
+        "F1": (scores.f1, np.full(len(classes), np.nan), np.full(len(classes), np.nan)),
+    }
+    table = pd.DataFrame(
+        [
+            {"class": name, "measure": measure, "value": value[k], "low": low[k], "high": high[k]}
+            for k, name in enumerate(classes)
+            for measure, (value, low, high) in held.items()
+        ]
+    )
+    return table.dropna(subset=["value"])
+
+
+def score_dots(table: pd.DataFrame, classes: Sequence[str]) -> Layered:
+    """table: as from `score_rows`."""
+    colours = alt.Scale(domain=list(MEASURES), range=list(MEASURE_COLOURS))
+    base = alt.Chart(table).encode(
+        y=alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(**theme.BARE)),
+        yOffset=alt.YOffset("measure:N", sort=list(MEASURES), scale=alt.Scale(paddingOuter=0.35)),
+        color=alt.Color("measure:N", scale=colours, legend=alt.Legend(symbolType="circle", symbolOpacity=1)),
+        tooltip=["class:N", "measure:N", *(alt.Tooltip(f"{n}:Q", format=".3f") for n in ("value", "low", "high"))],
+    )
+    lowest = float(np.nanmin(table[["value", "low"]].to_numpy(), initial=1))
+    across = alt.Scale(domain=[np.floor(lowest * 10) / 10, 1], nice=False)
+    intervals = base.mark_rule(strokeWidth=2, opacity=0.6).encode(x=alt.X("low:Q", scale=across), x2="high:Q")
+    dots = base.mark_circle(size=55, opacity=1).encode(
+        x=alt.X("value:Q", title="share", scale=across, axis=alt.Axis(format=".0%", grid=True))
+    )
+    return alt.layer(intervals, dots).properties(
+        height=440, title=theme.titled("How well each class is found", "Dots: value. Lines: 95 % interval.")
+    )

@@ -1,0 +1,99 @@
+"""What dropout does: the units of a layer that one step switches off, and what that does to the answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageDraw
+
+from fmnist_core.charts import images, theme
+from fmnist_core.charts.value_spread import KEY, Array
+
+CELL, GAP, SHARPER = 16, 2, 2  # A unit's square and the gap to the next in pixels; drawn larger for dense screens.
+PALE = 0.12  # Opacity of a unit that is on but hands on 0, so that it still shows as a unit.
+OFF = "#c2477f"  # The dropout layer's colour, lighter: thin crosses must show on a dark page, too.
+
+
+def unit_grid(values: Array, kept: NDArray[np.bool_], highest: float, told: str) -> str:
+    """A layer's units as squares, row by row, as HTML.
+
+    values: what the layer hands on, (units,). kept: which units are on, (units,). highest: the size that is drawn in
+    full colour, the same for pictures that are compared. told: for who cannot see it.
+    """
+    columns = math.ceil(math.sqrt(2 * len(values)))
+    picture = _squares(values, kept, highest or 1.0, columns)
+    layout = f"width:100%;max-width:{columns * (CELL + GAP)}px;display:block"
+    return f'<img src="{images.source(picture)}" alt="{told}" title="{told}" style="{layout}">{_unit_key()}'
+
+
+def _squares(values: Array, kept: NDArray[np.bool_], highest: float, columns: int) -> Image.Image:
+    pitch = (CELL + GAP) * SHARPER
+    rows = math.ceil(len(values) / columns)
+    canvas = Image.new("RGBA", (columns * pitch - GAP * SHARPER, rows * pitch - GAP * SHARPER))
+    pen = ImageDraw.Draw(canvas)
+    shares = np.clip(np.abs(values) / highest, 0, 1)
+    for place, (share, on) in enumerate(zip(shares.tolist(), kept.tolist(), strict=True)):
+        _square(pen, place % columns * pitch, place // columns * pitch, share if on else None)
+    return canvas
+
+
+def _square(pen: ImageDraw.ImageDraw, left: int, top: int, share: float | None) -> None:
+    """share: of the full colour; None is off, a cross."""
+    right, bottom = left + CELL * SHARPER - 1, top + CELL * SHARPER - 1
+    if share is not None:
+        opacity = round(255 * (PALE + (1 - PALE) * share))
+        pen.rectangle((left, top, right, bottom), (*ImageColor.getrgb(theme.TRAIN), opacity))
+        return
+    inset = 3 * SHARPER
+    for start, end in ((left + inset, right - inset), (right - inset, left + inset)):
+        pen.line((start, top + inset, end, bottom - inset), OFF, width=2 * SHARPER)
+
+
+def _unit_key() -> str:
+    """What the squares mean."""
+    kinds = (
+        (None, "off in this step"),
+        (0.0, "on, activation 0"),
+        (1.0, "on: the stronger, the larger its activation"),
+    )
+    parts = []
+    for share, words in kinds:
+        canvas = Image.new("RGBA", (CELL * SHARPER, CELL * SHARPER))
+        _square(ImageDraw.Draw(canvas), 0, 0, share)
+        mark = f'<img src="{images.source(canvas)}" alt="" style="width:{CELL}px;height:{CELL}px;margin-right:0.4em">'
+        parts.append(f'<span style="display:inline-flex;align-items:center">{mark}{words}</span>')
+    return f'<div style="{KEY};margin-top:0.6rem">{"".join(parts)}</div>'
+
+
+def masks(probabilities: Mapping[int, float], full: float, name: str) -> alt.LayerChart | alt.FacetChart:
+    """The probability of one class, mask by mask.
+
+    probabilities: by step, the newest last. full: with all units on. name: of the class.
+    """
+    newest = max(probabilities)
+    rows = pd.DataFrame(
+        {"step": step, "probability": value, "newest": step == newest} for step, value in probabilities.items()
+    )
+    x = alt.X("step:O", title="step (each with a mask of its own)", axis=alt.Axis(labelAngle=0))
+    y = alt.Y("probability:Q", title=f"probability of {name}", scale=alt.Scale(domain=[0, 1]))
+    dots = (
+        alt.Chart(rows)
+        .mark_point(filled=True, size=90, opacity=1)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.when(alt.datum.newest).then(alt.value(OFF)).otherwise(alt.value(theme.MUTED)),
+            tooltip=["step:O", alt.Tooltip("probability:Q", format=".3f")],
+        )
+    )
+    rule = alt.Chart(pd.DataFrame({"probability": [full]})).mark_rule(color=theme.TRAIN, strokeWidth=2).encode(y=y)
+    low, high = min(probabilities.values()), max(probabilities.values())
+    title = theme.titled(
+        f"Probability of {name} by mask", f"line: all units on, {full:.2f}; dots: {low:.2f} to {high:.2f}"
+    )
+    return alt.layer(rule, dots).properties(height=280, title=title)

@@ -1,0 +1,199 @@
+"""Networks before training, layer by layer: variances beside the theory, saturated and dead units, LSUV's rounds.
+
+`measured` is what `learning.live_initialisation.measure` returns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from fmnist_core.charts import theme
+from fmnist_core.charts.comparison import Layered
+from fmnist_core.charts.initial_distributions import Measured, broken_told, hidden, labels
+
+HEIGHT, LOW = 320, 240  # pixels, title, legend and axis included
+# Title of the axis, and what theory says about it: of weight gradients only that of single images, which is another thing.
+VARIANCES = {
+    "activation": ("variance of the activations z′", "activation_variance"),
+    "gradient": ("variance of ∂Cost/∂s", "gradient_variance"),
+    "weight_gradient": ("variance of ∂Cost/∂W", None),
+}
+ROUNDING = 1e-12
+SMALLEST = 1e-300  # a logarithmic axis has no 0
+SQUASHING = ("tanh", "sigmoid", "softsign", "elu", "selu")
+
+
+def variance_table(measured: Measured, quantity: str) -> pd.DataFrame:
+    """Columns network, layer (from 1), kind ("measured" or "theory"), variance; what is 0 or no number is left out."""
+    rows = []
+    for label, network in zip(labels(measured), measured["networks"], strict=True):
+        for number, layer in enumerate(hidden(network), start=1):
+            std, expected = layer[quantity]["std"], VARIANCES[quantity][1]
+            held = {"measured": None if std is None else std**2, "theory": layer["theory"].get(expected)}
+            # Activations that are all equal, but for the rounding of their mean square, vary by nothing.
+            mean = layer["theory"]["activation_mean"] if quantity == "activation" else 0.0
+            least = max(SMALLEST, ROUNDING * (mean or 0.0) ** 2)
+            rows += [
+                {"network": label, "layer": number, "kind": kind, "variance": value}
+                for kind, value in held.items()
+                if value is not None and value > least
+            ]
+    return pd.DataFrame(rows, columns=["network", "layer", "kind", "variance"])
+
+
+def variances(measured: Measured, quantity: str) -> Layered:
+    """Variance of each hidden layer, logarithmic: points are measured, lines are theory. quantity: a key of VARIANCES."""
+    table = variance_table(measured, quantity)
+    axis, expected = VARIANCES[quantity]
+    models = labels(measured)
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    base = alt.Chart(table).encode(
+        x=_layer_axis(measured["layers"]),
+        y=alt.Y("variance:Q", title=axis, scale=scale, axis=log_axis(table["variance"])),
+        color=_by_network(models),
+        tooltip=["network:N", "layer:Q", "kind:N", alt.Tooltip("variance:Q", format=".3~g")],
+    )
+    lines = base.transform_filter("datum.kind == 'theory'").mark_line(strokeWidth=2, opacity=0.75)
+    points = base.transform_filter("datum.kind == 'measured'").mark_point(filled=True, size=70, opacity=1)
+    told = [
+        "Points are measured, lines are theory." if expected else "Points are measured.",
+        *_missing(measured, table),
+    ]
+    return alt.layer(lines, points).properties(
+        height=HEIGHT, title=theme.titled(_growth(measured, table, quantity), told)
+    )
+
+
+def unit_table(measured: Measured) -> pd.DataFrame:
+    """Columns network, layer, share: of saturated activations, or with ReLU of dead units."""
+    rows = []
+    for label, network in zip(labels(measured), measured["networks"], strict=True):
+        for number, layer in enumerate(hidden(network), start=1):
+            share = layer["saturated"] if measured["activation"] in SQUASHING else layer["dead_units"] / layer["units"]
+            rows.append({"network": label, "layer": number, "share": share})
+    return pd.DataFrame(rows)
+
+
+def idle_units(measured: Measured) -> alt.Chart | None:
+    """Bars: saturated activations, or dead units; None for an activation that knows neither."""
+    if measured["activation"] not in (*SQUASHING, "relu"):
+        return None
+    squashes = measured["activation"] in SQUASHING
+    models, table = labels(measured), unit_table(measured)
+    what = "saturated activations" if squashes else "dead units"
+    title = _most(what, float(table["share"].max()))
+    more = "within 0.05 of a value that the activation never reaches" if squashes else "0 for every image of the batch"
+    return (
+        alt.Chart(table)
+        .mark_bar()
+        .encode(
+            x=alt.X("layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("network:N", sort=models),
+            y=alt.Y("share:Q", title=f"share of {what}", axis=alt.Axis(format=".0%", tickCount=4), scale=alt.Scale(domain=[0, max(0.05, float(table["share"].max()))])),
+            color=_by_network(models),
+            tooltip=["network:N", "layer:O", alt.Tooltip("share:Q", title=f"share of {what}", format=".2%")],
+        )
+        .properties(height=LOW, title=theme.titled(title, more))
+    )  # fmt: skip
+
+
+def _most(what: str, share: float) -> str:
+    if share == 0:
+        return f"No {what}"
+    at_most = "under 0.1 %" if share < 0.0005 else f"at most {share:.1%} of a layer".replace("%", " %")
+    return f"{what.capitalize()}: {at_most}"
+
+
+def lsuv_table(network: Mapping[str, Any]) -> pd.DataFrame:
+    """Columns layer (name), round, variance, when ("before", "after", or "between"): what LSUV did to each layer."""
+    table = pd.DataFrame(network["lsuv"], columns=["layer", "round", "variance"])
+    table = table[table["variance"].notna() & (table["variance"] > 0)]
+    last = table.groupby("layer")["round"].transform("max")
+    when = pd.Series("between", table.index).mask(table["round"] == last, "after").mask(table["round"] == 0, "before")
+    shown = table["layer"].str.replace("hidden_", "", regex=False)
+    return table.assign(layer=shown, when=when)
+
+
+def lsuv(network: Mapping[str, Any]) -> Layered:
+    """Variance of each layer's weighted sums before and after LSUV divided its weights, first layer to last."""
+    table = lsuv_table(network)
+    order = list(dict.fromkeys(table["layer"]))
+    scale = alt.Scale(domain=["before", "between", "after"], range=[theme.MUTED, theme.MUTED, theme.MODEL_COLOURS[0]])
+    base = alt.Chart(table).encode(
+        x=alt.X("layer:N", sort=order, title="layer", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("variance:Q", title="variance of the sums s", scale=alt.Scale(type="log", padding=12), axis=log_axis(table["variance"])),
+        tooltip=["layer:N", "round:Q", "when:N", alt.Tooltip("variance:Q", format=".4~g")],
+    )  # fmt: skip
+    spans = base.mark_line(color=theme.MUTED, strokeWidth=1.5).encode(detail="layer:N", order="round:Q")
+    legend = alt.Legend(values=["before", "after"], symbolType="circle", symbolOpacity=1)
+    points = base.mark_point(filled=True, size=80, opacity=1).encode(
+        color=alt.Color("when:N", scale=scale, legend=legend)
+    )
+    told = theme.titled(
+        "LSUV sets each layer's variance to 1, one after the other", "before and after its weights were divided"
+    )
+    return alt.layer(spans, points).properties(height=LOW, title=told)
+
+
+def log_axis(values: pd.Series[float]) -> alt.Axis:
+    """Lines at powers of ten only, at most about six of them."""
+    if values.empty:
+        return alt.Axis(format="~g")
+    low, high = math.floor(math.log10(values.min())), math.ceil(math.log10(values.max()))
+    step = max(1, -(-(high - low) // 6))
+    return alt.Axis(format="~g", values=[10.0**power for power in range(low, high + 1, step)])
+
+
+def _by_network(models: list[str]) -> alt.Color:
+    legend = alt.Legend(symbolType="circle", symbolOpacity=1, labelLimit=400, columns=theme.legend_columns(models))
+    return alt.Color("network:N", scale=theme.model_colours(models), legend=legend)
+
+
+def _layer_axis(layers: int) -> alt.X:
+    axis = alt.Axis(values=list(range(1, layers + 1)), format="d", labelOverlap=True)
+    return alt.X("layer:Q", title="hidden layer", axis=axis, scale=alt.Scale(domain=[0.75, layers + 0.25], nice=False))
+
+
+def _missing(measured: Measured, table: pd.DataFrame) -> list[str]:
+    """Why points of a network are not there."""
+    found = []
+    for label, network in zip(labels(measured), measured["networks"], strict=True):
+        if network["breakdown"]:
+            found.append(f"{label}: {_lowered(broken_told(network))}")
+        elif not ((table["network"] == label) & (table["kind"] == "measured")).any():
+            found.append(f"{label}: not drawn, as all values of a layer are equal: the variance is 0.")
+    return found
+
+
+def _lowered(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _growth(measured: Measured, table: pd.DataFrame, quantity: str) -> str:
+    """What the picture says, by the network whose variance changes most from end to end."""
+    held = table[table["kind"] == "measured"].groupby("network", sort=False)["variance"]
+    forward = quantity == "activation"
+    ratios = {name: v.iloc[-1] / v.iloc[0] if forward else v.iloc[0] / v.iloc[-1] for name, v in held if len(v) > 1}
+    if not ratios:
+        return "Variance by layer"
+    name, ratio = max(ratios.items(), key=lambda item: max(item[1], 1 / item[1]))
+    way = "from the first to the last layer" if forward else "from the last to the first layer"
+    change = f"times {plain(ratio, 2)}" if ratio >= 0.01 else f"÷ {plain(1 / ratio, 2)}"
+    return f"{name!s}: variance {change} {way}"
+
+
+def plain(value: float, digits: int) -> str:
+    """A positive number to that many digits that count; without an exponent where it is readable so."""
+    rounded = float(f"{value:.{digits - 1}e}")
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if size <= rounded < 1000 * size:
+            return f"{rounded / size:g} {word}"
+    if not 1e-6 <= rounded < 1e6:
+        return f"{value:.0e}".replace("+", "")
+    return f"{rounded:,.0f}" if rounded >= 100 else np.format_float_positional(rounded, trim="-")

@@ -1,0 +1,80 @@
+"""Overfitting of several models: where the validation loss of each was lowest, and how far it rose from there.
+
+The table `rows` is as in `comparison`; of its measures only val_loss counts, and l2 tells whether a penalty is in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from fmnist_core.charts import theme
+from fmnist_core.charts.comparison import LINE, Layered, penalised, points, records, x_axis
+from fmnist_core.findings.health import LEVEL
+
+ROW, ROOM = 36, 120  # Pixels: a model's row; what titles and axes take.
+
+
+def lowest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where each model's validation loss was lowest, and how much it rose from there; means over the seeds.
+
+    Columns: model, seeds, epoch and epoch_deviation (of the lowest loss), loss, end_epoch, end_loss, rise.
+    """
+    found = points(rows, "val_loss", list(dict.fromkeys(rows["model"]))).reset_index(drop=True)
+    by_run = found.groupby(["model", "run_id"], sort=False)
+    best, last = found.loc[by_run["mean"].idxmin()], by_run.tail(1)
+    table = best.groupby("model", sort=False).agg(
+        seeds=("mean", "size"), epoch=("epoch", "mean"), epoch_deviation=("epoch", "std"), loss=("mean", "mean")
+    )
+    ends = last.groupby("model").agg(end_epoch=("epoch", "mean"), end_loss=("mean", "mean"))
+    return table.join(ends).assign(rise=lambda joined: joined["end_loss"] - joined["loss"]).reset_index()
+
+
+def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
+    """A row for each model: a dot where its validation loss is lowest, and a line from there to its last epoch."""
+    table = lowest(rows[rows["model"].isin(models)])
+    spread = table["epoch_deviation"].fillna(0)
+    table["low"] = (table["epoch"] - spread).clip(lower=1)
+    table["high"] = np.minimum(table["epoch"] + spread, table["end_epoch"])
+    figures = {r["model"]: f"{r['loss']:.3f} → {r['end_loss']:.3f}  ({r['rise']:+.3f})" for r in records(table)}
+    picture = alt.layer(*_stretches(models, figures)).resolve_axis(y="independent")
+    picture.datasets = {"lowest": records(table)}
+    about = " ± one standard deviation" if (table["seeds"] > 1).any() else ""
+    subtitle = [
+        f"Dot: epoch of the lowest validation loss{about}.",
+        "Right: that loss → the loss after the last epoch.",
+        *["Losses include the L2 penalty, whose fall can hide a rise."] * penalised(rows, models),
+    ]
+    rises = (table["rise"] > LEVEL * table["loss"]).any()
+    told = (
+        "Overfitting: from the dot on, validation loss rises"
+        if rises
+        else "No overfitting seen: no validation loss rises"
+    )
+    title = theme.titled(told, subtitle)
+    return picture.properties(height=ROW * len(models) + ROOM + LINE * (len(subtitle) - 2), title=title)
+
+
+def _stretches(models: Sequence[str], told: Mapping[str, str]) -> list[alt.Chart | alt.LayerChart]:
+    """The layers of `chart`. told: what stands to the right of each model's row."""
+    right = alt.Axis(orient="right", labelExpr=f"{json.dumps(told)}[datum.value] || ''", labelLimit=300, **theme.BARE)
+    names = {"epoch": "epoch of the lowest loss", "loss": "lowest validation loss", "end_loss": "after the last epoch"}
+    tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".4~r") for name, title in names.items()]
+
+    def drawn(axis: alt.Axis | None, start: str = "epoch:Q") -> alt.Chart:
+        return alt.Chart(alt.NamedData("lowest")).encode(
+            x=x_axis("epoch", field=start),
+            y=alt.Y("model:N", sort=list(models), title=None, axis=axis),
+            color=alt.Color("model:N", scale=theme.model_colours(models), legend=None),
+            tooltip=[alt.Tooltip("model:N"), *tooltip, alt.Tooltip("seeds:Q")],
+        )
+
+    return [
+        drawn(alt.Axis(labelLimit=300, **theme.BARE)).mark_rule(strokeWidth=7, opacity=0.4).encode(x2="end_epoch:Q"),
+        drawn(None, "low:Q").mark_rule(strokeWidth=2).encode(x2="high:Q"),
+        drawn(right).mark_point(filled=True, size=200, opacity=1),
+    ]

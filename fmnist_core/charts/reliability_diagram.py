@@ -1,0 +1,79 @@
+"""The reliability diagram: how often a network is right when it says it is sure."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from fmnist_core.charts import theme
+from fmnist_core.charts.comparison import Layered
+from fmnist_core.findings.evaluation import Reliability
+
+SHARES = alt.Scale(domain=[0, 1], nice=False)
+MARGIN = 44  # pixels for the labels of both vertical axes, so that the two charts stand exactly below each other
+TOLD = [
+    alt.Tooltip("images:Q", format=",d"),
+    alt.Tooltip("confidence:Q", title="mean confidence", format=".3f"),
+    alt.Tooltip("accuracy:Q", title="right answers", format=".3f"),
+    alt.Tooltip("low:Q", title="95 % interval from", format=".3f"),
+    alt.Tooltip("high:Q", title="to", format=".3f"),
+]
+
+
+def rows(found: Reliability) -> pd.DataFrame:
+    """A row a bin with images: from, to (its edges), images, confidence (mean), accuracy, low, high."""
+    table = pd.DataFrame(
+        {
+            "from": found.edges[:-1],
+            "to": found.edges[1:],
+            "images": found.images,
+            "confidence": found.confidence,
+            "accuracy": found.accuracy,
+            "low": found.low,
+            "high": found.high,
+        }
+    )
+    return table[table["images"] > 0].reset_index(drop=True)
+
+
+def diagram(table: pd.DataFrame) -> Layered:
+    """table: as from `rows`. Bars of accuracy against the diagonal, on which confidence and accuracy agree."""
+    base = alt.Chart(table).encode(tooltip=TOLD)
+    bars = base.mark_rect(color=theme.TRAIN, opacity=0.55, stroke=theme.PAPER, strokeWidth=1).encode(
+        x=alt.X("from:Q", title=None, scale=SHARES, axis=alt.Axis(labels=False, grid=False)),
+        x2="to:Q",
+        y=alt.Y("accuracy:Q", title="right answers", scale=SHARES, axis=alt.Axis(format=".0%", minExtent=MARGIN)),
+        y2=alt.datum(0),
+    )
+    ends = base.mark_rule(strokeWidth=2, color=theme.INK).encode(
+        x=alt.X("confidence:Q", scale=SHARES), y="low:Q", y2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=45, color=theme.INK).encode(x="confidence:Q", y="accuracy:Q")
+    diagonal = (
+        alt.Chart(pd.DataFrame({"at": [0.0, 1.0]}))
+        .mark_line(color=theme.MUTED, strokeDash=[5, 4])
+        .encode(x=alt.X("at:Q", scale=SHARES), y=alt.Y("at:Q", scale=SHARES))
+    )
+    title = theme.titled("Is it right as often as it is sure?", "On the dashed line, confidence and accuracy agree.")
+    return alt.layer(bars, diagonal, ends, dots).properties(height=300, title=title)
+
+
+def counts(table: pd.DataFrame) -> alt.Chart:
+    """table: as from `rows`. How many images each bin holds, to stand below the diagram."""
+    return (
+        alt.Chart(table)
+        .mark_rect(color=theme.MUTED, stroke=theme.PAPER, strokeWidth=1)
+        .encode(
+            x=alt.X(
+                "from:Q",
+                title="confidence: the probability of its answer",
+                scale=SHARES,
+                axis=alt.Axis(format=".0%", grid=False),
+            ),
+            x2="to:Q",
+            y=alt.Y("images:Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=3, format=",d", minExtent=MARGIN)),
+            y2=alt.datum(0),
+            tooltip=TOLD,
+        )
+        .properties(height=130)
+    )

@@ -1,0 +1,96 @@
+"""What a learning-rate schedule does: rate and loss, step by step."""
+
+from __future__ import annotations
+
+import math
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from fmnist_core.charts import theme
+from fmnist_core.charts.value_spread import Array
+
+MOST_POINTS, MOST_MARKS = 600, 40
+MOST_NUMBERS = 10
+RATES = {"counting steps, as it trained": theme.TRAIN, "if it counted epochs": theme.MUTED}
+ALIGNED = 62  # Width of both y axes in pixels, so that charts below each other share their x axis.
+
+
+def step_rows(losses: Array, rates: Array, steps_per_epoch: int) -> pd.DataFrame:
+    """Rate and loss of up to MOST_POINTS steps.
+
+    losses, rates: of each step that was made, (steps,). Returns columns step (from 0), epoch (from 1), loss, rate,
+    and misread: what the schedule would have given at the number of the epoch (from 0) in place of the step's.
+    """
+    chosen = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), MOST_POINTS)).astype(int))
+    epoch = chosen // steps_per_epoch
+    columns = {"loss": losses[chosen], "rate": rates[chosen], "misread": rates[epoch]}
+    return pd.DataFrame({"step": chosen, "epoch": epoch + 1} | {n: v.astype(float) for n, v in columns.items()})
+
+
+def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart | alt.FacetChart:
+    """rows: as from `step_rows`. The schedule as it trained, and as it would be if it counted epochs; RATES tells them."""
+    names = dict(zip(("rate", "misread"), RATES, strict=True))
+    long = rows.rename(columns=names).melt(["step", "epoch"], list(RATES), "kind", "value")
+    lines = (
+        alt.Chart(long)
+        .mark_line(interpolate="step-after", clip=True)
+        .encode(
+            x=_steps(rows, title=None),
+            y=alt.Y("value:Q", title="learning rate", axis=_aligned(), scale=alt.Scale(zero=True)),
+            color=alt.Color("kind:N", scale=alt.Scale(domain=list(RATES), range=list(RATES.values())), legend=None),
+            strokeDash=alt.StrokeDash(
+                "kind:N", scale=alt.Scale(domain=list(RATES), range=[[1, 0], [5, 4]]), legend=None
+            ),
+            tooltip=["step:Q", "epoch:Q", "kind:N", alt.Tooltip("value:Q", title="learning rate", format=".3~g")],
+        )
+    )
+    return alt.layer(_ends(rows, steps_per_epoch), lines).properties(height=240, title="Learning rate, step by step")
+
+
+def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart | alt.FacetChart:
+    """rows: as from `step_rows`. Few outliers at the start may leave the picture."""
+    found = rows[np.isfinite(rows["loss"])]
+    highest = 1.1 * float(found["loss"].quantile(0.99)) if len(found) else 1.0
+    line = (
+        alt.Chart(found)
+        .mark_line(color=theme.TRAIN, strokeWidth=1.2, clip=True)
+        .encode(
+            x=_steps(rows, title="step (one batch each)"),
+            y=alt.Y("loss:Q", title="training loss", axis=_aligned(), scale=alt.Scale(domain=[0, highest])),
+            tooltip=["step:Q", "epoch:Q", alt.Tooltip("loss:Q", format=".3f")],
+        )
+    )
+    title = theme.titled("Training loss of the same steps", "numbers at the top: epochs")
+    layers = (_ends(rows, steps_per_epoch), line, _numbers(rows, steps_per_epoch))
+    return alt.layer(*layers).properties(height=300, title=title)
+
+
+def _steps(rows: pd.DataFrame, title: str | None) -> alt.X:
+    axis = alt.Axis(format=",d", grid=False)
+    return alt.X("step:Q", title=title, axis=axis, scale=alt.Scale(domain=[0, int(rows["step"].max())], nice=False))
+
+
+def _aligned() -> alt.Axis:
+    return alt.Axis(format=".3~g", tickCount=4, minExtent=ALIGNED, maxExtent=ALIGNED)
+
+
+def _ends(rows: pd.DataFrame, steps_per_epoch: int) -> alt.Chart:
+    """A thin line where an epoch ends; with many epochs only where some do."""
+    number = int(rows["step"].max() + 1) // steps_per_epoch
+    every = max(1, math.ceil(number / MOST_MARKS))
+    ends = [{"step": n * steps_per_epoch, "epoch": n} for n in range(every, number, every)]
+    return alt.Chart(alt.Data(values=ends)).mark_rule(color=theme.MUTED, opacity=0.35).encode(x="step:Q")
+
+
+def _numbers(rows: pd.DataFrame, steps_per_epoch: int) -> alt.Chart:
+    """Epochs' numbers in the middle of their steps, as many as there is room for."""
+    number = math.ceil(int(rows["step"].max() + 1) / steps_per_epoch)
+    every = max(1, math.ceil(number / MOST_NUMBERS))
+    middles = [{"step": (n - 0.5) * steps_per_epoch, "epoch": n} for n in range(1, number + 1, every)]
+    return (
+        alt.Chart(alt.Data(values=middles))
+        .mark_text(color=theme.MUTED, baseline="bottom", dy=-3, fontSize=11)
+        .encode(x="step:Q", y=alt.value(0), text="epoch:N")
+    )

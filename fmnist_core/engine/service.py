@@ -1,0 +1,270 @@
+"""The job engine: one queue per app server, in front of Dask workers on this machine or elsewhere.
+
+The engine keeps the queue itself and hands a job to Dask only when a worker is free. So the place in the queue is
+exact, a job that waits can leave at once, and a worker is replaced between two jobs, never during one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from fmnist_core.data import dataset
+from fmnist_core.engine.analysis import Analysis
+from fmnist_core.engine.cluster import EngineError
+from fmnist_core.engine.dispatcher import Dispatcher
+from fmnist_core.engine.job import STUDY, Job
+from fmnist_core.engine.job_progress import Snapshot
+from fmnist_core.engine.job_queue import Board
+from fmnist_core.engine.running_studies import Studies, StudySnapshot
+from fmnist_core.errors import LabError
+from fmnist_core.experiment.cost import check_budget
+from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.experiment.study import Study
+from fmnist_core.experiment.study import check_budget as study_budget
+from fmnist_core.settings import settings
+from fmnist_core.store.run_store import RunStore
+
+__all__ = ["Engine", "EngineError", "EngineStatus", "Snapshot", "StudySnapshot", "check"]
+
+TRAIN, RACE, CHECK = (f"fmnist_core.jobs.train_runs:{name}_job" for name in ("train", "race", "check"))
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """ready: a warm worker is there. workers: how many there are. message: for people."""
+
+    ready: bool
+    workers: int
+    queue_length: int
+    message: str
+
+
+class Engine:
+    """Takes jobs from several threads; no method waits for a worker.
+
+    warm_up: whether workers import and compile before the first job. alive: whether a session still has a browser:
+    who has none is not counted, and keeps no job from being stopped.
+    """
+
+    def __init__(self, warm_up: bool = True, alive: Callable[[str], bool] = lambda session: True) -> None:
+        self._alive = alive
+        self._lock = threading.RLock()
+        self._board = Board()
+        self._studies = Studies(self._board)
+        self._dispatcher = Dispatcher(self._lock, self._board, settings(), warm_up)
+
+    def start(self) -> None:
+        """Start workers in the background; jobs may be submitted before they are there."""
+        self._dispatcher.start()
+
+    def submit(self, experiment: Experiment, session: str) -> str:
+        """Ask for a training; returns the run's name.
+
+        Nothing happens when the store has the complete run. Equal experiments share one training.
+
+        Raises:
+            LabError: too expensive for this server, or another training of the session is still active.
+        """
+        job = _training(experiment, dataset.load().name)
+        if not _is_stored(job.name):
+            self._add(job, session)
+        return job.name
+
+    def submit_race(self, experiments: Sequence[Experiment], session: str) -> str:
+        """Ask for trainings side by side in one worker, whether or not their runs are stored; returns the race's name.
+
+        Raises:
+            LabError: too expensive for this server, or another training of the session is still active.
+        """
+        data = dataset.load().name
+        if len({experiment.digest for experiment in experiments}) < len(experiments):
+            raise LabError("Both lanes of the race have the same settings; change one of them.")
+        for experiment in experiments:
+            check_budget(experiment, train_examples(experiment, data), settings().compute_budget)
+        params = {"experiments": [experiment.to_json() for experiment in experiments], "data": data}
+        job = _job(RACE, race_name(experiments), experiments[0], params, tuple(experiments[1:]))
+        self._add(job, session)
+        return job.name
+
+    def race(self, name: str) -> tuple[Snapshot, ...]:
+        """The latest race of this name as it is now, lane by lane; empty when there was none, or long ago."""
+        with self._lock:
+            job = self._board.find(name)
+            return tuple(self._shot(job, lane) for lane in range(1 + len(job.rivals))) if job else ()
+
+    def submit_study(self, study: Study, session: str) -> None:
+        """Ask for all runs of a study that the store does not have; its name is the study's digest.
+
+        They are trained one by one, whenever no single training waits, whether or not anybody looks on.
+
+        Raises:
+            LabError: too expensive for this server, or another study of the session is still active.
+        """
+        data = dataset.load().name
+        study_budget(study, lambda experiment: train_examples(experiment, data), settings().compute_budget)
+        jobs = [_training(experiment, data) for _, experiment in study.experiments()]
+        stored = {job.name for job in jobs if _is_stored(job.name)}
+        with self._lock:
+            self._studies.begin(study, jobs, stored, session)
+        self._dispatcher.wake()
+
+    def study(self, digest: str) -> StudySnapshot | None:
+        """A study of this server as it is now; None when it was not asked for, or long ago."""
+        with self._lock:
+            return self._studies.snapshot(digest, self._shot)
+
+    def stop_study(self, digest: str) -> None:
+        """End a study; what it has finished stays, and asking again goes on from there."""
+        with self._lock:
+            for job in self._studies.stop(digest):
+                if self._board.leave(job, self._studies.party(digest), self._present):
+                    self._end(job)
+
+    def active_study(self, session: str) -> Study | None:
+        """The study that this session asked for and that has not ended."""
+        with self._lock:
+            return self._studies.of(session)
+
+    def submit_job(self, kind: str, name: str, experiment: Experiment, params: Mapping[str, Any], session: str) -> None:
+        """Queue a job of any kind ("module:function", see worker.Job), or join the active one of this name.
+
+        Raises:
+            LabError: another job of the session is still active.
+        """
+        self._add(_job(kind, name, experiment, params), session)
+
+    def submit_analysis(self, analysis: Analysis, session: str) -> None:
+        """Queue an analysis, or join the active one of this name; the session's earlier one of this sort is left, and
+        those that nobody waits for any more make room.
+        """
+        job = _job(analysis.kind, analysis.name, Experiment(), analysis.params, group=analysis.group)
+        with self._lock:
+            earlier = self._board.analysis_of(session, analysis.group)
+            if earlier and earlier.name != analysis.name and self._board.leave(earlier, session, self._present):
+                self._end(earlier)
+            self._board.join(job, session)
+            for other in self._board.analyses():
+                wanted = session in other.watchers or any(map(self._present, other.watchers))
+                if not wanted and not other.stopping:
+                    other.stopping = True
+                    self._end(other)
+        self._dispatcher.wake()
+
+    def _add(self, job: Job, session: str) -> None:
+        with self._lock:
+            self._board.add(job, session)
+        self._dispatcher.wake()
+
+    def snapshot(self, run_id: str) -> Snapshot | None:
+        """The latest job of this name as it is now; None when there was none, or long ago."""
+        with self._lock:
+            job = self._board.find(run_id)
+            return self._shot(job) if job else None
+
+    def _shot(self, job: Job, lane: int = 0) -> Snapshot:
+        watchers = sum(self._present(name) for name in job.watchers)
+        return job.snapshot(self._board.place(job, self._dispatcher.free()), watchers, time.monotonic(), lane)
+
+    def _present(self, name: str) -> bool:
+        """Whether somebody who asked for a job still wants it."""
+        return self._studies.active(name) if name.startswith(STUDY) else self._alive(name)
+
+    def stop(self, run_id: str, session: str) -> bool:
+        """Leave a job; it ends, with what it has, unless another living session asked for it. Returns whether it ends."""
+        with self._lock:
+            job = self._board.find(run_id)
+            if job is None or not job.active:
+                return True
+            if not self._board.leave(job, session, self._present):
+                return False
+            self._end(job)
+            return True
+
+    def _end(self, job: Job) -> None:
+        if job in self._board.waiting or job in self._board.aside:
+            self._board.end(job, "stopped")
+        else:
+            self._dispatcher.stop(job)
+
+    def active(self, session: str) -> str | None:
+        """The name of the job that this session asked for and that has not ended."""
+        with self._lock:
+            job = self._board.of(session)
+            return job.name if job else None
+
+    def status(self) -> EngineStatus:
+        """How the engine is."""
+        with self._lock:
+            count, warm = self._dispatcher.crew.count(), sum(self._dispatcher.crew.warm.values())
+            workers = "One worker" if count == 1 else f"{count} workers"
+            message = (
+                f"{workers}, {'ready' if warm == count else 'warming up'}." if count else "The engine is starting."
+            )
+            return EngineStatus(warm > 0, count, len(self._board.waiting), self._dispatcher.problem or message)
+
+    def close(self) -> None:
+        """End everything, running jobs included."""
+        self._dispatcher.close()
+
+
+def train_examples(experiment: Experiment, data_name: str) -> int:
+    """How many images an experiment trains on."""
+    return _train_examples(data_name, experiment.validation_fraction, experiment.training_fraction)
+
+
+@cache
+def _train_examples(data_name: str, validation_fraction: float, training_fraction: float) -> int:
+    labels = dataset.load(data_name).train_labels
+    return len(dataset.split(labels, validation_fraction, training_fraction).train)
+
+
+def _training(experiment: Experiment, data: str) -> Job:
+    """The job that trains an experiment. Raises: LabError (too expensive for this server)."""
+    check_budget(experiment, train_examples(experiment, data), settings().compute_budget)
+    identity = run_id(experiment, data)
+    params = {"experiment": experiment.to_json(), "data": data, "run_id": identity}
+    return _job(TRAIN, identity, experiment, params)
+
+
+def race_name(experiments: Sequence[Experiment]) -> str:
+    """The name of a race, the same for the same experiments in the same lanes."""
+    return "race-" + "-".join(experiment.digest for experiment in experiments)
+
+
+def _job(
+    kind: str,
+    name: str,
+    experiment: Experiment,
+    params: Mapping[str, Any],
+    rivals: tuple[Experiment, ...] = (),
+    group: str = "",
+) -> Job:
+    key = f"{name}-{uuid.uuid4().hex[:8]}"  # apps that share a scheduler must not share Dask's keys
+    return Job(key, kind, name, experiment, dict(params), rivals, group)
+
+
+def _is_stored(identity: str) -> bool:
+    stored = RunStore(settings().runs, settings().runs_budget).find(identity)
+    return stored is not None and stored.complete
+
+
+def check(seconds: float = 60) -> str:
+    """Start an engine, let a worker answer, end it; one sentence for people. Raises: EngineError."""
+    engine = Engine(warm_up=False)
+    engine.start()
+    try:
+        engine.submit_job(CHECK, "check", Experiment(), {}, "check")
+        end = time.monotonic() + seconds
+        while (shot := engine.snapshot("check")) and shot.active and time.monotonic() < end:
+            time.sleep(0.05)
+        if shot is None or shot.state != "done":
+            raise EngineError((shot and shot.error) or f"No worker answered within {seconds:.0f} s.")
+        return f"a worker of {settings().engine or 'this machine'} answered."
+    finally:
+        engine.close()

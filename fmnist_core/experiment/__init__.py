@@ -1,0 +1,1 @@
+"""What is trained, as plain data: the experiment, its tables, studies, costs, schedules, and what a training reports."""

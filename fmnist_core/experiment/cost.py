@@ -1,0 +1,92 @@
+"""What a training costs, computed from its description alone: parameters, arithmetic and memory. No TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
+
+INPUTS, OUTPUTS = 28 * 28, 10
+OPTIMISER_SLOTS = {"adam": 2, "nadam": 2, "sgd": 1, "rmsprop": 2, "adagrad": 1}
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer: its Keras name, its kind, the units it hands on, and its trainable and other parameters."""
+
+    name: str
+    kind: str
+    outputs: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of one training.
+
+    parameters: all weights of the network, as Keras' `count_params`. flops: floating-point operations of the matrix
+    products of the whole training (2 each for forward, kernel gradient and input gradient; the first layer needs
+    no input gradient). bytes: weights, gradients, optimiser state, one batch's activations and the kept snapshots.
+    """
+
+    parameters: int
+    flops: float
+    bytes: int
+    steps_per_epoch: int
+    layers: tuple[LayerCost, ...]
+
+
+def layers(experiment: Experiment) -> tuple[LayerCost, ...]:
+    """The network's layers in order, the input scaling first, the softmax last."""
+    found = [LayerCost("rescale", "Rescaling", INPUTS, 0)]
+    fan_in = INPUTS
+    for number, width in enumerate(experiment.hidden_widths, start=1):
+        found.append(LayerCost(f"hidden_{number}", "Dense", width, (fan_in + 1) * width))
+        if experiment.batch_norm:
+            found.append(LayerCost(f"batch_norm_{number}", "BatchNormalization", width, 4 * width))
+        found.append(LayerCost(f"activation_{number}", "Activation", width, 0))
+        if experiment.dropout:
+            found.append(LayerCost(f"dropout_{number}", "Dropout", width, 0))
+        fan_in = width
+    return (*found, LayerCost("output", "Dense", OUTPUTS, (fan_in + 1) * OUTPUTS))
+
+
+def kept_epochs(epochs: int) -> tuple[int, ...]:
+    """Epochs whose weights are kept: 0 (before training), all up to 30, then about 30 evenly thinned, the last."""
+    if epochs <= 30:
+        return tuple(range(epochs + 1))
+    return tuple(sorted({round(epochs * n / 30) for n in range(31)}))
+
+
+def cost(experiment: Experiment, train_examples: int) -> Cost:
+    """The cost of training on `train_examples` images (after the validation split)."""
+    plan = layers(experiment)
+    kernels = [
+        a * b for a, b in zip((INPUTS, *experiment.hidden_widths), (*experiment.hidden_widths, OUTPUTS), strict=True)
+    ]
+    products = 2 * (3 * sum(kernels) - kernels[0])
+    parameters = sum(layer.parameters for layer in plan)
+    activations = experiment.batch_size * sum(layer.outputs for layer in plan)
+    slots = 2 + OPTIMISER_SLOTS[experiment.optimiser] + len(kept_epochs(experiment.epochs))
+    return Cost(
+        parameters=parameters,
+        flops=float(products) * train_examples * experiment.epochs,
+        bytes=4 * (slots * parameters + 2 * activations),
+        steps_per_epoch=math.ceil(train_examples / experiment.batch_size),
+        layers=plan,
+    )
+
+
+def check_budget(experiment: Experiment, train_examples: int, budget: float) -> None:
+    """Refuse a training that is too expensive for this server.
+
+    Raises:
+        ExperimentError: the training needs more than `budget` FLOPs; the sentence gives both and says what to lower.
+    """
+    needed = cost(experiment, train_examples).flops
+    if needed > budget:
+        raise ExperimentError(
+            f"This training needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
+            f" allows ({budget:.1e}); take fewer layers, units or epochs (the setting FMNIST_COMPUTE_BUDGET is the limit)."
+        )

@@ -1,0 +1,314 @@
+"""Experiment: the one description of a run.
+
+Each hyperparameter is declared once, on one line of `Experiment`. That line drives validation, the slider, the URL
+parameter, the command line's flag, the digest and the docs. To add a hyperparameter, add a line here and use it
+where the network is built or trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from fmnist_core.errors import LabError
+
+Activation = Literal["relu", "tanh", "sigmoid", "softsign", "elu", "selu", "gelu", "silu", "leaky_relu", "linear"]
+Initialiser = Literal[
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "orthogonal",
+    "standard_uniform",
+    "lsuv",
+    "random_normal",
+    "zeros",
+]
+Optimiser = Literal["adam", "sgd", "rmsprop", "nadam", "adagrad"]
+Schedule = Literal["constant", "exponential", "cosine", "inverse_time"]
+
+LOW_UNITS, HIGH_UNITS, HIGH_LAYERS = 8, 2048, 20
+GROUPS = ("network", "regularisation", "optimisation", "data", "training")
+# Raise it when a default or the meaning of a field changes, so that old runs are not taken for new ones.
+FORMAT = 1
+
+
+class ExperimentError(LabError):
+    """A hyperparameter has a value that cannot be used; the text names field, value and allowed range."""
+
+
+def _rounded(value: float) -> float:
+    """Six significant digits: a slider's 0.30000000000000004 is 0.3, and -0.0 is 0.0."""
+    return float(f"{value:.6g}") + 0.0
+
+
+def _widths(value: object) -> object:
+    """A JSON list is as good as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Number = Annotated[float, AfterValidator(_rounded)]
+Width = Annotated[int, Field(ge=LOW_UNITS, le=HIGH_UNITS)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=HIGH_LAYERS)]
+
+
+def _always(experiment: Experiment) -> bool:
+    return True
+
+
+def _any_hidden(experiment: Experiment) -> bool:
+    return bool(experiment.hidden_widths)
+
+
+def _uniform_widths(experiment: Experiment) -> bool:
+    return experiment.widths is None
+
+
+def _uses_momentum(experiment: Experiment) -> bool:
+    return experiment.optimiser in ("sgd", "rmsprop")
+
+
+def _has_decay(experiment: Experiment) -> bool:
+    return experiment.schedule in ("exponential", "inverse_time")
+
+
+def _gaussian(experiment: Experiment) -> bool:
+    return experiment.initialiser == "random_normal"
+
+
+def _hyper(
+    default: Any,
+    title: str,
+    help: str,
+    *,
+    group: str,
+    low: float | None = None,
+    high: float | None = None,
+    step: float | None = None,
+    log: bool = False,
+    basic: bool = False,
+    when: Callable[[Experiment], bool] = _always,
+) -> Any:
+    """One hyperparameter's declaration; `when` tells for which experiments it has an effect."""
+    extra: Any = {"group": group, "step": step, "log": log, "basic": basic, "when": when, "low": low, "high": high}
+    return Field(default, ge=low, le=high, title=title, description=help, json_schema_extra=extra)
+
+
+# fmt: off
+class Experiment(BaseModel):
+    """A frozen, validated description of one training; equal experiments have equal digests on any machine.
+
+    Raises (on construction, by pydantic): ValidationError; `Experiment.parse` and `from_json` raise ExperimentError.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    layers: int = _hyper(2, "Hidden layers", "How many hidden layers stand between the pixels and the output.", group="network", low=0, high=HIGH_LAYERS, step=1, basic=True, when=_uniform_widths)
+    units: int = _hyper(512, "Units per layer", "How many units each hidden layer has.", group="network", low=LOW_UNITS, high=HIGH_UNITS, step=8, basic=True, when=lambda e: e.widths is None and e.layers > 0)
+    widths: Annotated[Widths | None, BeforeValidator(_widths)] = _hyper(None, "Width of each layer", "Units layer by layer, such as 512-256-128; replaces the two sliders above.", group="network")
+    activation: Activation = _hyper("relu", "Activation", "The function each hidden unit applies to its weighted sum.", group="network", basic=True, when=_any_hidden)
+    initialiser: Initialiser = _hyper("glorot_uniform", "Initialiser", "How the weights are drawn before training starts.", group="network", basic=True)
+    initialiser_sigma: Number = _hyper(0.05, "Standard deviation of the weights", "Spread of the normal distribution that the initial weights are drawn from.", group="network", low=0.0001, high=1.0, log=True, when=_gaussian)
+    dropout: Number = _hyper(0.0, "Dropout", "Share of each hidden layer's units that is switched off at random in each training step.", group="regularisation", low=0.0, high=0.9, step=0.05, basic=True, when=_any_hidden)
+    batch_norm: bool = _hyper(False, "Batch normalisation", "Standardises each unit's weighted sum over the batch, before the activation.", group="regularisation", basic=True, when=_any_hidden)
+    l2: Number = _hyper(0.0, "L2 penalty", "Adds this factor times the sum of the squared hidden weights to the loss.", group="regularisation", low=0.0, high=0.1, step=0.001, basic=True, when=_any_hidden)
+    optimiser: Optimiser = _hyper("adam", "Optimiser", "The rule that turns gradients into weight changes.", group="optimisation", basic=True)
+    momentum: Number = _hyper(0.0, "Momentum", "Share of the previous weight change that is carried into the next.", group="optimisation", low=0.0, high=0.99, step=0.01, basic=True, when=_uses_momentum)
+    learning_rate: Number = _hyper(0.001, "Learning rate", "How far each step moves the weights.", group="optimisation", low=1e-6, high=10.0, log=True, basic=True)
+    schedule: Schedule = _hyper("constant", "Learning-rate schedule", "How the learning rate changes with the training step.", group="optimisation", basic=True)
+    decay_steps: int = _hyper(100, "Decay steps", "Training steps (batches) until the decay rate has been applied once.", group="optimisation", low=1, high=100_000, step=10, basic=True, when=_has_decay)
+    decay_rate: Number = _hyper(0.96, "Decay rate", "Factor of the exponential decay, or strength of the inverse-time decay, per decay steps.", group="optimisation", low=0.01, high=1.0, step=0.01, basic=True, when=_has_decay)
+    staircase: bool = _hyper(False, "Staircase", "Lowers the rate in jumps, once per decay steps, not a little at every step.", group="optimisation", basic=True, when=_has_decay)
+    warmup_steps: int = _hyper(0, "Warm-up steps", "Training steps over which the rate first climbs linearly to its full value.", group="optimisation", low=0, high=10_000, step=10)
+    batch_size: int = _hyper(128, "Batch size", "How many images each training step looks at.", group="training", low=1, high=4096, step=1, log=True, basic=True)
+    epochs: int = _hyper(20, "Epochs", "How many times training goes through all training images.", group="training", low=1, high=200, step=1, basic=True)
+    patience: int = _hyper(0, "Early-stopping patience", "Stops after this many epochs without a lower validation loss and takes the best weights back; 0 never stops early.", group="training", low=0, high=50, step=1)
+    training_fraction: Number = _hyper(1.0, "Share of the training images", "Trains on this share of the images that are left after the validation split.", group="data", low=0.01, high=1.0, step=0.01)
+    validation_fraction: Number = _hyper(0.1, "Validation share", "Share of the training images that is kept aside to watch for overfitting.", group="data", low=0.05, high=0.5, step=0.01)
+    label_noise: Number = _hyper(0.0, "Label noise", "Share of the training labels that is replaced by a wrong class.", group="data", low=0.0, high=0.9, step=0.05)
+    seed: int = _hyper(0, "Seed", "Start of all random numbers: initial weights, batch order, dropout, label noise.", group="training", low=0, high=2**31 - 1, step=1)
+# fmt: on
+
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer, first to last."""
+        return self.widths if self.widths is not None else (self.units,) * self.layers
+
+    def canonical(self) -> dict[str, Any]:
+        """Every setting that has an effect, in JSON types: two experiments that train alike are equal here."""
+        values = {n: getattr(self, n) for n, h in FIELDS.items() if n not in ("layers", "units") and h.relevant(self)}
+        return values | {"widths": list(self.hidden_widths)}
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the canonical form.
+
+        Settings at their default are left out, so that a hyperparameter added later keeps the old digests.
+        """
+        default = {name: field.default for name, field in FIELDS.items()} | {"widths": [512, 512]}
+        own = {name: value for name, value in self.canonical().items() if value != default[name]}
+        text = json.dumps({"format": FORMAT, **own}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """All fields as one JSON object."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The experiment of `to_json`'s text. Raises: ExperimentError."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ExperimentError(f"The experiment is not valid JSON ({error}).") from None
+        if not isinstance(values, dict):
+            raise ExperimentError("The experiment must be a JSON object with one entry per hyperparameter.")
+        return cls.of(values)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Validate typed values. Raises: ExperimentError that names the first wrong field."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise ExperimentError(_sentence(error)) from None
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str]) -> Self:
+        """Validate values given as text (URL, command line). Raises: ExperimentError."""
+        return cls.of({name: FIELDS[name].read(text) if name in FIELDS else text for name, text in texts.items()})
+
+    def query(self) -> dict[str, str]:
+        """The fields that differ from their default, as text for a URL or a command line; `parse` reads it back."""
+        return {n: h.write(getattr(self, n)) for n, h in FIELDS.items() if getattr(self, n) != h.default}
+
+    @classmethod
+    def from_query(cls, texts: Mapping[str, str], ignore: Collection[str] = ()) -> tuple[Self, list[str]]:
+        """An experiment from URL parameters; what is wrong is replaced by its default and named in the list."""
+        good: dict[str, str] = {}
+        problems = []
+        for name, text in texts.items():
+            if name in ignore:
+                continue
+            try:
+                cls.parse({name: text})
+                good[name] = text
+            except ExperimentError as error:
+                default = FIELDS[name].write(FIELDS[name].default) if name in FIELDS else ""
+                instead = f" The default, {default}, is used." if default else " It is left out."
+                problems.append(f"{error}{instead}")
+        return cls.parse(good), problems
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter as the screens and the command line need it; derived from `Experiment`'s declaration."""
+
+    name: str
+    kind: Literal["int", "float", "bool", "choice", "widths"]
+    default: Any
+    low: float | None
+    high: float | None
+    step: float | None
+    log: bool
+    choices: tuple[str, ...]
+    title: str
+    help: str
+    group: str
+    basic: bool
+    relevant: Callable[[Experiment], bool]
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values, in words."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        if self.kind == "bool":
+            return "true or false"
+        if self.kind == "widths":
+            return f"1 to {HIGH_LAYERS} whole numbers from {LOW_UNITS} to {HIGH_UNITS}, such as 512-256-128"
+        kind = "a whole number" if self.kind == "int" else "a number"
+        return f"{kind} from {_plain(self.low)} to {_plain(self.high)}"
+
+    def read(self, text: str) -> Any:
+        """The typed value of a text; a text of the wrong form is returned as it is, for validation to name it."""
+        text = text.strip()
+        try:
+            if self.kind == "int":
+                return int(text)
+            if self.kind == "float":
+                return float(text)
+            if self.kind == "widths":
+                return tuple(int(part) for part in text.replace(",", "-").split("-")) if text else None
+        except ValueError:
+            return text
+        if self.kind == "bool":
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
+                text.lower(), text
+            )
+        return text
+
+    def write(self, value: Any) -> str:
+        """The text of a value; `read` gives the value back."""
+        if self.kind == "widths":
+            return "-".join(str(width) for width in value or ())
+        if self.kind == "bool":
+            return "true" if value else "false"
+        return f"{value:.6g}" if self.kind == "float" else str(value)
+
+
+def _plain(value: float | None) -> str:
+    """A bound without a needless exponent."""
+    if value is None or value == int(value):
+        return "" if value is None else str(int(value))
+    return f"{value:g}"
+
+
+def _hyperparameter(name: str) -> Hyperparameter:
+    field = Experiment.model_fields[name]
+    extra: Any = field.json_schema_extra
+    annotation = field.annotation
+    choices = get_args(annotation) if field.annotation not in (int, float, bool) and name != "widths" else ()
+    kind: Any = {int: "int", bool: "bool", float: "float"}.get(annotation, "choice" if choices else "widths")  # type: ignore[arg-type]
+    return Hyperparameter(
+        name=name,
+        kind=kind,
+        default=field.default,
+        choices=choices,
+        title=str(field.title),
+        help=str(field.description),
+        relevant=extra["when"],
+        **{key: extra[key] for key in ("low", "high", "step", "log", "group", "basic")},
+    )
+
+
+FIELDS: dict[str, Hyperparameter] = {name: _hyperparameter(name) for name in Experiment.model_fields}
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first problem of a validation as one sentence for people."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if name not in FIELDS:
+        return f"There is no hyperparameter {name!r}; the known ones are {', '.join(FIELDS)}."
+    field = FIELDS[name]
+    value = first["input"]
+    shown = repr(value) if isinstance(value, str) else "not a finite number" if _not_finite(value) else str(value)
+    return f"{field.title} ({name}) is {shown[:80]}, but it must be {field.allowed}."
+
+
+def _not_finite(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def run_id(experiment: Experiment, data_name: str) -> str:
+    """Name of the run of an experiment: its digest on the full data set, `digest-NAME` on any other."""
+    return experiment.digest if data_name == "full" else f"{experiment.digest}-{data_name}"

@@ -1,0 +1,73 @@
+"""Experiments in words: choices, settings, and what tells one experiment from another. For screens and for studies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
+from fmnist_core.experiment.presets import PRESETS
+
+# Names that plain words would get wrong; any other choice shows with its underscores as spaces.
+WORDS = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU", "leaky_relu": "leaky ReLU"}
+WORDS |= {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "nadam": "Nadam", "adagrad": "Adagrad", "lsuv": "LSUV"}
+WORDS |= {"glorot": "Glorot", "he": "He", "lecun": "LeCun"}
+
+
+def choice(value: str) -> str:
+    """A choice as a reader would say it: "leaky ReLU", "Glorot uniform"."""
+    first, _, rest = value.partition("_")
+    return WORDS.get(value) or f"{WORDS.get(first, first)} {rest.replace('_', ' ')}".strip()
+
+
+def value(field: str, held: Any) -> str:
+    """A hyperparameter's value without its name."""
+    declared = FIELDS[field]
+    return choice(held) if declared.kind == "choice" else declared.write(held)
+
+
+def setting(field: str, held: Any) -> str:
+    """A hyperparameter with its value: "Dropout 0.3", "Activation ReLU", "No batch normalisation"."""
+    declared = FIELDS[field]
+    if declared.kind == "bool":
+        return declared.title if held else f"No {inside(declared.title)}"
+    if declared.kind == "widths" and held is None:
+        return "Same width for each layer"
+    return f"{declared.title} {value(field, held)}"
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Several settings (at least one) in one line, as the start of a sentence."""
+    first, *others = (setting(field, held) for field, held in values.items())
+    return ", ".join([first, *map(inside, others)])
+
+
+def name(experiment: Experiment, leave_out: Collection[str] = ()) -> str:
+    """A few words that tell an experiment: its preset, or what differs from the base network and has an effect."""
+    for preset in PRESETS.values():
+        if preset.experiment == experiment:
+            return preset.title
+    fields = [FIELDS[field] for field in experiment.query() if field not in leave_out]
+    own = {field.name: getattr(experiment, field.name) for field in fields if field.relevant(experiment)}
+    return settings(own) if own else PRESETS["base"].title
+
+
+def counted(number: int, word: str) -> str:
+    """ "1 epoch", "2,000 epochs"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def number(value: object) -> str:
+    """1e-05 as 0.00001: the reader of a table thinks in plain numbers."""
+    return re.sub(r"0+$", "", f"{value:.8f}").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """ "33 %" for 0.33."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def inside(text: str) -> str:
+    """A title, ready to stand inside a sentence; "L2 penalty" keeps its capital."""
+    return text[0].lower() + text[1:] if text[1:2].islower() else text

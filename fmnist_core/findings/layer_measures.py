@@ -1,0 +1,99 @@
+"""What page Inspect measures on a network's weights: its layers on a batch, and the neighbours of one image. Pure NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.embedding.neighbours import Neighbours, nearest_to
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.findings.health import CAN_DIE, LayerState
+from fmnist_core.network import backward, diagnostics, forward
+from fmnist_core.network.forward import Array
+
+SAMPLED = 20_000  # values of a layer that are enough for a histogram
+AT_ONCE = 500  # images whose layers are held at a time; for the largest networks 250 MB
+
+
+class LayerLook(NamedTuple):
+    """One Dense layer on a batch of images. activations, gradients: up to SAMPLED of its z' and dCost/ds, float32."""
+
+    state: LayerState
+    activation_std: float
+    activations: Array
+    gradients: Array
+
+
+def look(
+    experiment: Experiment, weights: Mapping[str, Array], images: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> list[LayerLook]:
+    """Every Dense layer, hidden_1 ... output, on these images; infinite and undefined values are results, too."""
+    with np.errstate(all="ignore"):
+        return [_look(experiment, layer) for layer in backward.signals(experiment, weights, images, labels)]
+
+
+def _look(experiment: Experiment, layer: backward.Signals) -> LayerLook:
+    hidden = layer.name != "output"
+    dead = hidden and experiment.activation in CAN_DIE
+    state = LayerState(
+        layer.name,
+        dead=float((layer.activations == 0).all(axis=0).mean()) if dead else 0.0,
+        saturated=float(diagnostics.saturated(experiment.activation, layer.activations).mean()) if hidden else 0.0,
+        gradient_std=float(layer.gradient.std()),
+        images=len(layer.gradient),
+        finite=bool(np.isfinite(layer.activations).all() and np.isfinite(layer.gradient).all()),
+    )
+    return LayerLook(state, float(layer.activations.std()), sampled(layer.activations), sampled(layer.gradient))
+
+
+def sampled(values: Array, most: int = SAMPLED) -> Array:
+    """Up to `most` values drawn at random, the same places for equal shapes; those that are no numbers left out."""
+    flat = values.ravel()
+    if flat.size > most:
+        flat = flat[np.random.default_rng(0).integers(0, flat.size, most)]
+    return flat[np.isfinite(flat)]
+
+
+def shown_layers(experiment: Experiment) -> dict[str, str]:
+    """The layers of `forward.layers` that a reader looks at, and what they are called."""
+    hidden = {f"activation_{k}": f"Hidden layer {k}" for k in range(1, len(experiment.hidden_widths) + 1)}
+    return {"rescale": "Pixels", **hidden, "output": "Output"}
+
+
+def nearest(
+    experiment: Experiment,
+    weights: Mapping[str, Array],
+    image: NDArray[np.uint8],
+    images: NDArray[np.uint8],
+    k: int,
+) -> dict[str, Neighbours]:
+    """The k images nearest to one image in each of `shown_layers`, by Euclidean distance between the layer's values.
+
+    image: uint8 (28, 28). images: uint8 (n, 28, 28), k <= n. The images pass in blocks, of which the nearest are kept.
+    """
+    names = shown_layers(experiment)
+    asked = {one.name: one.values for one in forward.layers(experiment, weights, image[None]) if one.name in names}
+    found: dict[str, list[Neighbours]] = {name: [] for name in names}
+    for start in range(0, len(images), AT_ONCE):
+        block = images[start : start + AT_ONCE]
+        for one in forward.layers(experiment, weights, block):
+            if one.name in names:
+                near = nearest_to(asked[one.name], one.values, min(k, len(block)))
+                found[one.name].append(Neighbours(near.indices + np.int32(start), near.distances))
+    return {name: _nearest_of(parts, k) for name, parts in found.items()}
+
+
+def _nearest_of(parts: Sequence[Neighbours], k: int) -> Neighbours:
+    indices = np.concatenate([part.indices for part in parts], axis=1)
+    distances = np.concatenate([part.distances for part in parts], axis=1)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return Neighbours(np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1))
+
+
+def thinned(epochs: Sequence[int], most: int) -> tuple[int, ...]:
+    """At most `most` of the epochs, evenly spread, the first and the last among them."""
+    places = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
+    return tuple(epochs[place] for place in places)

@@ -1,0 +1,205 @@
+"""The finished trainings of table 1 as a table: errors over the seeds, differences, and what is bold.
+
+Rows are compared by a paired t test over the seeds: whether a way of initialising is better, not whether two single
+networks differ, is the question, and with the same seed two rows share the order of their batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fmnist_core.data.dataset import Dataset, split
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.table1_plan import (
+    ACTIVATIONS,
+    ALPHA,
+    DATA_SETS,
+    NORMALISED,
+    PUBLISHED,
+    STANDARD,
+    TELLING_SEEDS,
+    Measured,
+    Plan,
+    Row,
+    Training,
+)
+from fmnist_core.findings import statistics
+
+Found = Mapping[Training, Measured]
+Errors = Mapping[Row, list[float]]  # test error of each seed
+
+
+def available(data: Dataset) -> int:
+    """Training images that are left after the validation split."""
+    return len(split(data.train_labels, Experiment().validation_fraction).train)
+
+
+def result(plan: Plan, data: Dataset, found: Found, rates: Mapping[Row, float | None]) -> dict[str, Any]:
+    """The table in JSON types, with the rows that are complete.
+
+    protocol: all settings. rows: activation, initialisation, initialiser, name, learning_rate (None where every rate
+    diverged), at_edge (whether it is the grid's lowest or highest), validation_error (mean over the seeds), test_error
+    (mean, std, low and high of its 95 % interval, seeds: one value each), diverged (how many), bold, published (by data
+    set, or None). tests: per activation, normalised minus standard. Errors are in % of the images.
+    """
+    errors = {row: own for row, rate in rates.items() if (own := _errors(plan, row, rate, found)) is not None}
+    bold = _bold(errors)
+    return {
+        "protocol": _protocol(plan, data),
+        "rows": [_row(plan, row, rates[row], own, found, row in bold) for row, own in errors.items()],
+        "tests": [_test(activation, errors) for activation in ACTIVATIONS if _pair(activation) <= set(errors)],
+        "data": {"name": data.name, "source": data.source},
+    }
+
+
+def _errors(plan: Plan, row: Row, rate: float | None, found: Found) -> list[float] | None:
+    """The test error of each seed; None where a training is missing."""
+    if rate is None:
+        return [math.nan] * plan.seeds
+    own = [found.get((row, rate, seed)) for seed in range(plan.seeds)]
+    return None if None in own else [one.test_error for one in own if one is not None]
+
+
+def _bold(errors: Errors) -> set[Row]:
+    """The row with the lowest mean, and those that cannot be told from it: all others are different from the best.
+
+    None with fewer than TELLING_SEEDS seeds, which tell hardly any row from another.
+    """
+    means = {row: statistics.summary(own).mean for row, own in errors.items()}
+    finite = [row for row in errors if math.isfinite(means[row])]
+    if not finite or len(errors[finite[0]]) < TELLING_SEEDS:
+        return set()
+    best = min(finite, key=lambda row: means[row])
+    return {row for row in finite if row == best or not _compared(row, best, errors).p < ALPHA}
+
+
+def _compared(row: Row, baseline: Row, errors: Errors) -> statistics.Comparison:
+    runs = {one.name: {s: {"test_error": e} for s, e in enumerate(errors[one])} for one in (baseline, row)}
+    [comparison] = statistics.compare(baseline.name, runs, ["test_error"])
+    return comparison
+
+
+def _pair(activation: str) -> set[Row]:
+    return {Row(activation, STANDARD), Row(activation, NORMALISED)}
+
+
+def _test(activation: str, errors: Errors) -> dict[str, Any]:
+    held = _compared(Row(activation, NORMALISED), Row(activation, STANDARD), errors)
+    kept = ("difference", "low", "high", "p", "n", "left_out")
+    return (
+        {"activation": activation}
+        | {name: getattr(held, name) for name in kept}
+        | {"differs": held.n >= TELLING_SEEDS and held.p < ALPHA}
+    )
+
+
+def _row(plan: Plan, row: Row, rate: float | None, errors: list[float], found: Found, bold: bool) -> dict[str, Any]:
+    held = statistics.summary(errors)
+    seeds = range(plan.seeds) if rate is not None else ()
+    validation = statistics.summary(found[row, rate, seed].validation_error for seed in seeds if rate is not None)
+    published = PUBLISHED.get(row)
+    return {
+        "name": row.name,
+        "activation": row.activation,
+        "initialisation": row.initialisation,
+        "initialiser": row.initialiser,
+        "learning_rate": rate,
+        "at_edge": rate in (min(plan.rates), max(plan.rates)),
+        "validation_error": validation.mean,
+        "test_error": {"mean": held.mean, "std": held.std, "low": held.low, "high": held.high, "seeds": errors},
+        "diverged": plan.seeds - held.n,
+        "bold": bold,
+        "published": dict(zip(DATA_SETS, published, strict=True)) if published else None,
+    }
+
+
+def _protocol(plan: Plan, data: Dataset) -> dict[str, Any]:
+    rows = split(data.train_labels, Experiment().validation_fraction, plan.fraction(available(data)))
+    return {
+        **{name: getattr(plan, name) for name in ("name", "layers", "units", "batch_size")},
+        "epochs": plan.passes(available(data)),
+        "optimiser": "sgd",
+        "rates": list(plan.rates),
+        "seeds": list(range(plan.seeds)),
+        "search_seeds": list(range(plan.search_seeds)),
+        "training_images": len(rows.train),
+        "validation_images": len(rows.validation),
+        "test_images": len(data.test_labels),
+        "trainings": plan.trainings,
+        "test": "paired t test over the seeds",
+        "alpha": ALPHA,
+    }
+
+
+# --- In words -------------------------------------------------------------------------------------------------------
+
+
+def sentences(result: Mapping[str, Any]) -> list[str]:
+    """What the table shows: the two initialisations of each activation, what is bold, and what to doubt."""
+    told = [_told(test) for test in result["tests"]]
+    return [*told, *_best(result["rows"]), *(doubt for row in result["rows"] for doubt in _doubts(row))]
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """The table for a terminal: bold rows have a star."""
+    lines = [f"{'test error in %':14} {'Fashion-MNIST':>17} {'rate':>6}" + "".join(f"{name:>16}" for name in DATA_SETS)]
+    for row in result["rows"]:
+        held = row["test_error"]
+        own = f"{held['mean']:.2f} ± {held['std']:.2f}{'*' if row['bold'] else ' '}"
+        rate = "" if row["learning_rate"] is None else f"{row['learning_rate']:g}"
+        beside = "".join(f"{error:16.2f}" for error in (row["published"] or {}).values())
+        lines.append(f"{row['name']:14} {own:>18} {rate:>6}{beside}")
+    return "\n".join(lines)
+
+
+def _told(test: Mapping[str, Any]) -> str:
+    activation, n, difference = test["activation"], test["n"], test["difference"]
+    if n < 2:
+        return f"With {activation}, too few trainings stayed in the range of numbers to compare the initialisations."
+    if n < TELLING_SEEDS:
+        return f"With {activation}, {n} seeds are too few to tell: {_signed(difference)} percentage points so far."
+    interval = f"95 % interval {_signed(test['low'])} to {_signed(test['high'])}"
+    found = f"{_signed(difference)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
+    if not test["p"] < statistics.ALPHA:
+        return f"With {activation}, no difference is seen between normalised and standard initialisation: {found}."
+    if not test["differs"]:
+        return (
+            f"With {activation}, the initialisations differ, but not beyond the paper's bound of p = {ALPHA}: {found}."
+        )
+    verdict = "lowers" if difference < 0 else "raises"
+    return f"With {activation}, the normalised initialisation {verdict} the test error: {found}."
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _best(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    bold = sorted((row for row in rows if row["bold"]), key=lambda row: row["test_error"]["mean"])
+    if not bold:
+        return []
+    best, *others = (row["name"] for row in bold)
+    seeds = len(bold[0]["test_error"]["seeds"])
+    listed = " and ".join([", ".join(others[:-1]), others[-1]] if len(others) > 1 else others)
+    beside = f"; {listed} can't be told from it with {seeds} seeds (p ≥ {ALPHA})" if others else ""
+    return [f"In bold: {best} has the lowest mean test error{beside}."]
+
+
+def _doubts(row: Mapping[str, Any]) -> list[str]:
+    """What may be wrong with a row."""
+    if row["learning_rate"] is None:
+        return [f"{row['name']}: training diverged with every learning rate."]
+    found = []
+    if row["at_edge"]:
+        found.append(
+            f"{row['name']}: the best learning rate, {row['learning_rate']:g}, is the last one that was tried."
+        )
+    if row["diverged"]:
+        found.append(f"{row['name']}: {row['diverged']} of the trainings diverged and are left out.")
+    return found

@@ -1,0 +1,113 @@
+"""How weights are drawn before training starts. Every layer has its own generator, made from the seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.experiment.cost import INPUTS, OUTPUTS
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.recording import Weights
+
+# Mishkin & Matas (2016), the values of the authors' script.
+LSUV_MARGIN, LSUV_ROUNDS = 0.02, 20
+LSUV_IMAGES = 1000
+
+
+class LsuvRound(NamedTuple):
+    """The variance of a layer's weighted sums in LSUV; round 0 is of the orthogonal start, each further one after a division."""
+
+    layer: str
+    round: int
+    variance: float
+
+
+def initial_weights(experiment: Experiment, images: NDArray[np.uint8]) -> Weights:
+    """Kernels drawn by the experiment's initialiser, biases 0, of all Dense layers, float32 by name.
+
+    images: training images (n, 784), pixels 0-255; only LSUV looks at them, at the first LSUV_IMAGES.
+    """
+    return finished(experiment, draw(experiment), images)
+
+
+def draw(experiment: Experiment) -> Weights:
+    """The random part of `initial_weights`, without a look at the data: for LSUV, its orthogonal start."""
+    widths = (INPUTS, *experiment.hidden_widths, OUTPUTS)
+    found: Weights = {}
+    for place, (name, fan_in, fan_out) in enumerate(zip(_names(experiment), widths[:-1], widths[1:], strict=True)):
+        seed = int(np.random.SeedSequence([experiment.seed, place]).generate_state(1)[0])
+        found[f"{name}/kernel"] = np.array(initialiser(experiment, fan_in, seed)((fan_in, fan_out)), np.float32)
+        found[f"{name}/bias"] = np.zeros(fan_out, np.float32)
+    return found
+
+
+def finished(
+    experiment: Experiment,
+    drawn: Weights,
+    images: NDArray[np.uint8],
+    gain: float = 1.0,
+    watch: Callable[[LsuvRound], None] = lambda _: None,
+) -> Weights:
+    """What `draw` gave, made ready: LSUV's divisions, then all kernels times the gain. drawn stays as it is.
+
+    watch: is told each round of LSUV, layer by layer. images: as for `initial_weights`.
+    """
+    found = dict(drawn)
+    if experiment.initialiser == "lsuv":
+        _unit_variance(experiment, found, images[:LSUV_IMAGES], watch)
+    if gain != 1:
+        found = {name: values * np.float32(gain) for name, values in found.items()}
+    return found
+
+
+def initialiser(experiment: Experiment, fan_in: int, seed: int) -> Any:
+    """The Keras initialiser of one layer.
+
+    standard_uniform is U(-1/sqrt(n_in), 1/sqrt(n_in)), the "commonly used heuristic" of Glorot & Bengio (2010), eq. 1.
+    """
+    match experiment.initialiser:
+        case "standard_uniform":
+            limit = 1 / math.sqrt(fan_in)
+            return keras.initializers.RandomUniform(-limit, limit, seed=seed)
+        case "random_normal":
+            return keras.initializers.RandomNormal(0.0, experiment.initialiser_sigma, seed=seed)
+        case "lsuv":
+            return keras.initializers.Orthogonal(seed=seed)
+        case "zeros":
+            return keras.initializers.Zeros()
+        case name:
+            return keras.initializers.get({"class_name": name, "config": {"seed": seed}})
+
+
+def _names(experiment: Experiment) -> list[str]:
+    return [*(f"hidden_{number}" for number in range(1, len(experiment.hidden_widths) + 1)), "output"]
+
+
+def _unit_variance(
+    experiment: Experiment, found: Weights, images: NDArray[np.uint8], watch: Callable[[LsuvRound], None]
+) -> None:
+    """Layer by layer, divide the kernel by the deviation of its output until the variance is 1 (LSUV, algorithm 1)."""
+    activation = keras.activations.get(experiment.activation)
+    signal = images.astype(np.float32) / np.float32(255)
+    for name in _names(experiment):
+        kernel = found[f"{name}/kernel"]
+        for number in range(LSUV_ROUNDS + 1):
+            sums = (signal @ kernel).astype(np.float32, copy=False)
+            variance = float(sums.var())
+            watch(LsuvRound(name, number, variance))
+            if abs(variance - 1) < LSUV_MARGIN or not variance > 0 or number == LSUV_ROUNDS:
+                break
+            kernel = kernel / np.float32(math.sqrt(variance))
+        found[f"{name}/kernel"] = kernel
+        signal = np.array(activation(_standardised(sums) if experiment.batch_norm else sums))
+
+
+def _standardised(sums: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What batch normalisation hands on at the start of training."""
+    standard: NDArray[np.float32] = (sums - sums.mean(0)) / np.sqrt(sums.var(0) + 1e-3)
+    return standard

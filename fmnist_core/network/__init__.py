@@ -1,0 +1,1 @@
+"""The network in NumPy: forward and backward pass, their measures, and theory. No TensorFlow."""

@@ -1,0 +1,156 @@
+"""A network's backward pass in NumPy: how the cost of each image reaches back through the layers.
+
+Names follow Glorot & Bengio (2010): a layer's weighted sums s = z W + b, its activations z' = f(s), and dCost/ds, the
+back-propagated gradient that their figure 7 shows (dCost/dW is figure 8). Arithmetic is float32, as in `forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.network import forward
+from fmnist_core.network.forward import LEAK, SELU_ALPHA, SELU_SCALE, Array
+
+
+class Signals(NamedTuple):
+    """What passes through one Dense layer, forward and backward; all float32.
+
+    sums: (n, units), s = z W + b, before batch normalisation. activations: (n, units), z', after batch normalisation and
+    activation; of the output layer the probabilities. slopes: (n, units), dz'/ds unit by unit, of a hidden layer (with
+    batch normalisation its scale is a factor of it, its statistics count as constants); of the output layer 1, since the
+    softmax mixes its units. gradient: (n, units), dCost/ds, each image's own cost, not divided by n.
+    weight_gradient: (fan_in, units) and bias_gradient: (units,), of the mean cost.
+    """
+
+    name: str
+    sums: Array
+    activations: Array
+    slopes: Array
+    gradient: Array
+    weight_gradient: Array
+    bias_gradient: Array
+
+
+class _Normalised(NamedTuple):
+    """What batch normalisation did: sums standardised by `mean` and `deviation`, then scaled and shifted."""
+
+    standardised: Array
+    deviation: Array
+    gamma: Array
+
+
+def signals(
+    experiment: Experiment,
+    weights: Mapping[str, Array],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    training: bool = False,
+) -> tuple[Signals, ...]:
+    """The signals of each Dense layer in order: hidden_1 ... hidden_k, output.
+
+    The cost is the categorical cross-entropy alone: no L2 penalty, and nothing is dropped out. images: uint8 (n, 784) or
+    (n, 28, 28). labels: uint8 (n,). weights: as for `forward.layers`.
+    training: with batch normalisation, the batch's own statistics, through which the gradient then flows, too: an
+    image's dCost/ds is n times that of the batch's mean cost. Otherwise the stored statistics, which are constants.
+
+    A network that explodes has infinite or undefined values here; nothing is raised for it. Raises: WeightsError.
+    """
+    whole = experiment.model_copy(update={"dropout": 0.0})
+    with np.errstate(all="ignore"):  # exploding is a result, not an error
+        values = dict(forward.layers(whole, weights, images, training=training))
+        gradient = _output_gradient(values["output"], labels)
+        found = []
+        for place in range(len(experiment.hidden_widths) + 1, 0, -1):
+            is_output = place > len(experiment.hidden_widths)
+            name = "output" if is_output else f"hidden_{place}"
+            sums = values["logits" if is_output else name]
+            activations = values["output" if is_output else f"activation_{place}"]
+            slopes = np.ones_like(sums)
+            if not is_output:
+                slopes, gradient = _through(experiment, weights, values, place, training, gradient)
+            inputs = values[f"activation_{place - 1}" if place > 1 else "rescale"]
+            weight_gradient = inputs.T @ gradient / np.float32(len(inputs))
+            found.append(Signals(name, sums, activations, slopes, gradient, weight_gradient, gradient.mean(axis=0)))
+            if place > 1:
+                gradient = gradient @ weights[f"{name}/kernel"].T
+    return tuple(reversed(found))
+
+
+def derivative(name: str, sums: Array, activations: Array) -> Array:
+    """f'(s) of an activation, as Keras differentiates it. sums: float32, any shape. activations: f(sums)."""
+    return DERIVATIVES[name](sums, activations)
+
+
+def _output_gradient(probabilities: Array, labels: NDArray[np.uint8]) -> Array:
+    """d cross-entropy / d logits of a softmax: probabilities minus the one-hot label."""
+    gradient = probabilities.copy()
+    gradient[np.arange(len(labels)), labels] -= 1
+    return gradient
+
+
+def _through(
+    experiment: Experiment,
+    weights: Mapping[str, Array],
+    values: Mapping[str, Array],
+    place: int,
+    training: bool,
+    above: Array,
+) -> tuple[Array, Array]:
+    """Slopes dz'/ds of hidden layer `place`, and dCost/ds from dCost/dz' (above)."""
+    sums, activations = values[f"hidden_{place}"], values[f"activation_{place}"]
+    if not experiment.batch_norm:
+        slopes = derivative(experiment.activation, sums, activations)
+        return slopes, above * slopes
+    norm = _normalised(weights, f"batch_norm_{place}", sums, training)
+    inner = derivative(experiment.activation, values[f"batch_norm_{place}"], activations)
+    scale = norm.gamma / norm.deviation
+    if not training:
+        return inner * scale, above * inner * scale
+    # Ioffe & Szegedy (2015), section 3: the batch's mean and variance depend on every image's sum.
+    scaled = above * inner * norm.gamma
+    pulled = scaled - scaled.mean(axis=0) - norm.standardised * (scaled * norm.standardised).mean(axis=0)
+    return inner * scale, pulled / norm.deviation
+
+
+def _normalised(weights: Mapping[str, Array], name: str, sums: Array, training: bool) -> _Normalised:
+    if training:
+        mean, variance = sums.mean(axis=0), sums.var(axis=0)
+    else:
+        mean, variance = weights[f"{name}/moving_mean"], weights[f"{name}/moving_variance"]
+    deviation = np.sqrt(variance + forward.EPSILON)
+    return _Normalised((sums - mean) / deviation, deviation, weights[f"{name}/gamma"])
+
+
+def _gelu_slope(sums: Array, _: Array) -> Array:
+    """Phi(s) + s phi(s), Phi and phi the standard normal distribution function and density."""
+    from scipy.special import erf  # Here, since the screens start without SciPy.
+
+    below = np.float32(0.5) * (1 + erf(sums * np.float32(1 / np.sqrt(2))))
+    density = np.float32(1 / np.sqrt(2 * np.pi)) * np.exp(np.float32(-0.5) * sums * sums)
+    result: Array = below + sums * density
+    return result
+
+
+def _silu_slope(sums: Array, activations: Array) -> Array:
+    sigmoid = forward.activate("sigmoid", sums)
+    return sigmoid + activations * (1 - sigmoid)
+
+
+# Each takes (s, f(s)): most slopes follow from f(s) with less arithmetic.
+DERIVATIVES: dict[str, Callable[[Array, Array], Array]] = {
+    "relu": lambda s, z: (s > 0).astype(np.float32),
+    "tanh": lambda s, z: 1 - z * z,
+    "sigmoid": lambda s, z: z * (1 - z),
+    "softsign": lambda s, z: np.square(1 - np.abs(z)),
+    "elu": lambda s, z: np.where(s > 0, np.float32(1), z + 1),
+    "selu": lambda s, z: np.where(s > 0, SELU_SCALE, z + SELU_SCALE * SELU_ALPHA),
+    "gelu": _gelu_slope,
+    "silu": _silu_slope,
+    "leaky_relu": lambda s, z: np.where(s > 0, np.float32(1), LEAK),
+    "linear": lambda s, z: np.ones_like(s),
+}

@@ -1,0 +1,204 @@
+"""How large signals and gradients should be before training: theory, in NumPy, to lay over measurements.
+
+Two levels. Glorot & Bengio (2010) take f'(s) = 1 (their eq. 4): variances are multiplied by n Var[W] at each layer, eqs. 5
+and 6; that is `predict` with the activation "linear". For any other activation, `predict` takes the exact mean over a
+normally distributed sum s, which it is in wide layers (Poole et al. 2016, arXiv 1606.05340; Schoenholz et al. 2017, arXiv
+1611.01232). For ReLU both factors are 1/2 (He et al. 2015, arXiv 1502.01852, eqs. 10 and 14).
+
+The paper's symbols: n_i inputs and n_{i+1} units of a layer, z activations, s = z W + b. It takes inputs of mean 0; pixels
+from 0 to 1 are not, so that their second moment E[x^2] stands where the paper has Var[x].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.errors import LabError
+from fmnist_core.experiment.cost import INPUTS, OUTPUTS
+from fmnist_core.network import backward, forward
+
+Numbers = NDArray[np.float64]
+
+SIGMA = 0.05  # deviation of "random_normal" where none is given: Experiment's default
+GROUPS = 16  # images of about equal length are taken together
+LOGIT_DRAWS = 1000
+# Means over the normal distribution, by the midpoint rule: Gauss-Hermite nodes would lie too far apart where a steep
+# activation is nearly a step, and no node may lie on ReLU's corner.
+_STEP = 0.002
+NODES: Numbers = np.arange(-8 + _STEP / 2, 8, _STEP)
+DENSITY: Numbers = np.exp(-(NODES**2) / 2)
+DENSITY /= DENSITY.sum()
+
+
+class TheoryError(LabError):
+    """Something that the theory says nothing about."""
+
+
+@dataclass(frozen=True)
+class LayerTheory:
+    """What theory expects of one layer, over all its units and all images.
+
+    weight_variance: Var[W]. sum_variance: of s. activation_mean, activation_variance: of z' (of the output layer, the
+    probabilities). gradient_variance: of dCost/ds, weight_gradient_variance: of dCost/dW, both of single images; the mean
+    cost of many has smaller weight gradients. mean_singular_value: of W^T, thus of dz'/dz with f' = 1.
+    """
+
+    name: str
+    weight_variance: float
+    sum_variance: float
+    activation_mean: float
+    activation_variance: float
+    gradient_variance: float
+    weight_gradient_variance: float
+    mean_singular_value: float
+
+
+def weight_variance(initialiser: str, fan_in: int, units: int, sigma: float = SIGMA) -> float:
+    """Var[W] of an initialiser, before any gain.
+
+    Signals keep their variance forward where n_i Var[W] = 1 (eqs. 8 and 10), backward where n_{i+1} Var[W] = 1 (eqs. 9 and
+    11). glorot: the compromise, eqs. 12 and 16. standard_uniform: eq. 1, n Var[W] = 1/3 (eq. 15). he: He et al. (2015), eq. 10. lecun: LeCun et
+    al. (1998), eq. 16. Keras' normal ones are truncated, and widened so that the variance is right. orthogonal: each row,
+    or each column where these are longer, has length 1 (Saxe et al. 2014). lsuv depends on the data: see `predict`.
+
+    Raises: TheoryError: the initialiser has no variance of its own.
+    """
+    kind = initialiser.removesuffix("_uniform").removesuffix("_normal")
+    match kind:
+        case "standard":
+            return 1 / (3 * fan_in)
+        case "glorot":
+            return 2 / (fan_in + units)
+        case "he":
+            return 2 / fan_in
+        case "lecun":
+            return 1 / fan_in
+        case "orthogonal":
+            return 1 / max(fan_in, units)
+        case "random":
+            return sigma**2
+        case "zeros":
+            return 0.0
+    raise TheoryError(f"There is no formula for the variance of the initialiser {initialiser!r}; take another one.")
+
+
+def mean_singular_value(fan_in: int, units: int, variance: float) -> float:
+    """Mean singular value of a large matrix of independent entries of that variance: over the min(fan_in, units) of them.
+
+    Square: 8 / (3 pi) sqrt(n Var[W]), 0.849 for n Var[W] = 1 and 0.490 for 1/3. Otherwise the mean of the square root
+    over the law of Marchenko & Pastur (1967), by the midpoint rule in the angle that maps its interval to a half circle.
+    """
+    short, long = min(fan_in, units), max(fan_in, units)
+    ratio = short / long
+    angle = (np.arange(4096) + 0.5) * math.pi / 4096
+    eigenvalue = 1 + ratio + 2 * math.sqrt(ratio) * np.cos(angle)
+    mean = float((4 * ratio * np.sin(angle) ** 2 / (2 * math.pi * ratio * np.sqrt(eigenvalue))).mean() * math.pi)
+    return mean * math.sqrt(long * variance)
+
+
+def second_moments(images: NDArray[np.uint8]) -> Numbers:
+    """Mean squared pixel of each image, pixels scaled to 0-1: float64 (n,). images: uint8 (n, 784) or (n, 28, 28)."""
+    pixels = images.reshape(len(images), INPUTS) * np.float32(1 / 255)
+    return np.square(pixels).mean(axis=1, dtype=np.float64)
+
+
+def predict(
+    widths: Sequence[int],
+    activation: str,
+    initialiser: str,
+    moments: Numbers,
+    gain: float = 1.0,
+    sigma: float = SIGMA,
+) -> tuple[LayerTheory, ...]:
+    """What to expect of each layer, hidden_1 ... output, with biases 0 and no batch normalisation.
+
+    widths: units of the hidden layers. moments: as from `second_moments`; each image's signal is followed by itself, since
+    bright images saturate more. gain: multiplies the weights. lsuv: each layer's sums are scaled to variance 1 first.
+
+    Linear layers of equal width n keep to the powers of n Var[W] of eqs. 13 (gradients) and 14 (weight gradients, the same
+    for all layers). Raises: TheoryError.
+    """
+    fans = (INPUTS, *widths, OUTPUTS)
+    names = [*(f"hidden_{number}" for number in range(1, len(widths) + 1)), "output"]
+    second = np.array([part.mean() for part in np.array_split(np.sort(moments), min(GROUPS, len(moments)))])
+    variances, inputs, sums, firsts, seconds = [], [], [], [], []
+    with np.errstate(all="ignore"):  # exploding is a result
+        for place, (fan_in, units) in enumerate(pairwise(fans)):
+            if initialiser == "lsuv":
+                variance = 1 / (fan_in * float(second.mean()))
+            else:
+                variance = weight_variance(initialiser, fan_in, units, sigma)
+            variances.append(variance * gain**2)
+            inputs.append(second)
+            sums.append(fan_in * variances[-1] * second)  # eq. 5, one layer of it
+            last = place == len(widths)
+            first, second = _probability_moments(sums[-1]) if last else _moments(activation, sums[-1])
+            firsts.append(first)
+            seconds.append(second)
+        gradients = _gradients(widths, activation, variances, sums, seconds[-1])
+    return tuple(
+        LayerTheory(
+            name=name,
+            weight_variance=variances[place],
+            sum_variance=float(sums[place].mean()),
+            activation_mean=float(firsts[place].mean()),
+            activation_variance=float(seconds[place].mean() - firsts[place].mean() ** 2),
+            gradient_variance=float(gradients[place].mean()),
+            weight_gradient_variance=float((inputs[place] * gradients[place]).mean()),  # eqs. 3 and 7
+            mean_singular_value=_mean_singular_value(initialiser, fans[place], fans[place + 1], variances[place]),
+        )
+        for place, name in enumerate(names)
+    )
+
+
+def _gradients(
+    widths: Sequence[int], activation: str, variances: Sequence[float], sums: Sequence[Numbers], squares: Numbers
+) -> list[Numbers]:
+    """Second moment of dCost/ds of each layer and group of images: eq. 2, squared and averaged, from the output back.
+
+    squares: mean squared probability. At the output dCost/ds = p - y; y is 1 for one of the classes, which has a mean
+    probability of 1 / OUTPUTS before the network has learnt anything: E[(p - y)^2] = E[p^2] - 2 / OUTPUTS^2 + 1 / OUTPUTS.
+    """
+    found = [squares - 2 / OUTPUTS**2 + 1 / OUTPUTS]
+    for place in range(len(widths) - 1, -1, -1):
+        above = ((*widths, OUTPUTS)[place + 1]) * variances[place + 1] * found[0]
+        found.insert(0, above * _slope(activation, sums[place]))
+    return found
+
+
+def _moments(activation: str, variance: Numbers) -> tuple[Numbers, Numbers]:
+    """E[f(s)] and E[f(s)^2] for s ~ N(0, variance), each (groups,)."""
+    sums: Any = np.sqrt(variance)[:, None] * NODES
+    values = forward.activate(activation, sums)
+    return values @ DENSITY, np.square(values) @ DENSITY
+
+
+def _slope(activation: str, variance: Numbers) -> Numbers:
+    """E[f'(s)^2] for s ~ N(0, variance), (groups,)."""
+    sums: Any = np.sqrt(variance)[:, None] * NODES
+    slopes = backward.derivative(activation, sums, forward.activate(activation, sums))
+    result: Numbers = np.square(slopes) @ DENSITY
+    return result
+
+
+def _probability_moments(variance: Numbers) -> tuple[Numbers, Numbers]:
+    """E[p] and E[p^2] of a softmax over logits ~ N(0, variance), each (groups,); the same draws for each group."""
+    draws = np.random.default_rng(0).standard_normal((LOGIT_DRAWS, OUTPUTS))
+    logits = np.sqrt(variance)[:, None, None] * draws
+    powers = np.exp(logits - logits.max(axis=2, keepdims=True))
+    chances = powers / powers.sum(axis=2, keepdims=True)
+    return np.full(len(variance), 1 / OUTPUTS), np.square(chances).mean(axis=(1, 2))
+
+
+def _mean_singular_value(initialiser: str, fan_in: int, units: int, variance: float) -> float:
+    """Orthogonal weights stretch all directions alike."""
+    if initialiser in ("orthogonal", "lsuv"):
+        return math.sqrt(max(fan_in, units) * variance)
+    return mean_singular_value(fan_in, units, variance)

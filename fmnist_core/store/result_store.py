@@ -1,0 +1,132 @@
+"""Results of analyses: one file each, beside the run they were made from, or in the store's own folder.
+
+A file is a NumPy archive without pickles: named arrays, and the facts as JSON text. It is written aside and renamed into
+place, so one that is there is whole; one that is damaged or of another version is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_core.experiment.recording import finite
+from fmnist_core.store.run import UNREADABLE
+from fmnist_core.store.run_store import RunStore, StoreError
+
+VERSION = 2
+NAME = re.compile(r"[a-z0-9]+-[0-9a-f]{16}")
+FOLDER, LOOSE = "derived", ".results"
+MOST_LOOSE = 200  # of results without a run
+FACTS = "facts"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A finished analysis. facts: JSON values, None where a number was not finite. arrays: by name."""
+
+    name: str
+    facts: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+def name_of(sort: str, request: Mapping[str, Any]) -> str:
+    """The name of an analysis, the same for the same request. sort: a word such as "map"."""
+    text = json.dumps(request, sort_keys=True, separators=(",", ":"))
+    return f"{sort}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+class Results:
+    """The results in one run store.
+
+    run: the name of a run, or "" for a result that belongs to none.
+    """
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+
+    def find(self, run: str, name: str) -> Result | None:
+        """A stored result; None where there is none that can be read."""
+        path = self._path(run, name)
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = {key: archive[key] for key in archive.files}
+            facts = json.loads(str(arrays.pop(FACTS)))
+        except FileNotFoundError:
+            return None
+        except UNREADABLE:
+            with suppress(OSError):
+                path.unlink()
+            return None
+        if facts.get("version") != VERSION:
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return Result(name, facts, arrays)
+
+    def write(self, run: str, name: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Store a result. Raises: StoreError."""
+        path = self._path(run, name)
+        text = json.dumps(finite({**facts, "version": VERSION}), allow_nan=False)
+        self._replace(path, {FACTS: np.array(text), **arrays})
+        self.forget_view(run, name)
+        if not run:
+            self._thin(path.parent)
+
+    def show(self, run: str, name: str, points: NDArray[np.float32]) -> None:
+        """Let screens see an unfinished picture. A full disk is no reason to stop: the end will tell it."""
+        with suppress(StoreError):
+            self._replace(self._view(run, name), {"points": points})
+
+    def seen(self, run: str, name: str) -> NDArray[np.float32] | None:
+        """The unfinished picture of an analysis that is under way."""
+        try:
+            with np.load(self._view(run, name), allow_pickle=False) as archive:
+                found: NDArray[np.float32] = archive["points"]
+                return found
+        except UNREADABLE:
+            return None
+
+    def forget_view(self, run: str, name: str) -> None:
+        """Remove the unfinished picture."""
+        with suppress(OSError):
+            self._view(run, name).unlink()
+
+    def _path(self, run: str, name: str) -> Path:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name[:80]!r} is not the name of a result")
+        return (self._store.root / run / FOLDER if run else self._store.root / LOOSE) / f"{name}.npz"
+
+    def _view(self, run: str, name: str) -> Path:
+        return self._path(run, name).with_suffix(".view.npz")
+
+    def _replace(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+        try:
+            path.parent.mkdir(parents=path.parent.name == LOOSE, exist_ok=True)  # a run that is gone stays gone
+            handle, aside = tempfile.mkstemp(prefix=".aside-", dir=path.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    np.savez(file, allow_pickle=False, **arrays)
+                Path(aside).replace(path)
+            finally:
+                Path(aside).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._store.error(error) from error
+
+    def _thin(self, folder: Path) -> None:
+        found = []
+        for path in folder.glob("*.npz"):
+            with suppress(OSError):
+                found.append((path.stat().st_mtime, path))
+        for _, path in sorted(found)[:-MOST_LOOSE]:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,242 @@
+"""The run store: one folder per run in standard formats, shared by processes, bounded in size.
+
+A run is written aside and renamed into place, so a folder that is there is whole. A folder that is damaged later is
+moved to `damaged/` and named in a sentence. What is deleted goes to `.trash/` until its space is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock
+
+from fmnist_core.errors import LabError
+from fmnist_core.store.run import UNREADABLE, Run, RunDamaged, check_sizes, open_run, reason_of, user_facts
+
+RUN_ID = re.compile(r"[0-9a-f]{16}(-[a-z0-9]{1,16})?")
+STAGING, TRASH, DAMAGED = ".staging", ".trash", "damaged"
+TRASH_DAYS = 7
+
+
+class StoreError(LabError):
+    """The run store cannot be written."""
+
+
+class RunStore:
+    """All stored runs below one folder; several processes may use it at once.
+
+    root: the folder, made when it is first written. budget: bytes it may take; runs least recently opened go first.
+    """
+
+    def __init__(self, root: Path, budget: int) -> None:
+        self.root = Path(root)
+        self.budget = budget
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first; reads small files only. Damaged ones are set aside."""
+        found = [self._open(path) for path in self._folders(self.root)]
+        return sorted((run for run in found if run), key=lambda run: run.created, reverse=True)
+
+    def find(self, run_id: str) -> Run | None:
+        """The run of this name, or None where there is none or it was damaged (see `damaged`)."""
+        path = self.root / run_id
+        if not RUN_ID.fullmatch(run_id) or not path.is_dir():
+            return None
+        run = self._open(path, thorough=True)
+        if run:
+            self._touch(path)
+        return run
+
+    def delete(self, run_id: str) -> None:
+        """Move a run to the trash; `undelete` brings it back. Raises: StoreError."""
+        with self._writing():
+            target = self._path(TRASH, run_id)
+            shutil.rmtree(target, ignore_errors=True)
+            self._path(run_id).rename(target)
+            self._touch(target)
+
+    def undelete(self, run_id: str) -> None:
+        """Bring a deleted run back; a run trained again since then stays. Raises: StoreError."""
+        with self._writing():
+            source = self._path(TRASH, run_id)
+            if not source.is_dir():
+                raise StoreError(f"The run {run_id} is no longer in the trash; train it again.")
+            if not self._path(run_id).exists():
+                source.rename(self._path(run_id))
+                self._touch(self._path(run_id))
+
+    def keep(self, run_id: str, kept: bool) -> None:
+        """Keep a run whatever the size budget says, or no longer. Raises: StoreError."""
+        self._annotate(run_id, {"kept": kept})
+
+    def annotate(self, run_id: str, *, name: str | None = None, note: str | None = None) -> None:
+        """Give a run a name or a note. Raises: StoreError."""
+        self._annotate(run_id, {key: value for key, value in (("name", name), ("note", note)) if value is not None})
+
+    def damaged(self) -> list[str]:
+        """One sentence for each run that was set aside because it could not be read."""
+        return [
+            f"The stored run {path.name.split('.')[0]} is damaged ({_why(path)}) and was moved to {path};"
+            " train it again, or delete that folder."
+            for path in self._folders(self.root / DAMAGED)
+        ]
+
+    def set_aside(self, run_id: str, reason: str) -> RunDamaged:
+        """Move a run to `damaged/`; returns the error to raise."""
+        try:
+            with self._writing():
+                target = self._path(DAMAGED, f"{run_id}.{time.time_ns()}")
+                self._path(run_id).rename(target)
+                (target / "reason.txt").write_text(reason)
+        except StoreError:
+            pass  # already moved by another process, or a read-only store: the sentence is still true
+        return RunDamaged(f"The stored run {run_id} is damaged: {reason}; it was set aside, train it again.")
+
+    def commit(self, staged: Path, run_id: str, complete: bool) -> None:
+        """Rename a finished folder into place; a stopped run never replaces a complete one. Raises: StoreError."""
+        with self._writing():
+            target = self._path(run_id)
+            if target.exists():
+                old = self._open(target, thorough=True)
+                if old and old.complete and not complete:
+                    shutil.rmtree(staged, ignore_errors=True)
+                    return
+                if old:
+                    self._carry_over(target, staged)
+            staged.rename(target)
+            self._touch(target)
+        self.evict(protect=run_id)
+
+    def evict(self, protect: str = "") -> list[str]:
+        """Make room: stale staging, old trash, then damaged runs, then runs not opened for longest.
+
+        Returns the names of evicted runs. Kept runs and `protect` stay.
+        """
+        self._sweep()
+        with self._writing():
+            trash = self._folders(self.root / TRASH)
+            candidates = [*trash, *self._folders(self.root / DAMAGED), *self._folders(self.root)]
+            candidates = [path for path in candidates if path.is_dir()]
+            sizes = {path: _size(path) for path in candidates}
+            total = sum(sizes.values())
+            gone = []
+            for path in candidates:
+                if total <= self.budget:
+                    break
+                if path.parent == self.root and (path.name == protect or user_facts(path).get("kept")):
+                    continue
+                shutil.rmtree(path, ignore_errors=True)
+                total -= sizes[path]
+                gone += [path.name] if path.parent == self.root else []
+            return gone
+
+    def stage(self, run_id: str) -> Path:
+        """A new empty folder to write a run into. Raises: StoreError."""
+        if not RUN_ID.fullmatch(run_id):
+            raise StoreError(f"{run_id[:40]!r} is not the name of a run.")
+        with self._writing():
+            prefix = f"{run_id}+{socket.gethostname()}+{os.getpid()}+"
+            return Path(tempfile.mkdtemp(prefix=prefix, dir=self._path(STAGING, "x").parent))
+
+    def error(self, error: OSError) -> StoreError:
+        """The sentence for a failed write."""
+        return StoreError(
+            f"The run store {self.root} cannot be written ({reason_of(error)});"
+            " free some space or set FMNIST_RUNS to a folder that can be written."
+        )
+
+    def _open(self, path: Path, thorough: bool = False) -> Run | None:
+        try:
+            run = open_run(path, self.set_aside)
+            if thorough:
+                check_sizes(run)
+        except UNREADABLE as error:
+            if path.exists():
+                self.set_aside(path.name, reason_of(error))
+            return None
+        return run
+
+    def _annotate(self, run_id: str, facts: dict[str, Any]) -> None:
+        with self._writing():
+            path = self._path(run_id)
+            aside = path / f".user.{os.getpid()}"
+            aside.write_text(json.dumps(user_facts(path) | facts))
+            aside.replace(path / "user.json")
+
+    def _carry_over(self, old: Path, new: Path) -> None:
+        if (old / "user.json").exists():
+            shutil.copy(old / "user.json", new / "user.json")
+        shutil.rmtree(old)
+
+    def _path(self, *parts: str) -> Path:
+        path = self.root.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _folders(self, parent: Path) -> list[Path]:
+        """Run folders, least recently used first."""
+        try:
+            entries = [(entry.stat().st_mtime, Path(entry.path)) for entry in os.scandir(parent)]
+        except OSError:
+            return []
+        return [path for _, path in sorted(entries) if RUN_ID.fullmatch(path.name.split(".")[0])]
+
+    def _sweep(self) -> None:
+        """Remove what crashed writers left behind, and trash past its days."""
+        for path in (self.root / STAGING).glob("*+*"):
+            _, host, pid, _ = (*path.name.split("+", 3), "", "", "")[:4]
+            mine = host == socket.gethostname()
+            if (mine and pid.isdigit() and not psutil.pid_exists(int(pid))) or _age_days(path) > 2:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in self._folders(self.root / TRASH):
+            if _age_days(path) > TRASH_DAYS:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _touch(self, path: Path) -> None:
+        with suppress(OSError):  # a read-only store can still be read
+            os.utime(path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time over all processes; failures become one sentence."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.root / ".lock", timeout=60):
+                yield
+        except FileNotFoundError as error:
+            if self.root.is_dir() and error.filename:
+                raise StoreError(
+                    f"The run {Path(error.filename).name} is not in the run store; train it again."
+                ) from error
+            raise self.error(error) from error
+        except OSError as error:
+            raise self.error(error) from error
+
+
+def _why(path: Path) -> str:
+    try:
+        return (path / "reason.txt").read_text()
+    except OSError:
+        return "unknown reason"
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _age_days(path: Path) -> float:
+    try:
+        return (time.time() - path.stat().st_mtime) / 86_400
+    except OSError:
+        return 0.0

@@ -1,0 +1,82 @@
+"""Batch normalisation explained: weighted sums before and after it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from fmnist_core.charts import network_diagram, value_spread
+from fmnist_core.data.dataset import Dataset
+from fmnist_core.network import forward
+from fmnist_core.store.run import Run
+from fmnist_core.ui.compare import explained_parts as parts
+
+SIDES = {
+    "before": network_diagram.COLOURS["Dense"],
+    "after, with γ and β": network_diagram.COLOURS["BatchNormalization"],
+}
+
+
+def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
+    """The sums of one batch before and after the normalisation, before training and after it."""
+    rows, facts = _sums(parts.key(run), data.name, run, data)
+    count = len(rows)
+    text, picture = parts.columns()
+    with text:
+        st.markdown(
+            "**Batch normalisation** takes a unit's weighted sums $z$ for all images of the batch, subtracts their mean"
+            " $\\mu$ and divides by their standard deviation $\\sigma$. Then it stretches them by $\\gamma$ and shifts"
+            " them by $\\beta$; the unit learns both, starting from 1 and 0. So what follows meets sums of a steady size,"
+            " however the weights before it change. ([Ioffe & Szegedy 2015](https://arxiv.org/abs/1502.03167))"
+        )
+        st.latex(r"\hat z = \gamma\,\frac{z - \mu}{\sqrt{\sigma^2 + 0.001}} + \beta")
+        st.markdown(_steadiness(facts))
+    with picture:
+        st.html(value_spread.key(SIDES))
+        # All of up to three layers, else the first, the middle and the last.
+        for number in range(1, count + 1) if count <= 3 else (1, (count + 1) // 2, count):
+            for column, (when, one) in zip(st.columns(2), rows[number].groupby("panel", sort=False), strict=False):
+                chart = value_spread.distributions(one, SIDES, "weighted sum", f"Hidden layer {number}", str(when))
+                column.altair_chart(chart, key=f"regulariser sums {number} {when}")
+    parts.table(facts, ("%.2f",) * 4)
+    st.caption(
+        f"Measured on “{parts.name(run)}” with {parts.BATCH} training images as one batch, all units of a layer together. Each curve is"
+        " scaled to its own peak. When the network is tested there is no batch: running averages from training take the"
+        " place of $\\mu$ and $\\sigma$."
+    )
+
+
+def _steadiness(facts: pd.DataFrame) -> str:
+    """How far the sums' deviation moved in the first hidden layer, before and after the normalisation."""
+    own = facts[facts["layer"] == 1]
+    first, last = own.iloc[0], own.iloc[-1]
+    return (
+        f"In hidden layer 1 the standard deviation of the sums was {first['deviation before']:.2f} {first['when']} and"
+        f" {last['deviation before']:.2f} {last['when']}; after the normalisation it was {first['deviation after']:.2f}"
+        f" and {last['deviation after']:.2f}."
+    )
+
+
+@st.cache_data(show_spinner="Counting sums", max_entries=100)
+def _sums(key: str, data_name: str, _run: Run, _data: Dataset) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:
+    """Per hidden layer its histograms; and the table of means and deviations. As in training: dropout is on, too."""
+    pixels = _data.train_images[parts.training_rows(_run, _data)[: parts.BATCH]]
+    held: dict[int, dict[tuple[str, str], NDArray[np.float32]]] = defaultdict(dict)
+    facts = []
+    for epoch in sorted({_run.epochs[0], _run.epochs[-1]}):
+        found = dict(
+            forward.layers(_run.experiment, parts.weights(_run, epoch), pixels, parts.generator(_run, 1), training=True)
+        )
+        for number in range(1, len(_run.experiment.hidden_widths) + 1):
+            pair = found[f"hidden_{number}"], found[f"batch_norm_{number}"]
+            parts.check(_run, epoch, *pair)
+            held[number] |= {(parts.when(epoch), side): values for side, values in zip(SIDES, pair, strict=True)}
+            facts.append((number, parts.when(epoch), *value_spread.sum_facts(*pair)))
+    columns = ["layer", "when", "mean before", "deviation before", "mean after", "deviation after"]
+    table = pd.DataFrame(facts, columns=columns).sort_values("layer", kind="stable")
+    return {number: value_spread.shares(part) for number, part in held.items()}, table

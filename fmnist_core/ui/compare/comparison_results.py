@@ -1,0 +1,236 @@
+"""What a comparison shows and says: the table, the sentences, the curves, the hyperparameters, the files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import comparison, overfitting_chart
+from fmnist_core.data.dataset import Dataset
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.hyperparameters import FIELDS
+from fmnist_core.findings import run_tables, statistics
+from fmnist_core.findings.run_tables import Line, Trained
+from fmnist_core.findings.statistics import Comparison, Summary
+from fmnist_core.ui.compare import compare_view, over_hyperparameters
+from fmnist_core.ui.compare.compare_view import View
+from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.markdown import escaped
+
+CURVES = {"loss": "Loss", "accuracy": "Accuracy", "gap": "Generalisation gap", "rate": "Learning rate"}
+AXES = {"epoch": "by epoch", "step": "by step", "seconds": "by time"}
+FEW_SEEDS = 5
+PLUS_MINUS = "\u00a0±\u00a0"  # a table's cell must not break at it
+
+
+def show(trained: list[Trained], view: View, data: Dataset) -> None:
+    """Everything about the runs that are there."""
+    if warning := run_tables.uneven(trained):
+        st.warning(warning)
+    baseline = _baseline(trained, view)
+    found = statistics.compare(baseline, run_tables.measures(trained), run_tables.compared(trained))
+    st.header("What came out")
+    _table(trained, baseline, found)
+    _sentences(trained, found, data)
+    _differing(trained)
+    st.header("How they learned")
+    _curves(trained, view)
+    over_hyperparameters.show(trained, view)
+
+
+def _baseline(trained: list[Trained], view: View) -> str:
+    names = run_tables.models(trained)
+    return view.baseline if view.baseline in names else names[0]
+
+
+def _choose_baseline(trained: list[Trained], baseline: str) -> None:
+    names = run_tables.models(trained)
+    if len(names) < 2:
+        return
+    widget, start = compare_view.ADDRESS.mounted(f"baseline {len(names)}", baseline)
+    st.selectbox(
+        "Compare with",
+        names,
+        names.index(start) if start in names else 0,
+        key=widget,
+        on_change=compare_view.ADDRESS.take,
+        args=("baseline", widget),
+        width=320,
+        help="The network that all others are measured against, seed by seed.",
+    )
+
+
+# --- The table and what it says -------------------------------------------------------------------------------------
+
+
+def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> None:
+    """The notebook's table; and each network against the baseline in one of its own, so that both fit a narrow page."""
+    _choose_baseline(trained, baseline)
+    lines = run_tables.lines(trained)
+    rows = [
+        [_name(line, baseline), str(len(line.seeds)), spread(line.test_loss), spread(line.test_accuracy)]
+        for line in lines
+    ]
+    rows = [[*row, estimate.words(line.seconds.mean)] for row, line in zip(rows, lines, strict=True)]
+    markdown(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
+    st.caption(
+        "Mean ± standard deviation over the seeds; a single seed has none. Bold: what the others are compared with."
+    )
+    if len(lines) > 1:
+        _against(lines, baseline, found, run_tables.compared(trained))
+
+
+def _against(lines: list[Line], baseline: str, found: list[Comparison], names: tuple[str, ...]) -> None:
+    """Differences from the baseline."""
+    rows = []
+    for line in lines:
+        own = {one.measure: one for one in found if one.name == line.model}
+        if line.model != baseline:
+            rows.append([escaped(line.model), *(_difference(own.get(measure)) for measure in names)])
+    told = [name.replace("cross_entropy", "cross-entropy").replace("_", " ").capitalize() for name in names]
+    markdown([f"Against {escaped(baseline)}", *told], rows)
+    text = "Mean difference over the common seeds ± half of its interval; bold beyond the noise."
+    if names == run_tables.PLAIN:
+        text += " Cross-entropy: the test loss without the L2 penalty, which is no fault of a network's answers."
+    st.caption(text)
+
+
+def _name(line: Line, baseline: str) -> str:
+    return f"**{escaped(line.model)}**" if line.model == baseline else escaped(line.model)
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> None:
+    """A table whose first column is text and whose others are numbers."""
+    bar = ["---", *["--:"] * (len(heads) - 1)]
+    st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
+
+
+def spread(held: Summary) -> str:
+    """Mean and standard deviation over the seeds; a single seed has none."""
+    if not np.isfinite(held.mean):
+        return "diverged"
+    return f"{held.mean:.3f}" if held.n < 2 else f"{held.mean:.3f}{PLUS_MINUS}{held.std:.3f}"
+
+
+def _difference(one: Comparison | None) -> str:
+    """Difference with its interval; bold where it is beyond the noise."""
+    if one is None:
+        return "baseline"
+    if not np.isfinite(one.difference):
+        return "–"
+    if one.n < 2:
+        return f"{one.difference:+.3f}"
+    text = f"{one.difference:+.3f}{PLUS_MINUS}{(one.high - one.low) / 2:.3f}"
+    return f"**{text}**" if one.differs else text
+
+
+def _sentences(trained: list[Trained], found: list[Comparison], data: Dataset) -> None:
+    names = list(dict.fromkeys(one.name for one in found))
+    told = [statistics.sentence([one for one in found if one.name == name]) for name in names]
+    if pair := _single_pair(trained, data):
+        told.append(pair)
+    st.markdown("\n".join(f"- {escaped(text)}" for text in told))
+    note = statistics.footnote([one for one in found if one.n > 1])
+    if 1 < max((one.n for one in found), default=0) < FEW_SEEDS:
+        note += " With so few seeds only large differences rise above the noise: five or more show smaller ones."
+    if note:
+        st.caption(note)
+
+
+def _single_pair(trained: list[Trained], data: Dataset) -> str:
+    """Two single runs on the same test images: McNemar's test."""
+    if len(trained) != 2 or len({one.run.data_name for one in trained}) > 1:
+        return ""
+    if trained[0].run.data_name != data.name or any(not one.run.epochs for one in trained):
+        return ""
+    a, b = (_right(one.run.run_id, data) for one in trained)
+    names = [one.model for one in trained]
+    if names[0] == names[1]:
+        names = [f"seed {one.seed}" for one in trained]
+    return statistics.mcnemar_sentence(names[0], names[1], statistics.mcnemar(a, b))
+
+
+def _right(identity: str, data: Dataset) -> Any:
+    """Which test images a run's final network gets right, bool (n_test,)."""
+    run = server.stored(identity)
+    assert run is not None
+    final = run.metrics["best_epoch"] if run.experiment.patience else run.epochs[-1]
+    epoch = final if final in run.epochs else run.epochs[-1]
+    return run.probabilities(epoch).argmax(1) == data.test_labels
+
+
+def _differing(trained: list[Trained]) -> None:
+    """Only the hyperparameters in which the networks differ."""
+    fields = run_tables.differing(trained)
+    if not fields:
+        return
+    first = {one.model: one for one in reversed(trained)}
+    heads = ["Network", *(FIELDS[name].title for name in fields)]
+    rows = [
+        [
+            escaped(name),
+            *(over_hyperparameters.told(run_tables.plain(first[name].run.experiment, field)) for field in fields),
+        ]
+        for name in run_tables.models(trained)
+    ]
+    with st.expander(f"Where the networks differ: {', '.join(wording.inside(FIELDS[name].title) for name in fields)}"):
+        bar = ["---"] * len(heads)
+        st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
+        st.caption("All other hyperparameters are the same for all.")
+
+
+# --- Curves ---------------------------------------------------------------------------------------------------------
+
+
+def _curves(trained: list[Trained], view: View) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        compare_view.ADDRESS.segments("Curve", "curve", CURVES, view.curve)
+        compare_view.ADDRESS.segments("Over", "x", AXES, view.x)
+        widget, start = compare_view.ADDRESS.mounted("each", view.each)
+        st.toggle("Single runs", start, key=widget, on_change=compare_view.ADDRESS.take, args=("each", widget))
+    rows, models = _history(trained), run_tables.models(trained)
+    if view.curve in ("loss", "accuracy"):
+        chart = comparison.curves(rows, view.curve, models, view.x, view.each)
+    else:
+        chart = (comparison.gap if view.curve == "gap" else comparison.rates)(rows, models, view.x)
+    st.altair_chart(chart, key=f"compare {view.curve} {view.x}")
+    st.altair_chart(overfitting_chart.chart(rows, models), key="compare overfitting")
+
+
+def _history(trained: list[Trained]) -> pd.DataFrame:
+    return _history_of(tuple((one.model, one.run.run_id, one.run.created.isoformat()) for one in trained))
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def _history_of(runs: tuple[tuple[str, str, str], ...]) -> pd.DataFrame:
+    """The curves of (model, run, when it was trained)."""
+    found = [(model, server.stored(identity)) for model, identity, _ in runs]
+    return run_tables.history([Trained(model, run) for model, run in found if run])
+
+
+# --- Files ----------------------------------------------------------------------------------------------------------
+
+
+def files(trained: list[Trained], view: View) -> None:
+    """What can be taken away."""
+    files = [
+        ("Table (CSV)", lambda: _csv(run_tables.table(trained)), "fashion-mnist-comparison.csv", "text/csv"),
+        ("Histories (CSV)", lambda: _csv(_history(trained)), "fashion-mnist-histories.csv", "text/csv"),
+    ]
+    if view.study is not None:
+        definition = view.study.to_short_json().encode()
+        files.append(("Definition (JSON)", lambda: definition, "fashion-mnist-study.json", "application/json"))
+    st.divider()
+    foot(
+        "Take it away: one row a run, one row an epoch, and the study itself, which can be loaded again. Each chart's own"
+        " menu saves it as PNG or SVG or shows its Vega-Lite specification.",
+        *files,
+    )
+
+
+def _csv(rows: pd.DataFrame) -> bytes:
+    return rows.to_csv(index=False).encode()

@@ -1,0 +1,99 @@
+"""Dropout explained: one image's way through a network under several masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from fmnist_core.charts import dropout_masks, images
+from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.experiment import wording
+from fmnist_core.network import forward
+from fmnist_core.store.run import Run
+from fmnist_core.ui.compare import explained_parts as parts
+
+CANDIDATES = 200  # Training images that are shown, the one that the network is least sure of first.
+LAST = 10  # Steps whose masks are compared.
+
+
+class Masks(NamedTuple):
+    """One image under several masks. values, kept: of the first hidden layer under the newest, (units,). highest: what
+    a unit hands on at most. probabilities: of the image's class, by step. full: with all units on."""
+
+    values: NDArray[np.float32]
+    kept: NDArray[np.bool_]
+    highest: float
+    probabilities: dict[int, float]
+    full: float
+
+
+def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
+    """One image under the masks of LAST steps: which units are off in the newest, and what the network answers under each."""
+    state, rate = st.session_state, run.experiment.dropout
+    step = state.setdefault(f"dropout step {run.run_id}", LAST)
+    rows = _least_sure(parts.key(run), data.name, run, data)
+    row = int(rows[state.setdefault(f"dropout image {run.run_id}", 0) % len(rows)])
+    found, name = _masks(parts.key(run), data.name, row, step, run, data), CLASSES[data.train_labels[row]]
+    text, picture = parts.columns()
+    with text:
+        st.markdown(
+            f"**Dropout {rate:g}.** In each training step each hidden unit is switched off with probability {rate:g},"
+            f" for each image anew. Those left on are divided by {1 - rate:g}, so that sums stay as large on average."
+            " No unit can rely on another to be there, so each must be of use by itself. When the network is tested,"
+            " all units are on. ([Srivastava et al. 2014](https://jmlr.org/papers/v15/srivastava14a.html))"
+        )
+        st.html(_image(np.asarray(data.train_images[row]), f"Training image {row:,}: {name}"))
+        with st.container(horizontal=True):
+            st.button("New step", icon=":material/skip_next:", on_click=_next, args=(f"dropout step {run.run_id}",))
+            st.button("Next image", icon=":material/image:", on_click=_next, args=(f"dropout image {run.run_id}",))
+    with picture:
+        off, units = int((~found.kept).sum()), len(found.kept)
+        told = f"Step {step}: {off:,} of {units:,} units of the first hidden layer are off ({wording.percent(off / units)})"
+        st.markdown(f"**{told}**")
+        st.html(dropout_masks.unit_grid(found.values, found.kept, found.highest, told))
+        st.altair_chart(dropout_masks.masks(found.probabilities, found.full, name), key="regulariser masks")
+    batch = f" Each passes in a batch of {parts.BATCH}, for batch normalisation." if run.experiment.batch_norm else ""
+    st.caption(
+        f"Measured on “{parts.name(run)}” {parts.when(run.epochs[-1])}. Its weights stay as they are: only the masks change from step"
+        f" to step. The images are the first {len(rows)} it was trained on, those with a probability nearest 0.5 first.{batch}"
+    )
+
+
+def _image(image: NDArray[np.uint8], told: str) -> str:
+    source = images.source(images.enlarged(Image.fromarray(image), 8))
+    return f'<img src="{source}" alt="{told}" style="width:112px;display:block"><small>{told}</small>'
+
+
+def _next(name: str) -> None:
+    st.session_state[name] += 1
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _least_sure(key: str, data_name: str, _run: Run, _data: Dataset) -> NDArray[np.int32]:
+    """The first CANDIDATES training images by how near to 0.5 their class's probability is: there the masks show most."""
+    rows, weights = parts.training_rows(_run, _data)[:CANDIDATES], parts.weights(_run, _run.epochs[-1])
+    given = forward.probabilities(_run.experiment, weights, _data.train_images[rows])
+    return rows[np.abs(given[np.arange(len(rows)), _data.train_labels[rows]] - 0.5).argsort(kind="stable")]
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _masks(key: str, data_name: str, row: int, step: int, _run: Run, _data: Dataset) -> Masks:
+    experiment, epoch, label = _run.experiment, _run.epochs[-1], int(_data.train_labels[row])
+    weights = parts.weights(_run, epoch)
+    # Batch normalisation needs a batch: the image passes with other training images.
+    others = parts.training_rows(_run, _data)[: parts.BATCH - 1] if experiment.batch_norm else ()
+    pixels = _data.train_images[[row, *others]]
+    full = float(forward.probabilities(experiment, weights, pixels[:1])[0, label])
+    probabilities: dict[int, float] = {}
+    for number in range(step - LAST + 1, step + 1):
+        found = dict(forward.layers(experiment, weights, pixels, parts.generator(_run, number), training=True))
+        probabilities[number] = float(found["output"][0, label])
+    parts.check(_run, epoch, np.array([full, *probabilities.values()], np.float32))
+    kept = forward.kept(parts.generator(_run, step), experiment.dropout, found["dropout_1"].shape)[0]
+    highest = float(np.abs(found["activation_1"][0]).max()) / (1 - experiment.dropout)
+    return Masks(found["dropout_1"][0], kept, highest, probabilities, full)

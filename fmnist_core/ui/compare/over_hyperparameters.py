@@ -1,0 +1,118 @@
+"""A comparison against the hyperparameters: heat map, parallel coordinates, scatter; a click leads to the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import hyperparameter_grid, parallel_coordinates
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.hyperparameters import FIELDS
+from fmnist_core.findings import run_sentences, run_tables
+from fmnist_core.findings.run_tables import Trained
+from fmnist_core.ui.compare import compare_view
+from fmnist_core.ui.compare.compare_view import View
+from fmnist_core.ui.shared import server
+
+MEASURES = {
+    "test_accuracy": "Test accuracy",
+    "test_loss": "Test loss",
+    "best_val_loss": "Lowest validation loss",
+    "seconds": "Training time (s)",
+}
+
+
+def show(trained: list[Trained], view: View) -> None:
+    """One that differs: scatter; two: heat map, where they are crossed; more: parallel coordinates."""
+    fields = run_tables.differing(trained)
+    if not fields or (view.study is not None and view.study.presets):
+        return
+    st.header("Against the hyperparameters")
+    compare_view.ADDRESS.segments("Measure", "measure", MEASURES, view.measure)
+    table = run_tables.table(trained)
+    titles = {name: FIELDS[name].title for name in fields} | MEASURES
+    if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:
+        event = st.altair_chart(
+            hyperparameter_grid.heat_map(table, fields[0], fields[1], view.measure, titles),
+            key=f"compare cells {view.measure}",
+            on_select="rerun",
+        )
+        _cell(event, table, fields)
+        _as_table(table, fields, view.measure)
+        return
+    if len(fields) > 1:
+        chart = parallel_coordinates.chart(table, fields, view.measure, titles)
+        event = st.altair_chart(chart, key=f"compare lines {view.measure}", on_select="rerun")
+        _picked(event)
+    field = fields[0]
+    if len(fields) > 1:
+        field = st.selectbox("Against", fields, format_func=titles.__getitem__, width=320, key="compare field")
+    models = run_tables.models(trained)
+    chart = hyperparameter_grid.scatter(table, field, view.measure, models, titles)
+    _picked(st.altair_chart(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
+
+
+def _cell(event: Any, table: pd.DataFrame, fields: list[str]) -> None:
+    """Links to the runs of the clicked cell."""
+    picked = event.selection.get("cell") or []
+    if not picked:
+        st.caption("Click a cell for its runs, or choose it below the table.")
+        return
+    _links(_runs_of(table, picked[0]))
+
+
+def _runs_of(table: pd.DataFrame, cell: Mapping[str, Any]) -> list[str]:
+    """Names of the runs with these values."""
+    return list(table["run_id"][np.logical_and.reduce([table[name] == held for name, held in cell.items()])])
+
+
+def _as_table(table: pd.DataFrame, fields: list[str], measure: str) -> None:
+    """The heat map's figures, and a way to each cell's runs, for whoever uses no mouse."""
+    x, y = fields
+    cells = {(row[x], row[y]): row for row in hyperparameter_grid.over_runs(table, fields, measure).to_dict("records")}
+    across, down = hyperparameter_grid.distinct(table[x]), hyperparameter_grid.distinct(table[y])
+    heads = [FIELDS[y].title, *(f"{FIELDS[x].title} {told(held)}" for held in across)]
+    rows = [[told(held), *(_figure(cells.get((other, held))) for other in across)] for held in down]
+    with st.expander("As a table"):
+        st.markdown("\n".join(f"| {' | '.join(parts)} |" for parts in (heads, ["---"] * len(heads), *rows)))
+        st.caption(f"{MEASURES[measure]}: mean ± standard deviation over the runs.")
+        second = wording.inside(FIELDS[y].title)
+        names = {f"{FIELDS[x].title} {told(a)}, {second} {told(b)}": {x: a, y: b} for a, b in cells}
+        chosen = st.selectbox("Runs of", names, None, placeholder="Choose a cell", width=420)
+        if chosen:
+            _links(_runs_of(table, names[chosen]))
+
+
+def _figure(cell: Mapping[Any, Any] | None) -> str:
+    """Of the heat map's cell, with its spread where there is one."""
+    if cell is None:
+        return "–"
+    text = f"{cell['figure']} {cell['spread']}" if cell["runs"] > 1 else str(cell["figure"])
+    return text.replace(" %", "\u00a0%").replace("± ", "±\u00a0")  # a narrow cell breaks before ± only
+
+
+def told(held: Any) -> str:
+    """A setting, as from `tables.plain`, in a table's cell."""
+    return ("yes" if held else "no") if isinstance(held, bool) else wording.number(held)
+
+
+def _picked(event: Any) -> None:
+    picked = event.selection.get("run") or []
+    if picked:
+        _links([str(one.get("run_id")) for one in picked])
+    else:
+        st.caption("Click a run for its page.")
+
+
+def _links(identities: list[str]) -> None:
+    for run in filter(None, map(server.stored, identities)):
+        name = wording.name(run.experiment, leave_out=("seed",))
+        # The name last: a link takes one line, and a narrow page cuts off its end.
+        label = f"Seed {run.experiment.seed}, {run_sentences.tested(run.metrics, 'test_accuracy')}: {name}"
+        st.page_link(
+            "pages/Train.py", label=label, icon=":material/arrow_forward:", query_params=run.experiment.query()
+        )

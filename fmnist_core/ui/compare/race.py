@@ -1,0 +1,185 @@
+"""The race: two networks with the same seed and the same batches, trained side by side and watched on one screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import comparison
+from fmnist_core.data.dataset import Dataset
+from fmnist_core.engine.service import Snapshot, train_examples
+from fmnist_core.errors import LabError
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
+from fmnist_core.experiment.presets import PRESETS
+from fmnist_core.findings.run_tables import Trained
+from fmnist_core.ui.compare import compare_view
+from fmnist_core.ui.compare.compare_view import View
+from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.train import live_training
+
+PERIOD = 0.5  # seconds between two looks
+SIDES = ("Left", "Right")
+SHARED = ("epochs", "batch_size", "seed", "training_fraction", "validation_fraction")
+TRAIN, AS_IS = "train", "as it is"
+
+
+# --- The sidebar ----------------------------------------------------------------------------------------------------
+
+
+def start(base: Experiment) -> tuple[Experiment, ...]:
+    """A race to begin with, on as many images and epochs as `base` has."""
+    return tuple(_with_shared(PRESETS[name].experiment, base) for name in ("base", "dropout"))
+
+
+def choose(race: tuple[Experiment, ...]) -> None:
+    """Which two, and what both share."""
+    for lane, side in enumerate(SIDES):
+        _choose_lane(race, lane, side)
+    for name in ("epochs", "training_fraction", "seed"):
+        _choose_shared(race, name)
+
+
+def _choose_lane(race: tuple[Experiment, ...], lane: int, side: str) -> None:
+    here = next((name for name in PRESETS if _with_shared(PRESETS[name].experiment, race[0]) == race[lane]), AS_IS)
+    options = [name for name in PRESETS if name != "glorot"] + [TRAIN] + [AS_IS] * (here == AS_IS)
+    here = "base" if here == "glorot" else here
+    titles = {name: preset.title for name, preset in PRESETS.items()}
+    titles |= {TRAIN: "The settings of page Train", AS_IS: wording.name(race[lane], leave_out=SHARED)}
+    widget, begin = compare_view.ADDRESS.mounted(f"lane {lane} {len(options)}", here)
+    st.selectbox(
+        side,
+        options,
+        options.index(begin) if begin in options else options.index(here),
+        format_func=titles.__getitem__,
+        key=widget,
+        on_change=_take_lane,
+        args=(lane, widget),
+    )
+
+
+def _with_shared(experiment: Experiment, like: Experiment) -> Experiment:
+    return experiment.model_copy(update={name: getattr(like, name) for name in SHARED})
+
+
+def _take_lane(lane: int, widget: str) -> None:
+    race = list(compare_view.ADDRESS.view().race)
+    chosen = st.session_state[widget]
+    found = Experiment.of(st.session_state.get("values") or {}) if chosen == TRAIN else PRESETS[chosen].experiment
+    race[lane] = _with_shared(found, race[0])
+    compare_view.ADDRESS.change(race=tuple(race))
+
+
+def _choose_shared(race: tuple[Experiment, ...], name: str) -> None:
+    field = FIELDS[name]
+    widget, value = compare_view.ADDRESS.mounted(f"race {name}", getattr(race[0], name))
+    common: dict[str, Any] = {"help": field.help, "key": widget, "on_change": _take_shared, "args": (name, widget)}
+    cast: Any = int if field.kind == "int" else float
+    bounds = (cast(field.low), cast(field.high))
+    show = st.number_input if name == "seed" else st.slider
+    show(field.title, *bounds, value, step=cast(field.step or 1), **common)
+
+
+def _take_shared(name: str, widget: str) -> None:
+    value = st.session_state[widget]
+    try:
+        race = [Experiment.of(one.model_dump() | {name: value}) for one in compare_view.ADDRESS.view().race]
+        compare_view.ADDRESS.change(race=tuple(race))
+    except LabError as error:
+        compare_view.ADDRESS.refuse(str(error))
+
+
+# --- The screen -----------------------------------------------------------------------------------------------------
+
+
+def show(view: View, data: Dataset) -> list[Trained]:
+    """Start, or the race itself; returns the runs once they are there and nothing races."""
+    names = lane_names(view.race)
+    st.markdown(f"**{names[0]}** against **{names[1]}**: the same seed, the same images in the same batches.")
+    if refusal := server.refusal():
+        st.error(refusal)
+    snapshots = server.race(view.race)
+    if snapshots and snapshots[0].active:
+        _watch(view.race)
+        return []
+    if snapshots and snapshots[0].state == "failed":
+        st.error(f"The last race failed: {snapshots[0].error}")
+    runs = [server.stored(run_id(experiment, data.name)) for experiment in view.race]
+    _start(view.race, data, again=all(runs))
+    return [Trained(name, run) for name, run in zip(names, runs, strict=True) if run and all(runs)]
+
+
+def lane_names(race: tuple[Experiment, ...]) -> list[str]:
+    """What each lane is called: its settings in words, what both share left out."""
+    names = [wording.name(experiment, leave_out=SHARED) for experiment in race]
+    return names if len(set(names)) == len(names) else [f"{n} ({side})" for n, side in zip(names, SIDES, strict=True)]
+
+
+def _start(race: tuple[Experiment, ...], data: Dataset, again: bool) -> None:
+    button, text = st.columns([1, 3], vertical_alignment="center")
+    same = race[0].digest == race[1].digest
+    button.button(
+        "Race again" if again else "Start the race",
+        type="secondary" if again else "primary",
+        icon=":material/play_arrow:",
+        on_click=server.submit_race,
+        args=(race,),
+        disabled=same,
+        width="stretch",
+    )
+    if same:
+        text.markdown("Both are the same network: choose another one at the left.")
+        return
+    seconds = sum(estimate.seconds(one, train_examples(one, data.name)) for one in race)
+    text.markdown(f"About **{estimate.words(seconds)}** on this machine for both: they take turns, chunk by chunk.")
+
+
+@st.fragment(run_every=PERIOD)
+def _watch(race: tuple[Experiment, ...]) -> None:
+    server.session()  # this tab is there
+    snapshots = server.race(race)
+    if not snapshots or not snapshots[0].active:
+        st.rerun()
+        return
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.progress(min(map(live_training.share, snapshots)), text=live_training.sentence(snapshots[0]))
+    name = snapshots[0].run_id
+    button.button("Stop", icon=":material/stop:", on_click=server.stop, args=(name,), width="stretch")
+    for sentence in filter(None, (server.goes_on(name), snapshots[0].notice)):
+        st.info(sentence)
+    names = lane_names(race)
+    for column, title, snapshot in zip(st.columns(2, gap="medium"), names, snapshots, strict=True):
+        with column:
+            _figures(title, snapshot)
+    rows = _rows(names, snapshots)
+    left, right = st.columns(2, gap="medium")
+    left.altair_chart(comparison.curves(rows, "loss", names, end=race[0].epochs), key="race loss")
+    right.altair_chart(comparison.curves(rows, "accuracy", names, end=race[0].epochs), key="race accuracy")
+
+
+def _figures(title: str, snapshot: Snapshot) -> None:
+    last = snapshot.history[-1] if snapshot.history else None
+    st.markdown(f"**{title}**")
+    live_training.metrics(
+        {
+            "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
+            "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
+            "Validation accuracy": f"{last.val_accuracy:.3f}" if last else "–",
+        }
+    )
+
+
+def _rows(names: list[str], snapshots: tuple[Snapshot, ...]) -> pd.DataFrame:
+    """What is recorded so far, as `tables.history` gives it for stored runs."""
+    found = [_lane_rows(name, snapshot) for name, snapshot in zip(names, snapshots, strict=True)]
+    return pd.concat(found, ignore_index=True)
+
+
+def _lane_rows(name: str, snapshot: Snapshot) -> pd.DataFrame:
+    rows = live_training.frame(snapshot.history)
+    rows = rows[rows["epoch"] > 0]
+    named: dict[str, Any] = {"model": name, "seed": snapshot.experiment.seed, "run_id": name}
+    named["l2"] = snapshot.experiment.l2
+    return rows.assign(**named, step=rows["epoch"] * snapshot.steps_per_epoch, seconds=rows["seconds"].cumsum())

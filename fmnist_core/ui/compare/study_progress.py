@@ -1,0 +1,148 @@
+"""A study's head: what it will cost, its start and stop, its progress, and what broke."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core.data.dataset import Dataset
+from fmnist_core.engine.service import StudySnapshot, train_examples
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.experiment.presets import PRESETS
+from fmnist_core.experiment.study import Study, Variant
+from fmnist_core.findings import run_tables
+from fmnist_core.findings.run_tables import Trained
+from fmnist_core.ui.compare import compare_view
+from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.shared.markdown import escaped
+
+PERIOD = 1.0  # seconds between two looks
+MOST_NAMED = 8
+
+
+def show(study: Study, data: Dataset) -> list[Trained]:
+    """The head; returns the runs that are there."""
+    trained = run_tables.of_study(study, data.name, server.stored)
+    variants = len(study.variants())
+    st.markdown(
+        f"**{escaped(study.title)}**: {wording.counted(variants, 'network')} × {wording.counted(study.seeds, 'seed')}"
+    )
+    if refusal := server.refusal():
+        st.error(refusal)
+    snapshot = server.study(study.digest)
+    if snapshot and snapshot.state == "running":
+        _progress(study, data.name, len(trained))
+    else:
+        _start(study, data.name, trained, snapshot)
+    if snapshot:
+        _failures(study, data.name, snapshot)
+    return trained
+
+
+def missing(study: Study, data_name: str, trained: list[Trained]) -> list[Experiment]:
+    """The experiments of a study that have no run yet."""
+    there = {one.run.run_id for one in trained}
+    return [experiment for _, experiment in study.experiments() if run_id(experiment, data_name) not in there]
+
+
+def seconds_for(experiments: list[Experiment], data_name: str) -> float:
+    """Estimated time to train them one after the other."""
+    return sum(estimate.seconds(one, train_examples(one, data_name)) for one in experiments)
+
+
+def _start(study: Study, data_name: str, trained: list[Trained], snapshot: StudySnapshot | None) -> None:
+    todo = missing(study, data_name, trained)
+    if not todo:
+        return
+    if not trained:
+        _what(study)
+    button, text = st.columns([1, 3], vertical_alignment="center")
+    begun = bool(trained)
+    other = server.my_study()
+    button.button(
+        "Go on" if begun else "Train all",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=server.submit_study,
+        args=(study,),
+        disabled=other is not None,
+        width="stretch",
+    )
+    done = f"**{len(trained)}** of {len(trained) + len(todo)} runs are there · " if begun else ""
+    text.markdown(
+        f"{done}**{len(todo)}** runs to train · about **{estimate.words(seconds_for(todo, data_name))}** on this machine."
+        " Runs that the store has are reused; it goes on when you leave the page, and lets single trainings go first."
+    )
+    if other:
+        _elsewhere(other)
+
+
+def _what(study: Study) -> None:
+    """The networks to come, so that nobody presses the button blindly."""
+    names = [f"- {escaped(variant.name)}{_described(variant)}" for variant in study.variants()]
+    st.markdown("\n".join(names[:MOST_NAMED]))
+    if len(names) > MOST_NAMED:
+        st.caption(f"And {len(names) - MOST_NAMED} more.")
+    st.caption("Their curves, a table and what differs beyond the noise appear here as soon as the first runs end.")
+
+
+def _described(variant: Variant) -> str:
+    return f": {PRESETS[variant.values['preset']].description}" if "preset" in variant.values else ""
+
+
+def _elsewhere(other: Study) -> None:
+    text, link = st.columns([3, 1], vertical_alignment="center")
+    text.info(f"Your study is under way: {escaped(other.title)}.")
+    # A button: a link to the page that is open would leave the browser's address as it is.
+    values = {"study": other, "race": (), "runs": (), "baseline": ""}
+    link.button("Watch it", icon=":material/visibility:", on_click=compare_view.ADDRESS.set, kwargs=values)
+
+
+@st.fragment(run_every=PERIOD)
+def _progress(study: Study, data_name: str, shown: int) -> None:
+    """Progress and Stop; when a run has ended the page is drawn again, with its result."""
+    server.session()  # this tab is there
+    snapshot = server.study(study.digest)
+    if snapshot is None or snapshot.state != "running" or len(snapshot.done) != shown:
+        st.rerun()
+        return
+    total, ended = len(snapshot.names), len(snapshot.done) + len(snapshot.failed)
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.progress((ended + _part(snapshot)) / total, f"{ended} of {total} runs · {_now(study, data_name, snapshot)}")
+    button.button("Stop", icon=":material/stop:", on_click=server.stop_study, args=(study.digest,), width="stretch")
+
+
+def _part(snapshot: StudySnapshot) -> float:
+    """Share of a run that the running ones have done."""
+    totals = [(shot.step, shot.steps_per_epoch * shot.experiment.epochs) for shot in snapshot.current]
+    return sum(min(step / total, 1.0) for step, total in totals if total)
+
+
+def _now(study: Study, data_name: str, snapshot: StudySnapshot) -> str:
+    """What is trained now, and the time left for all."""
+    names = {run_id(experiment, data_name): (variant, experiment) for variant, experiment in study.experiments()}
+    ended = {*snapshot.done, *snapshot.failed, *(shot.run_id for shot in snapshot.current)}
+    left = seconds_for([experiment for name, (_, experiment) in names.items() if name not in ended], data_name)
+    left += sum(shot.seconds_left or 0.0 for shot in snapshot.current)
+    if not snapshot.current:
+        return "waiting for a worker: single trainings go first"
+    told = []
+    for shot in snapshot.current:
+        variant, experiment = names[shot.run_id]
+        epoch = f", epoch {shot.epoch} of {experiment.epochs}" if shot.epoch else f" ({shot.state})"
+        told.append(f"{escaped(variant.name)}, seed {experiment.seed}{epoch}")
+    return f"{' and '.join(told)} · about {estimate.words(left)} left"
+
+
+def _failures(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
+    """What broke, without hiding what did not."""
+    names = {run_id(experiment, data_name): experiment for _, experiment in study.experiments()}
+    told: dict[str, list[str]] = {}
+    for name, reason in snapshot.failed.items():
+        told.setdefault(reason, []).append(wording.name(names[name]) if name in names else name)
+    for reason, failed in told.items():
+        st.error(
+            f"{wording.counted(len(failed), 'run')} failed ({'; '.join(failed[:3])}{' …' if len(failed) > 3 else ''}): {reason}"
+        )
+    if snapshot.state == "stopped":
+        st.caption("The study was stopped; press Go on for the rest.")

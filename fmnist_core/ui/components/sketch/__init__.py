@@ -1,0 +1,1 @@
+"""A square to draw on."""

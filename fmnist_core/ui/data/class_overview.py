@@ -1,0 +1,88 @@
+"""What each class looks like: its mean image, how bright its pixels are, and which other classes it resembles."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import dataset_charts as charts
+from fmnist_core.charts import images, theme
+from fmnist_core.data import class_pixels, dataset
+from fmnist_core.data.class_pixels import ClassPixels
+from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.experiment import wording
+from fmnist_core.ui.shared.downloads import foot
+
+PAIRS = 6
+
+
+def show(data: Dataset) -> None:
+    """Three sections over all training images."""
+    found = _described(data.name)
+    st.header("The mean image of each class")
+    _means(found)
+    st.header("How bright the pixels are")
+    _intensities(found)
+    st.header("Which classes look alike")
+    _similar(found)
+
+
+@st.cache_data(show_spinner="Measuring the images", max_entries=2)
+def _described(data_name: str) -> ClassPixels:
+    data = dataset.load(data_name)
+    found = class_pixels.describe(
+        data.train_images, data.train_labels, data.test_images, data.test_labels, len(CLASSES)
+    )
+    dataset.release(data)
+    return found
+
+
+def _means(found: ClassPixels) -> None:
+    rows = mean_rows(found)
+    st.html(images.grid(rows, 1))
+    foot(
+        "Each pixel is the mean of that pixel over all training images of the class. Where a mean image is sharp, the"
+        " images of the class agree; where it is a blur, they differ.",
+        ("Picture (PNG)", lambda: images.sheet(rows, 1, "Mean images"), "fashion-mnist-means.png", "image/png"),
+    )
+
+
+def mean_rows(found: ClassPixels) -> list[images.Row]:
+    """One row a class, its mean image rounded to whole grey values."""
+    grey = found.means.round().astype("uint8")
+    return [
+        images.Row(name, theme.CLASS_COLOURS[label], grey[label : label + 1], f"Mean image of class {name}")
+        for label, name in enumerate(CLASSES)
+    ]
+
+
+def _intensities(found: ClassPixels) -> None:
+    rows = charts.intensity_rows(found.intensities, CLASSES)
+    st.altair_chart(charts.intensity_ridges(rows, CLASSES), key="intensities")
+    foot(
+        "All training images. Beside each name: the share of its pixels that are exactly 0, the background. The ridge"
+        " shows how the other pixels spread over the grey values; the areas of all ridges are equal.",
+        ("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-intensities.csv", "text/csv"),
+    )
+
+
+def _similar(found: ClassPixels) -> None:
+    st.markdown(
+        "**The measure:** of the training images of two classes, the share that lies nearer to the *other* class's mean"
+        " image than to its own (Euclidean distance over the 784 pixels). At 0 % the two mean images alone tell the"
+        " classes apart; at 50 % they are no help at all."
+    )
+    rows = charts.similarity_rows(found.mixed_up, CLASSES)
+    st.markdown("**The pairs most alike**")
+    st.html(images.pairs(found.closest_pairs(PAIRS), mean_rows(found)))
+    st.altair_chart(charts.similarity_map(rows, CLASSES), width=680, key="similarity")
+    foot(
+        f"Taking the nearest of the ten mean images as the answer is right for {wording.percent(found.accuracy)} of the test images."
+        " The measure knows nothing but mean images: a network also learns finer differences, and page Train shows how"
+        " far that takes it.",
+        ("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-similarity.csv", "text/csv"),
+    )
+
+
+def _csv(rows: pd.DataFrame) -> bytes:
+    return rows.to_csv(index=False).encode()

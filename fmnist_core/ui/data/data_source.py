@@ -1,0 +1,103 @@
+"""Which data set is in use, and how to get the full one: the download with its progress, and the other ways."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core.data import dataset
+from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.data.download import Downloader
+from fmnist_core.settings import settings
+
+PERIOD = 0.5  # seconds between two looks at the download
+OTHER_WAYS = """
+- On Debian or Ubuntu, install the package: `sudo apt install dataset-fashion-mnist`
+- Or put the four files (`train-images-idx3-ubyte.gz` and so on, from
+  [github.com/zalandoresearch/fashion-mnist](https://github.com/zalandoresearch/fashion-mnist)) into a folder, and name
+  it in the environment variable `FMNIST_DATA` before the app is started.
+"""
+
+
+@st.cache_resource
+def _downloader() -> Downloader:
+    return Downloader()
+
+
+def introduction(data: Dataset) -> None:
+    """What the data set is, in a sentence, and the offer of the full one where it is not there."""
+    train, test = len(data.train_images), len(data.test_images)
+    name = "Fashion-MNIST" if data.name == "full" else "A sample of Fashion-MNIST"
+    st.markdown(
+        f"{name}: photographs of clothes in {len(CLASSES)} classes, **{train:,}** to train with and **{test:,}** to test"
+        " with, each 28 × 28 pixels from 0 (black) to 255 (white). The task: tell the class from the pixels."
+    )
+    if data.name == "sample":
+        _offer()
+
+
+def _offer() -> None:
+    with st.container(border=True):
+        if _downloader().status.state == "running":
+            _progress()
+            return
+        text, button, other = st.columns([5, 3, 2], vertical_alignment="center")
+        text.markdown("**This is the embedded sample**, a tenth of the data set. All pages work with it.")
+        begun = _downloader().status.state in ("stopped", "failed")
+        button.button(
+            "Go on with the download" if begun else "Download all 70,000 images",
+            key="data download",
+            icon=":material/download:",
+            help="About 31 MB from the web, once, for everyone who uses this server. Nothing running is disturbed.",
+            on_click=_start,
+            width="stretch",
+        )
+        with other.popover("Other ways", width="stretch"):
+            st.markdown(OTHER_WAYS)
+        _outcome()
+
+
+def _start() -> None:
+    _downloader().start(dataset.keras_folder(), settings().mirror)
+
+
+def _outcome() -> None:
+    status = _downloader().status
+    if status.state == "failed":
+        st.error(status.text)
+    elif status.state == "stopped":
+        st.caption(status.text)
+
+
+@st.fragment(run_every=PERIOD)
+def _progress() -> None:
+    status = _downloader().status
+    if status.state != "running":
+        st.rerun()
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.progress(status.fraction, f"Downloading all 70,000 images. {status.text}")
+    button.button("Stop", icon=":material/stop:", on_click=_downloader().stop, width="stretch")
+
+
+def facts(data: Dataset) -> None:
+    """Counts, shapes and value range, measured."""
+    st.header("What the set holds")
+    lines = ["| | images | array of pixels | type | smallest | largest |", "|---|--:|---|---|--:|--:|"]
+    for name, (shape, kind, low, high) in _measured(data.name).items():
+        lines.append(f"| {name} | {shape[0]:,} | {' × '.join(map(str, shape))} | `{kind}` | {low} | {high} |")
+    st.markdown("\n".join(lines))
+    st.caption(
+        f"Read from {data.source}. Fashion-MNIST is by Zalando Research (Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747;"
+        " MIT licence). An array of n × 28 × 28 is n images of 28 rows of 28 pixels."
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=2)
+def _measured(data_name: str) -> dict[str, tuple[tuple[int, ...], str, int, int]]:
+    """Shape, type, smallest and largest value of both image files."""
+    data = dataset.load(data_name)
+    files = {"training": data.train_images, "test": data.test_images}
+    found = {
+        name: (pixels.shape, str(pixels.dtype), int(pixels.min()), int(pixels.max())) for name, pixels in files.items()
+    }
+    dataset.release(data)
+    return found

@@ -1,0 +1,74 @@
+"""Preparation, step by step, on one image that the reader chooses."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from fmnist_core.charts import images, preparation, theme
+from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.ui.data.data_view import ADDRESS, View
+from fmnist_core.ui.shared.downloads import foot
+
+
+def show(data: Dataset, view: View) -> None:
+    """Choice of the image, then what happens to it before a network sees it."""
+    st.header("From image to input")
+    _choice(len(data.train_images), view.image)
+    image, label = np.asarray(data.train_images[view.image]), int(data.train_labels[view.image])
+    st.subheader("1. Scale the pixels")
+    st.markdown(
+        "Each pixel is divided by 255. **Why:** initial weights and learning rates are made for inputs about as large"
+        " as 1; with inputs up to 255 the first steps would be far too long. Here the network's own first layer,"
+        " `rescale`, does it, so that images stay one byte a pixel in memory."
+    )
+    st.html(preparation.before_and_after(image, f"Training image number {view.image:,}, class {CLASSES[label]}"))
+    st.subheader("2. Flatten the image")
+    st.markdown(
+        "The 28 rows are put one after the other: a square of 28 × 28 becomes a list of 784 numbers. **Why:** a dense"
+        " layer takes a list. It links every number to every unit, so it does not know which pixels are neighbours."
+    )
+    st.html(preparation.flat(image))
+    st.subheader("3. One-hot the label")
+    st.markdown(
+        f"The label {label} ({CLASSES[label]}) becomes ten numbers: a 1 at its place, 0 elsewhere. **Why:** the network"
+        " answers with ten probabilities, and the loss compares the two lists; class numbers have no order, so 9 is not"
+        " “more” than 0. (Stored is the number alone: the loss finds the place by itself, with the same result.)"
+    )
+    st.html(preparation.one_hot(label, CLASSES, theme.CLASS_COLOURS))
+    _downloads(image, view.image)
+
+
+def _choice(number: int, image: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        start, rest = ADDRESS.control("image", image)
+        st.number_input(f"Training image (0 to {number - 1:,})", 0, number - 1, start, step=1, width=220, **rest)
+        st.button(
+            "Another image",
+            icon=":material/casino:",
+            on_click=lambda: ADDRESS.set(image=random.randrange(number)),
+            help="Takes one at random. The tip over a row of the grid above tells its images' numbers.",
+        )
+
+
+def _downloads(image: NDArray[np.uint8], number: int) -> None:
+    name = f"fashion-mnist-training-{number}"
+    enlarged = images.enlarged(Image.fromarray(image), 16)
+    foot(
+        "The file of its numbers has a line for each pixel, in the flat order, with the stored and the scaled value.",
+        ("Image (PNG)", lambda: images.png(enlarged), f"{name}.png", "image/png"),
+        ("Its 784 numbers (CSV)", lambda: _table(image).to_csv(index=False).encode(), f"{name}.csv", "text/csv"),
+    )
+
+
+def _table(image: NDArray[np.uint8]) -> pd.DataFrame:
+    """One row a pixel, in the flat order: place, row, column, stored value, scaled value."""
+    rows, columns = np.indices(image.shape)
+    flat = image.ravel()
+    named = {"place": np.arange(flat.size), "row": rows.ravel(), "column": columns.ravel()}
+    return pd.DataFrame({**named, "stored": flat, "scaled": (flat / 255).round(6)})

@@ -1,0 +1,48 @@
+"""The split into training, validation and test images, with the validation share as a slider."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from fmnist_core.charts import dataset_charts as charts
+from fmnist_core.data import dataset
+from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.ui.data.data_view import ADDRESS, SHARE, View
+from fmnist_core.ui.shared.downloads import foot
+
+REASONS = {
+    "training": "The network learns from these: every step moves its weights by them.",
+    "validation": "Never learnt from. Measured after each epoch, they tell learning from memorising, and choose settings.",
+    "test": "Untouched by the slider, and measured once, at the end: choosing by them would make the result too good.",
+}
+
+
+def show(data: Dataset, view: View) -> None:
+    """Slider, what each part is for, and the class balance that follows."""
+    st.header("Training, validation, test")
+    low, high, step = float(SHARE.low or 0), float(SHARE.high or 1), float(SHARE.step or 0.01)
+    start, rest = ADDRESS.control("validation_fraction", view.validation_fraction)
+    st.slider("Share of the training images kept for validation", low, high, start, step, "percent", width=420, **rest)
+    counts = _counts(data.name, view.validation_fraction)
+    for column, (part, reason) in zip(st.columns(3, gap="medium"), REASONS.items(), strict=True):
+        column.metric(part.capitalize(), f"{counts[part].sum():,}")
+        column.caption(reason)
+    st.altair_chart(charts.balance(counts, CLASSES), key="balance")
+    table = pd.DataFrame({"class": CLASSES, **counts})
+    foot(
+        "The split is stratified: class by class, the same share is drawn at random, always with the same seed"
+        f" ({dataset.SPLIT_SEED}). So no class is rare in any part, and two runs differ only in their settings.",
+        ("Figures (CSV)", lambda: table.to_csv(index=False).encode(), "fashion-mnist-split.csv", "text/csv"),
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _counts(data_name: str, validation_fraction: float) -> dict[str, NDArray[np.int64]]:
+    """Images of each class in each part, int64 (classes,)."""
+    data = dataset.load(data_name)
+    parts = dataset.split(data.train_labels, validation_fraction)
+    labels = (data.train_labels[parts.train], data.train_labels[parts.validation], data.test_labels)
+    return {part: np.bincount(own, minlength=len(CLASSES)) for part, own in zip(REASONS, labels, strict=True)}

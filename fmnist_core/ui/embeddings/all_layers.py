@@ -1,0 +1,92 @@
+"""All layers at the start, in the middle and at the end of training: small multiples of one film for each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fmnist_core.charts import map_panels as pictures
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.embedding.maps import K
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.layer_names import OUTPUT, layer_title, layers_of, the_layer
+from fmnist_core.findings.map_request import METHODS
+from fmnist_core.jobs import layer_maps
+from fmnist_core.store.result_store import Result
+from fmnist_core.store.run import Run
+from fmnist_core.ui.embeddings.embeddings_view import View
+from fmnist_core.ui.embeddings.mapped_images import available, shown
+from fmnist_core.ui.shared import analysis_panel
+
+
+def show(view: View, run: Run) -> None:
+    """The grid, what it says in numbers, and its picture to take away."""
+    epochs, layers = few(run.epochs), layers_of(run.experiment)
+    request = replace(view, layer=OUTPUT, dimensions=2).request(run, *epochs)
+    how = "is turned to match" if request.method == "pca" else "starts from"
+    st.markdown(
+        f"Every layer's map by **{METHODS[request.method]}**, {_epochs_told(epochs)}, of the same"
+        f" {min(request.points, available(run, view.split)):,} {request.split} images. In a row each map {how} its neighbour's, so the same images stay"
+        " about where they were."
+    )
+    found = analysis_panel.result(layer_maps.grid_analysis(request, layers), start="Make the maps", draw=None)
+    if found is None:
+        return
+    held = shown(run, request, epochs[-1])
+    rows = [_row(found, place, layer, len(epochs)) for place, layer in enumerate(layers)]
+    headings = [_heading(epoch) for epoch in epochs]
+    labels = held.chosen.labels
+    st.html(pictures.small_multiples(rows, headings, labels, CLASSES))
+    st.markdown(_reading(found, layers, epochs))
+    title = f"{wording.name(run.experiment)}: every layer by {METHODS[request.method]}"
+    caption = f"{request.points:,} {request.split} images; run {run.run_id}"
+    st.download_button(
+        "Picture (PNG)",
+        lambda: pictures.sheet(rows, headings, labels, CLASSES, title, caption),
+        f"fashion-mnist-layers-{request.method}-{run.run_id}.png",
+        "image/png",
+        on_click="ignore",
+    )
+
+
+def few(kept: Sequence[int]) -> tuple[int, ...]:
+    """The first, middle and last recorded epoch."""
+    return tuple(sorted({kept[0], kept[len(kept) // 2], kept[-1]}))
+
+
+def _row(found: Result, place: int, layer: str, columns: int) -> pictures.MapRow:
+    points: NDArray[np.float32] = found.arrays["points"][place]
+    figures = found.facts["layers"][place]
+    told = tuple(
+        "" if "error" in frame else f"neighbours agree {wording.percent(frame['knn_layer'])}" for frame in figures
+    )
+    drawn = tuple(None if "error" in figures[column] else points[column] for column in range(columns))
+    return pictures.MapRow(layer_title(layer).capitalize(), drawn, told)
+
+
+def _heading(epoch: int) -> str:
+    return "Before training" if epoch == 0 else f"Epoch {epoch}"
+
+
+def _epochs_told(epochs: Sequence[int]) -> str:
+    last = [_heading(epoch).lower() for epoch in epochs]
+    return f"{', '.join(last[:-1])} and {last[-1]}" if len(last) > 1 else last[0]
+
+
+def _reading(found: Result, layers: Sequence[str], epochs: Sequence[int]) -> str:
+    """Whether separation improves over layers and over training, by this run's own numbers."""
+    broken = [frames[0]["error"] for frames in found.facts["layers"] if "error" in frames[0]]
+    if broken:
+        return f"Not every layer can be mapped. {broken[0]}"
+    figures = [[100 * frame["knn_layer"] for frame in frames] for frames in found.facts["layers"]]
+    pixels, best = figures[0][-1], max(range(1, len(layers)), key=lambda place: figures[place][-1])
+    before = f", where it was {figures[best][0]:.1f} % {_heading(epochs[0]).lower()}" if len(epochs) > 1 else ""
+    return (
+        f"Under each map: the share of images whose {K} nearest neighbours *in the layer* vote for their class. From"
+        f" pixels it is {pixels:.1f} %; after epoch {epochs[-1]} it is highest in {the_layer(layers[best])},"
+        f" {figures[best][-1]:.1f} %{before}. The maps illustrate; these numbers decide."
+    )

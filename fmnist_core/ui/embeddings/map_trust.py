@@ -1,0 +1,120 @@
+"""How far to trust a map: measures beside it, each with its reading, and rules of reading shown on this very map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fmnist_core.charts import trust_table
+from fmnist_core.embedding.align import align
+from fmnist_core.embedding.maps import K
+from fmnist_core.embedding.neighbours import nearest_to
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.layer_names import the_layer
+from fmnist_core.findings.map_request import METHODS, MapRequest
+from fmnist_core.ui.embeddings.embeddings_view import ADDRESS
+from fmnist_core.ui.embeddings.mapped_images import Shown
+
+ASKED = 500  # points whose neighbours in two maps are compared
+
+
+def show(facts: Mapping[str, Any], request: MapRequest, held: Shown) -> None:
+    """The measures of a map, each with its reading."""
+    st.subheader("How far to trust this map")
+    st.html(trust_table.table({name: value for name, value in facts.items() if isinstance(value, float)}))
+    kl = f" KL divergence {facts['kl']:.3f}." if facts.get("kl") is not None else ""
+    st.caption(
+        f"Measured on the map's {len(held.chosen.rows):,} images with {K} neighbours; trustworthiness and continuity after"
+        f" Venna & Kaski (2001), silhouette after Rousseeuw (1987).{kl} Made in {facts['seconds']:.1f} s."
+    )
+
+
+def rules(facts: Mapping[str, Any], request: MapRequest) -> None:
+    """Three rules of reading, each with this map's own numbers."""
+    with st.expander("How to read such a map: three rules, shown on this one"):
+        size, distance = st.columns(2, gap="large")
+        with size:
+            st.markdown("**The size of a cluster says little**")
+            st.markdown(_correlation(facts.get("spread_rank"), "classes spread widely", request))
+        with distance:
+            st.markdown("**Distances between clusters say little**")
+            st.markdown(_correlation(facts.get("distance_rank"), "class centres are far apart", request))
+        if request.method == "tsne":
+            st.markdown("**The perplexity changes the picture**")
+            st.markdown(
+                f"This map was made with perplexity {request.perplexity:g}: each image minds about that many neighbours."
+                " Small values break classes into islands, large ones show the coarse order; none is the right one. Try:"
+            )
+            _try(
+                "perplexity",
+                [value for value in (5, 30, 100) if value != request.perplexity and 3 * value < request.points],
+            )
+        elif request.method == "umap":
+            st.markdown("**n_neighbors and min_dist change the picture**")
+            st.markdown(
+                f"This map was made with n_neighbors {request.n_neighbors} and min_dist {request.min_dist:g}: the first sets how"
+                " large a neighbourhood is kept, the second how tightly points are packed. Try:"
+            )
+            _try(
+                "n_neighbors",
+                [value for value in (5, 15, 50) if value != request.n_neighbors and value < request.points],
+            )
+        st.caption(
+            "After Wattenberg, Viégas & Johnson (2016), How to Use t-SNE Effectively, doi.org/10.23915/distill.00002."
+            " The numbers are Spearman's rank correlations over the ten classes, and over their 45 pairs."
+        )
+
+
+def _try(name: str, values: list[int]) -> None:
+    with st.container(horizontal=True):
+        for value in values:
+            kwargs = {name: type(getattr(ADDRESS.view(), name))(value)}
+            st.button(f"{name} {value}", on_click=ADDRESS.set, kwargs=kwargs, key=f"try {name} {value}")
+
+
+def _correlation(rank: float | None, what: str, request: MapRequest) -> str:
+    """A rank correlation in words; the bounds are ours."""
+    if rank is None:
+        return "Too few classes here to tell."
+    strong = (
+        "agree"
+        if rank >= 0.8
+        else "agree in part"
+        if rank >= 0.4
+        else "hardly agree"
+        if rank > -0.4
+        else "are turned round"
+    )
+    return (
+        f"Here the map and {the_layer(request.layer)} **{strong}** on which {what}: rank correlation **{rank:.2f}**"
+        f" (1: the same order, 0: none). {METHODS[request.method]} {_why(request.method)}"
+    )
+
+
+def _why(method: str) -> str:
+    if method == "pca":
+        return "only leaves directions out, so large distances survive."
+    return "makes sparse regions denser and dense ones sparser, and only neighbours count for it."
+
+
+def two_seeds(first: NDArray[np.float32], second: NDArray[np.float32]) -> str:
+    """What two seeds have in common, in numbers: neighbours kept, and how far points lie apart once turned to match."""
+    asked = np.linspace(0, len(first) - 1, min(ASKED, len(first))).astype(int)
+    one, other = (nearest_to(points[asked], points, K + 1, "euclidean").indices for points in (first, second))
+    kept = (
+        np.mean([len(np.intersect1d(a, b)) - (i in a and i in b) for i, a, b in zip(asked, one, other, strict=True)])
+        / K
+    )
+    turned = align(second, first, scale=True)
+    moved = float(
+        np.linalg.norm(turned - first, axis=1).mean() / np.sqrt(((first - first.mean(axis=0)) ** 2).sum(axis=1).mean())
+    )
+    return (
+        f"Of each image's {K} neighbours in one map, **{wording.percent(float(kept))}** are its neighbours in the other (over {len(asked)} images);"
+        f" turned to match, a point lies on average **{wording.percent(moved)}** of the map's radius away from its place. What both maps"
+        " show is the layer's; what only one shows is chance."
+    )

@@ -1,0 +1,171 @@
+"""What a look at networks before training shows, in sentences made from its numbers, and as a table.
+
+`measured` is what `learning.live_initialisation.measure` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from fmnist_core.charts import initial_distributions as charts
+from fmnist_core.charts.initial_layers import plain
+from fmnist_core.experiment.wording import percent
+
+COLUMNS = ("activation_std", "gradient_std", "weight_gradient_std", "mean_singular_value", "saturated")
+TABLE = ("initialiser", "gain", "layer", *COLUMNS, "dead_units", "distinct_units")
+SMALLEST_PART = 10_000  # from here on a part is too small for its size to matter
+LITTLE = 1.5  # a factor between layers that is called "about the same"
+
+
+def sentences(measured: Mapping[str, Any]) -> list[str]:
+    """One for each network: where it breaks, or how signals and gradients change on their ways; then the paper's point."""
+    pairs = list(zip(charts.labels(measured), measured["networks"], strict=True))
+    told = [f"**{label}**: {_network(network)}" for label, network in pairs]
+    whole = [network for _, network in pairs if not network["breakdown"] and not symmetric(network)]
+    return told + _weight_gradients(whole)
+
+
+def symmetric(network: Mapping[str, Any]) -> bool:
+    """Whether in each hidden layer all units have the same weights."""
+    return all(layer["distinct_units"] == 1 for layer in charts.hidden(network))
+
+
+def _network(network: Mapping[str, Any]) -> str:
+    if network["breakdown"]:
+        return _broken(network["breakdown"])
+    layers = charts.hidden(network)
+    if symmetric(network):
+        return _symmetric(network)
+    found = [_along(layers, "activation", "the activations' deviation", "first", "last")]
+    found += [_along(layers[::-1], "gradient", "that of the back-propagated gradients", "last", "first")]
+    text = "; ".join(part for part in found if part)
+    return text[0].upper() + text[1:] + "." + _singular(layers) + _idle(layers)
+
+
+def _broken(place: Mapping[str, str]) -> str:
+    layer = place["layer"].replace("hidden_", "hidden layer ").replace("output", "the output layer")
+    if place["direction"] == "forward":
+        return (
+            f"the signal leaves the range of numbers: from {layer} on, values are infinite or undefined (inf, nan)."
+            " Such a network cannot be trained; lower the gain, or take another initialiser."
+        )
+    return (
+        f"the signal arrives, but its gradient leaves the range of numbers in {layer} on its way back (inf, nan)."
+        " Such a network cannot be trained; lower the gain, or take another initialiser."
+    )
+
+
+def _symmetric(network: Mapping[str, Any]) -> str:
+    """All units of a layer are copies of each other."""
+    layers = charts.hidden(network)
+    held = layers[0]
+    units = f"all {held['units']:,} units of each hidden layer are equal: the same weights, the same activation"
+    if not any(layer["gradient"]["std"] for layer in layers):
+        units += ", and the same gradient, which is 0, since weights of 0 hand nothing back"
+    return (
+        f"{units}. Gradient descent moves equal units equally, so a layer of many units can never do more than a layer of"
+        " one. Weights have to be different at the start: that is why they are drawn at random."
+    )
+
+
+def _along(layers: Sequence[Mapping[str, Any]], quantity: str, name: str, begin: str, end: str) -> str:
+    """How a deviation changes along a way through the layers."""
+    first, last = layers[0][quantity]["std"], layers[-1][quantity]["std"]
+    if first is None or last is None:
+        return ""
+    if len(layers) == 1:
+        return f"{name} is {first:.2g}"
+    ends = f"{first:.2g} in the {begin} to {last:.2g} in the {end} hidden layer"
+    if not first or not last:
+        return f"{name} goes from {ends}"
+    ratio = last / first
+    if max(ratio, 1 / ratio) < LITTLE:
+        return f"{name} keeps about its size, from {ends}"
+    how = f"grows {plain(ratio, 2)} times" if ratio > 1 else f"shrinks to {_part(ratio)}"
+    return f"{name} {how}, from {ends}"
+
+
+def _part(ratio: float) -> str:
+    """0.1 as "1/10"."""
+    count = 1 / ratio
+    if count < 1.75:
+        return "a good half"
+    if count > SMALLEST_PART:
+        return f"less than 1/{SMALLEST_PART:,}"
+    return {2: "half", 3: "a third"}.get(round(count), f"1/{count:,.0f}")
+
+
+def spreads(measured: Mapping[str, Any], quantity: str) -> str:
+    """For a figure's caption: in each network, how the spread in the first hidden layer compares with that in the last."""
+    told = []
+    for label, network in zip(charts.labels(measured), measured["networks"], strict=True):
+        layers = charts.hidden(network)
+        first, last = layers[0][quantity]["std"], layers[-1][quantity]["std"]
+        if len(layers) > 1 and first and last:
+            told.append(f"{label}: {_beside(first / last)}.")
+    return " ".join(told)
+
+
+def _beside(ratio: float) -> str:
+    """How wide the first layer's values lie, the last layer's being 1."""
+    if max(ratio, 1 / ratio) < LITTLE:
+        return "about as wide in layer 1 as in the last"
+    size = f"{plain(ratio, 2)} times" if ratio > 1 else _part(ratio)
+    return f"{size} as wide in layer 1 as in the last"
+
+
+def _singular(layers: Sequence[Mapping[str, Any]]) -> str:
+    """How much a layer stretches a small change, between hidden layers: these are square, as the paper's."""
+    means = [layer["singular_value"]["mean"] for layer in layers[1:] or layers]
+    if any(mean is None for mean in means):
+        return ""
+    return f" A layer stretches a small change {sum(means) / len(means):.2f} times on average (mean singular value)."
+
+
+def _idle(layers: Sequence[Mapping[str, Any]]) -> str:
+    """Saturated activations and dead units, where there are any."""
+    worst = max(layers, key=lambda layer: layer["saturated"])
+    dead = max(layers, key=lambda layer: layer["dead_units"])
+    found = ""
+    if worst["saturated"] >= 0.005:
+        share = percent(worst["saturated"], 1)  # as the picture has it
+        found += f" In {_named(worst)}, {share} of the activations are saturated."
+    if dead["dead_units"]:
+        found += f" In {_named(dead)}, {dead['dead_units']:,} of {dead['units']:,} units are dead: 0 for every image."
+    return found
+
+
+def _named(layer: Mapping[str, Any]) -> str:
+    return str(layer["name"]).replace("hidden_", "hidden layer ")
+
+
+def _weight_gradients(networks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The point of figure 8: weight gradients hide what the back-propagated ones show."""
+    for network in networks:
+        layers = charts.hidden(network)
+        first, last = layers[0], layers[-1]
+        values = [layer[name]["std"] for layer in (first, last) for name in ("gradient", "weight_gradient")]
+        if len(layers) < 2 or not all(values):
+            continue
+        back, weights = values[0] / values[2], values[1] / values[3]
+        if max(back, 1 / back) > 2 and max(weights, 1 / weights) < LITTLE:
+            return [
+                f"**The paper's point**: in the first hidden layer, ∂Cost/∂s has {back:.2g} times the deviation that it"
+                f" has in the last, but ∂Cost/∂W has {weights:.2g} times: who looks only at the weights' gradients (figure"
+                " 8) does not see it."
+            ]
+    return []
+
+
+def table(measured: Mapping[str, Any]) -> pd.DataFrame:
+    """One row for each network and layer, the output layer last: columns TABLE; what is no number is empty."""
+    rows = []
+    for network in measured["networks"]:
+        for layer, summary in zip(network["layers"], network["summary"], strict=True):
+            own = {name: summary[name] for name in COLUMNS}
+            counts = {name: layer[name] for name in ("dead_units", "distinct_units")}
+            rows.append({"initialiser": network["initialiser"], "gain": network["gain"], **summary, **own, **counts})
+    return pd.DataFrame(rows, columns=list(TABLE))

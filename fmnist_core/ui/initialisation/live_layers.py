@@ -1,0 +1,267 @@
+"""At initialisation, live: the controls, and networks measured before any training, on a batch of real images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import initial_distributions as figures
+from fmnist_core.charts import initial_layers as by_layer
+from fmnist_core.data import dataset
+from fmnist_core.engine.analysis import Analysis
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.hyperparameters import FIELDS
+from fmnist_core.experiment.initial_networks import InitialisationError, fits
+from fmnist_core.findings.layers_over_epochs import IMAGES, batch
+from fmnist_core.jobs import initial_look
+from fmnist_core.ui.initialisation.initial_sentences import sentences, spreads, table
+from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, HIGHEST_SEED, MOST_COMPARED, View
+from fmnist_core.ui.initialisation.page_parts import CARD, way
+from fmnist_core.ui.shared import analysis_panel, server
+from fmnist_core.ui.shared.downloads import foot
+
+# From the lowest to the highest value that an address may have.
+UNITS = (8, 16, 32, 64, 100, 200, 300, 500, 700, 1000, 1500, 2048)
+GAINS = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
+LATEST = "initialisation latest"  # the session's key of the look that is on the screen
+VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
+DARK = 0.9  # share of the images: pixels that are 0 in so many make two thirds of that peak (measured with Glorot)
+LARGE = 1e5  # from here on a table's numbers need powers of ten
+PATIENCE, LOOK = 1.5, 0.02  # seconds: a wait without a progress bar, and between two looks in it
+PROGRESS = 60  # pixels that progress takes, so that the pictures below stay where they are
+
+
+def controls(view: View) -> None:
+    """The sidebar: which networks."""
+    start, rest = ADDRESS.control("layers", view.layers)
+    st.slider("Hidden layers", 1, int(FIELDS["layers"].high or 0), start, **rest)
+    start, rest = ADDRESS.control("units", view.units)
+    st.select_slider("Units per layer", sorted({*UNITS, start}), start, format_func="{:,}".format, **rest)
+    choice("Activation", "activation", view.activation)
+    initialisers(view)
+    start, rest = ADDRESS.control("gain", view.gain)
+    st.select_slider("Gain", sorted({*GAINS, start}), start, format_func="{:g}".format, help=GAIN_HELP, **rest)
+    start, rest = ADDRESS.control("seed", view.seed)
+    st.number_input("Seed", 0, HIGHEST_SEED, start, 1, help="Another seed draws other weights.", **rest)
+
+
+GAIN_HELP = "Multiplies all weights right after they are drawn: 1 is the initialiser itself. Move it and see it break."
+
+
+def choice(label: str, name: str, value: str) -> None:
+    """One of the activations."""
+    names = FIELDS["activation"].choices
+    start, rest = ADDRESS.control(name, value)
+    st.selectbox(label, names, names.index(start), format_func=wording.choice, **rest)
+
+
+def initialisers(view: View) -> None:
+    """Up to MOST_COMPARED initialisers side by side."""
+    start, rest = ADDRESS.control("initialisers", list(view.initialisers))
+    st.multiselect(
+        "Initialisers side by side",
+        FIELDS["initialiser"].choices,
+        start,
+        format_func=wording.choice,
+        max_selections=MOST_COMPARED,
+        help="Standard uniform is the paper's eq. 1, Glorot uniform its normalised initialisation, eq. 16.",
+        **rest | {"on_change": _chosen},
+    )
+
+
+def _chosen(name: str, widget: str) -> None:
+    """Other initialisers were chosen; without any there is nothing to look at."""
+    if st.session_state[widget]:
+        ADDRESS.take(name, widget)
+    else:
+        ADDRESS.refuse("At least one initialiser is needed; the last ones are chosen again.")
+
+
+def show(view: View) -> None:
+    """The whole part."""
+    st.markdown(
+        f"The same {IMAGES} test images go through each network before any training, and the gradient of each image's loss"
+        " comes back. Move a control: the answer is measured anew, not looked up."
+    )
+    try:
+        facts = _measured(view)
+    except InitialisationError as error:
+        st.error(str(error))
+        _smaller(view)
+        return
+    if facts is None:
+        return
+    st.markdown("\n".join(f"- {text}" for text in sentences(facts)))
+    _figures(facts)
+    _variances(facts)
+    _units(facts)
+    _lsuv(facts)
+    _table(facts)
+
+
+def _smaller(view: View) -> None:
+    """A way to the widest network of this depth that can be looked at."""
+    units = max((u for u in UNITS if fits(view.layers, u, len(view.initialisers))), default=None)
+    if units is not None:
+        way(f"Use {units:,} units per layer", ":material/compress:", replace(view, units=units))
+
+
+def _measured(view: View) -> Mapping[str, Any] | None:
+    """What was measured: of these networks, or of the ones before while these are under way."""
+    asked = (view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed)
+    wanted = initial_look.look(*asked, dataset.load().name)
+    with st.container(height=PROGRESS, border=False):
+        _wait(wanted)
+        found = analysis_panel.result(wanted)
+        if found is not None:
+            st.session_state[LATEST] = found.name
+            st.caption(_what(found.facts))
+            return found.facts
+    earlier = server.results().find("", st.session_state.get(LATEST, wanted.name))
+    return earlier.facts if earlier is not None else None
+
+
+def _wait(wanted: Analysis) -> None:
+    """Wait a moment for a warm worker: an answer within a second needs no progress bar, and no second drawing of the page.
+
+    A control that is moved meanwhile ends the wait.
+    """
+    held = server.results().find("", wanted.name) or server.analysis(wanted.name)
+    if held is not None or not server.engine().status().ready:
+        return
+    server.submit_analysis(wanted)
+    place, end = st.empty(), time.monotonic() + PATIENCE
+    while time.monotonic() < end and (snapshot := server.analysis(wanted.name)) and snapshot.active:
+        place.caption("Measuring …")  # here Streamlit looks whether a control was moved
+        time.sleep(LOOK)
+    place.empty()
+
+
+def _what(facts: Mapping[str, Any]) -> str:
+    """What was measured, and how long it took."""
+    gain = facts["networks"][0]["gain"]
+    return (
+        f"{wording.counted(facts['layers'], 'hidden layer')} of {facts['units']:,} units,"
+        f" {wording.choice(facts['activation'])}, gain {gain:g}, seed {facts['seed']}; {facts['images']} images; measured in"
+        f" {facts['seconds']:.1f} s."
+    )
+
+
+# --- The figures ------------------------------------------------------------------------------------------------------
+
+READING = {
+    "activation": "One line a layer: how the values of its units are spread.",
+    "gradient": "The same for ∂Cost/∂s, what each unit is told to change.",
+    "weight_gradient": "∂Cost/∂W, what training applies to the weights.",
+    "singular_value": "By how much a layer stretches small changes, direction by direction: the singular values of"
+    " ∂z′/∂z for one typical image. Around 1, signals and gradients pass as they are.",
+}
+
+
+def _figures(facts: Mapping[str, Any]) -> None:
+    """As many side by side as fit; each with its networks one below the other, as in the paper."""
+    titles = {"activation": "Figure 6: activations", "gradient": "Figure 7: back-propagated gradients"}
+    titles |= {"weight_gradient": "Figure 8: weight gradients", "singular_value": "Singular values"}
+    with st.container(horizontal=True, gap="medium"):
+        for quantity, title in titles.items():
+            with st.container(width=CARD):
+                st.subheader(title)
+                singular = quantity == "singular_value"
+                st.caption(READING[quantity] if singular else f"{READING[quantity]} {spreads(facts, quantity)}")
+                panels = figures.singular_values(facts) if singular else figures.panels(facts, quantity)
+                for number, chart in enumerate(panels):
+                    st.altair_chart(chart, key=f"initialisation {quantity} {number}")
+    st.caption(
+        "Panels of a figure share their horizontal axis; the vertical one ends at each panel's own highest peak, so compare"
+        f" widths, not heights. {_dark_pixels()}"
+    )
+
+
+def _dark_pixels() -> str:
+    """Where the first layer's peak in figure 8 comes from."""
+    images, _ = batch(dataset.load())
+    dark = (images.reshape(len(images), -1) == 0).mean(axis=0)
+    return (
+        f"In figure 8, layer 1 may have a peak at 0 of its own: {(dark >= DARK).sum()} of the {len(dark)} pixels are 0 in at"
+        f" least {wording.percent(DARK)} of these images, and an image hands no gradient to the weights of a pixel that is 0."
+    )
+
+
+def _variances(facts: Mapping[str, Any]) -> None:
+    st.subheader("Variance by layer: theory over measurement")
+    with st.container(horizontal=True, gap="medium"):
+        for quantity in ("activation", "gradient"):
+            with st.container(width=CARD):
+                st.altair_chart(by_layer.variances(facts, quantity), key=f"initialisation variances {quantity}")
+    st.caption(
+        "The axes are logarithmic: a straight line is the same factor at each layer. Theory takes each layer's sums as"
+        " normally distributed, with the variances of eqs. 5 and 6 and the activation's exact mean slope; it knows nothing of"
+        " the weights that were drawn."
+    )
+
+
+def _units(facts: Mapping[str, Any]) -> None:
+    chart = by_layer.idle_units(facts)
+    if chart is not None and by_layer.unit_table(facts)["share"].max() >= VISIBLE:
+        st.altair_chart(chart, key="initialisation units")
+
+
+def _lsuv(facts: Mapping[str, Any]) -> None:
+    """LSUV at work, as far as the reader wants to see it."""
+    for network in facts["networks"]:
+        rounds = network["lsuv"]
+        if len(rounds) < 2:
+            continue
+        st.subheader("LSUV at work")
+        layers = list(dict.fromkeys(one["layer"] for one in rounds))
+        names = [layer.replace("hidden_", "") for layer in layers]
+        upto = names.index(st.select_slider("Done up to layer", names, names[-1], key=f"lsuv {len(names)}"))
+        done = [one for one in rounds if layers.index(one["layer"]) <= upto]
+        st.altair_chart(by_layer.lsuv({**network, "lsuv": done}), key="initialisation lsuv")
+        st.caption(
+            "Layer by layer, from the first: draw orthogonal weights, let the batch through, divide the weights by the"
+            " standard deviation of their sums, and look again, until the variance is 1. Only then comes the next layer."
+        )
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _table(facts: Mapping[str, Any]) -> None:
+    rows = table(facts)
+    st.subheader("The numbers")
+    shown = rows.assign(
+        initialiser=rows["initialiser"].map(wording.choice),
+        layer=rows["layer"].str.replace("hidden_", "", regex=False),
+    )
+    plain = st.column_config.Column
+    columns = {
+        "initialiser": plain("Initialiser"),
+        "layer": plain("Layer"),
+        "activation_std": _number(rows, "activation_std", "σ(z′)", "Standard deviation of the activations."),
+        "gradient_std": _number(rows, "gradient_std", "σ(∂Cost/∂s)", "Of the back-propagated gradients."),
+        "weight_gradient_std": _number(rows, "weight_gradient_std", "σ(∂Cost/∂W)", "Of the mean cost's gradients."),
+        "mean_singular_value": _number(rows, "mean_singular_value", "Singular value", "Mean over those of ∂z′/∂z."),
+        "saturated": st.column_config.NumberColumn("Saturated", format="percent", help="Share of the activations."),
+        "dead_units": plain("Dead", help="Units that are 0 for every image."),
+        "distinct_units": plain("Different", help="How many different units there are; 1: all have the same weights."),
+    }
+    st.dataframe(shown, hide_index=True, column_order=list(columns), column_config=columns, key="initialisation table")
+    foot(
+        "An activation counts as saturated within 0.05 of a value that the function never reaches. Dead: units"
+        " that are 0 for every image, which only ReLU has. Different: how many"
+        " different units there are, by their weights; equal ones learn alike. None: no finite number, or not defined for the output layer.",
+        ("Table (CSV)", lambda: rows.to_csv(index=False).encode(), "fashion-mnist-initialisation.csv", "text/csv"),
+    )
+
+
+def _number(rows: pd.DataFrame, name: str, title: str, told: str) -> Any:
+    """Three digits; with powers of ten where numbers are too large or too small to be read without."""
+    sizes = rows[name].dropna().abs()
+    plain = sizes.max() < LARGE and not ((sizes > 0) & (sizes < 1 / LARGE)).any()
+    return st.column_config.NumberColumn(title, format="%.3g" if plain else "%.2e", help=told)

@@ -1,0 +1,122 @@
+"""The notebook's comparison with seeds: Glorot against standard initialisation on its network, and what its time means."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core.data import dataset
+from fmnist_core.engine.service import train_examples
+from fmnist_core.experiment.cost import cost
+from fmnist_core.experiment.study import STUDIES, Study
+from fmnist_core.findings import run_tables, statistics
+from fmnist_core.findings.run_tables import Trained
+from fmnist_core.findings.statistics import Summary
+from fmnist_core.ui.compare import compare_view, study_progress
+from fmnist_core.ui.compare.comparison_results import PLUS_MINUS, markdown, spread
+from fmnist_core.ui.initialisation.initialisation_view import View
+from fmnist_core.ui.initialisation.page_parts import way
+from fmnist_core.ui.shared import server
+
+SAME, DEEP = STUDIES["initialisation"], STUDIES["initialisation-deep"]
+NOTEBOOK = (
+    "| The notebook, one seed | Test loss | Test accuracy | Time |\n| --- | --: | --: | --: |\n"
+    "| Glorot uniform | 0.384 | 0.894 | 127 s |\n| Standard uniform | 0.379 | 0.890 | 143 s |"
+)
+
+
+def show() -> None:
+    """The whole part."""
+    st.markdown(
+        "The notebook trained its network, two ReLU layers of 512 units with Adam, once from each of the two initialisations,"
+        " and read a difference from the result:"
+    )
+    st.markdown(NOTEBOOK)
+    st.markdown("One seed cannot tell a difference from luck. Here are both networks with the same seeds for each.")
+    data = dataset.load()
+    trained = study_progress.show(SAME, data)
+    if trained:
+        results(trained)
+        _link("All curves and the files of this comparison, on page Compare", SAME)
+    st.subheader("Why the difference in time is none")
+    _time(trained, data.name)
+    st.subheader("The knob that makes a difference")
+    st.markdown(
+        "Two layers are too few for a factor to pile up, ReLU networks have He et al.'s factor of 2 missing in both, and Adam"
+        " divides each gradient by its own size, so that small ones count as much as large ones. Take **more layers**, **tanh"
+        " or sigmoid**, and **plain SGD**, and the initialisation begins to matter:"
+    )
+    deep = run_tables.of_study(DEEP, data.name, server.stored)
+    if deep:
+        st.markdown(f"**{DEEP.title}**")
+        results(deep)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        _link("Five tanh layers with SGD, over 5 seeds, on page Compare", DEEP)
+        way("Watch it in the layers", ":material/visibility:", View(part="training"))
+
+
+def results(trained: list[Trained]) -> None:
+    """Table and sentences of a comparison of two or more models."""
+    lines = run_tables.lines(trained)
+    rows = [
+        [line.model, str(len(line.seeds)), spread(line.test_loss), spread(line.test_accuracy), _seconds(line.seconds)]
+        for line in lines
+    ]
+    markdown(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
+    found = statistics.compare(lines[0].model, run_tables.measures(trained), run_tables.compared(trained))
+    names = dict.fromkeys(one.name for one in found)
+    told = [statistics.sentence([one for one in found if one.name == name]) for name in names]
+    st.markdown("\n".join(f"- {text}" for text in told))
+    note = "The table: mean ± standard deviation over the seeds; a single seed has none."
+    if any(one.differs for one in found):
+        note += f" The sentences: {statistics.footnote(found)}"
+    st.caption(note)
+
+
+def _seconds(held: Summary) -> str:
+    return f"{held.mean:.1f}" + (" s" if held.n < 2 else f"{PLUS_MINUS}{held.std:.1f} s")
+
+
+def _link(label: str, study: Study) -> None:
+    query = compare_view.View(study=study).query()
+    st.page_link(compare_view.PAGE, label=label, icon=":material/stacked_line_chart:", query_params=query)
+
+
+# --- Time -------------------------------------------------------------------------------------------------------------
+
+
+def _time(trained: list[Trained], data_name: str) -> None:
+    """The same arithmetic, and what was measured."""
+    needed = {cost(v.experiment, train_examples(v.experiment, data_name)).flops for v in SAME.variants()}
+    flops = max(needed)
+    same = "exactly as many" if len(needed) == 1 else "about as many"
+    st.markdown(
+        f"A training of this network needs {flops:.2e} floating-point operations with one initialisation and {same} with the"
+        " other: the initial weights are other numbers, and a processor multiplies any numbers at the same speed. The"
+        " notebook's 127 s and 143 s are one reading each on a shared machine."
+        f"{time_told(trained)}"
+    )
+
+
+def time_told(trained: list[Trained]) -> str:
+    """The paired difference of the measured seconds, a sentence to go on with; "" without two seeds of both."""
+    runs: dict[str, dict[int, dict[str, float]]] = {}
+    for one in trained:
+        runs.setdefault(one.model, {})[one.seed] = {"seconds": float(one.run.metrics["seconds"])}
+    if len(runs) != 2:
+        return ""
+    first = run_tables.models(trained)[0]
+    [found] = statistics.compare(first, runs, ["seconds"])
+    if found.n < 2:
+        return ""
+    begin = (
+        f" Measured here over {found.n} seeds, {found.name} takes {abs(found.difference):.1f} s"
+        f" {'more' if found.difference > 0 else 'less'} than {first} on average (95 % interval {_signed(found.low)} to"
+        f" {_signed(found.high)} s)"
+    )
+    if not found.differs:
+        return f"{begin}: no difference beyond the noise."
+    return f"{begin}: with equal arithmetic, that is what else the machine did, and not the initialisation."
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")

@@ -1,0 +1,137 @@
+"""Table 1 of Glorot & Bengio (2010) on Fashion-MNIST: what it costs, its making, the table beside the paper's, what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import table1_charts as charts
+from fmnist_core.data import dataset
+from fmnist_core.data.dataset import Dataset
+from fmnist_core.experiment import table1_plan, wording
+from fmnist_core.experiment.recording import finite
+from fmnist_core.findings.table1_result import available, sentences
+from fmnist_core.jobs import initial_look
+from fmnist_core.jobs import table1_trainings as maker
+from fmnist_core.settings import settings
+from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, View
+from fmnist_core.ui.shared import analysis_panel
+from fmnist_core.ui.shared.downloads import foot
+
+PLANS = {"quick": "Quick", "full": "The full protocol"}
+SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)
+
+
+def show(view: View) -> None:
+    """The whole part."""
+    st.markdown(
+        "The paper's table 1: five hidden layers with softsign, tanh or sigmoid, from the standard or the normalised"
+        " initialisation (N), trained by plain SGD in batches of 10, with the learning rate that errs least on the validation"
+        " images. Here on Fashion-MNIST, and with several seeds for each row, so that a difference can be told from luck."
+    )
+    data = dataset.load()
+    _controls(view)
+    plan = table1_plan.plan(view.plan, view.seeds)
+    st.caption(_protocol(plan, data))
+    held = _so_far(*_asked(plan, data), _changed())
+    if held["stopped"]:
+        wanted = initial_look.table(plan, data)
+
+        def draw(_: object) -> None:
+            _table(_so_far(*_asked(plan, data), _changed()))
+
+        done = initial_look.table_done(plan, data)
+        told = _announced(*_asked(plan, data), done)
+        start = "Go on" if done else "Make the table"
+        found = analysis_panel.result(wanted, at_once=False, draw=draw, start=start, told=told)
+        if found is None:
+            return
+        held = found.facts
+    _table(held)
+    _said(held)
+
+
+def _controls(view: View) -> None:
+    left, right = st.columns([1, 1], gap="medium", vertical_alignment="bottom")
+    with left:
+        ADDRESS.segments("Version", "plan", PLANS, view.plan, shown=True)
+    start, rest = ADDRESS.control("seeds", view.seeds)
+    right.select_slider("Seeds of each row", sorted({*SEEDS, start}), start, **rest)
+
+
+def _asked(plan: table1_plan.Plan, data: Dataset) -> tuple[str, int, str]:
+    return plan.name, plan.seeds, data.name
+
+
+def _protocol(plan: table1_plan.Plan, data: Dataset) -> str:
+    """What this version does, beside what the paper did."""
+    images = round(plan.fraction(available(data)) * available(data))
+    return (
+        f"This version: {wording.counted(plan.units, 'unit')} a layer (the paper: 1,000), {images:,} training images,"
+        f" {wording.counted(plan.passes(available(data)), 'epoch')}, batches of {plan.batch_size}, learning rates"
+        f" {', '.join(f'{rate:g}' for rate in plan.rates)}, each tried with {wording.counted(plan.search_seeds, 'seed')}."
+        " What is trained stays: stop it, and go on later."
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def _announced(plan: str, seeds: int, data_name: str, done: int) -> str:
+    """The cost; measured once, so that the sentence does not flicker."""
+    return table1_plan.announced(table1_plan.plan(plan, seeds), available(dataset.load(data_name)), done)
+
+
+def _changed() -> int:
+    """When the last training of a table was noted."""
+    try:
+        return (settings().runs / maker.LEDGER).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@st.cache_data(show_spinner=False, max_entries=10)
+def _so_far(plan: str, seeds: int, data_name: str, changed: int) -> Mapping[str, Any]:
+    """What there is of the table. changed: the state of the ledger that it is made from."""
+    return initial_look.table_so_far(table1_plan.plan(plan, seeds), dataset.load(data_name))
+
+
+def _table(held: Mapping[str, Any]) -> None:
+    st.html(charts.html(held))
+
+
+def _said(held: Mapping[str, Any]) -> None:
+    """Sentences, the seeds behind the numbers, and the file."""
+    st.markdown("\n".join(f"- {text}" for text in sentences(held)))
+    protocol = held["protocol"]
+    fewest = table1_plan.TELLING_SEEDS
+    st.caption(
+        "Ten classes: who only guesses errs on 90 %. Bold by the paper's rule: what is not different from the lowest mean"
+        f" with p = {protocol['alpha']:g} (here a {protocol['test']}; nothing with fewer than {fewest} seeds)."
+        " The paper's columns are as published; its errors are of other data sets, so compare"
+        " rows with each other, not numbers across columns. It has no row for sigmoid N."
+    )
+    for activation in table1_plan.ACTIVATIONS:
+        st.altair_chart(charts.seeds(held, activation), key=f"initialisation table1 {activation}")
+    seconds = held["training_seconds"]
+    foot(
+        f"{protocol['trainings']} trainings, {seconds / 60:.0f} min one after the other.",
+        ("Table (CSV)", lambda: _csv(held), "fashion-mnist-table1.csv", "text/csv"),
+        ("Result (JSON)", lambda: _json(held), "fashion-mnist-table1.json", "application/json"),
+    )
+
+
+def _csv(held: Mapping[str, Any]) -> bytes:
+    """One row a seed."""
+    rows = [
+        {**{name: row[name] for name in ("name", "activation", "initialisation", "learning_rate")}, "seed": seed, "test_error": error}
+        for row in held["rows"]
+        for seed, error in zip(held["protocol"]["seeds"], row["test_error"]["seeds"], strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows).to_csv(index=False).encode()
+
+
+def _json(held: Mapping[str, Any]) -> bytes:
+    return json.dumps(finite(held), indent=1, allow_nan=False).encode()

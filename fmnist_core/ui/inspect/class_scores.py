@@ -1,0 +1,96 @@
+"""Section Classes and calibration: each class's precision, recall and F1, and how far confidence can be believed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import confusion_matrix, reliability_diagram
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.findings import evaluation
+from fmnist_core.findings.evaluation import Reliability, Scores
+from fmnist_core.ui.inspect import run_at_epoch
+from fmnist_core.ui.inspect.inspect_view import View
+from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared.downloads import foot
+
+
+def show(at: At, view: View) -> None:
+    """Two parts, each with its table to take away."""
+    found = run_at_epoch.answers(at)
+    if found is None:
+        return
+    labels = at.data.test_labels
+    _scores(evaluation.scores(evaluation.confusion(found, labels)), at)
+    _calibration(evaluation.reliability(found, labels), at)
+
+
+def _scores(scores: Scores, at: At) -> None:
+    st.subheader("Class by class")
+    left, right = st.columns([3, 2], gap="large")
+    left.altair_chart(confusion_matrix.score_dots(confusion_matrix.score_rows(scores, CLASSES), CLASSES), key="scores")
+    with right:
+        st.markdown("**Means of the ten classes**")
+        st.markdown(
+            f"precision **{scores.macro_precision:.3f}**, recall **{scores.macro_recall:.3f}**, F1 **{scores.macro_f1:.3f}**"
+        )
+        st.caption(
+            "Precision: of the images put into the class, the share that belongs there. Recall: of the class's images, the"
+            " share that was found. F1: their harmonic mean, which is no share and so has no interval of this kind."
+        )
+    table = table_of(scores)
+    with st.expander("The figures"):
+        shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
+        numbers = {name: st.column_config.NumberColumn(format="localized") for name in ("images", "put into it")}
+        st.dataframe(table, hide_index=True, column_config=shares | numbers, height="content", placeholder="none")
+        foot(
+            "none: there was no image to take a share of; it counts as 0 in the mean.",
+            ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-classes.csv", "text/csv"),
+        )
+
+
+def table_of(scores: Scores) -> pd.DataFrame:
+    """A row a class, and their means."""
+    table = pd.DataFrame(
+        {
+            "class": CLASSES,
+            "precision": scores.precision,
+            "recall": scores.recall,
+            "F1": scores.f1,
+            "images": scores.support,
+            "put into it": scores.predicted,
+        }
+    )
+    means = [scores.macro_precision, scores.macro_recall, scores.macro_f1]
+    last = ["mean", *means, int(scores.support.sum()), int(scores.predicted.sum())]
+    return pd.concat([table, pd.DataFrame([last], columns=table.columns)], ignore_index=True)
+
+
+def _calibration(found: Reliability, at: At) -> None:
+    st.subheader("Can its confidence be believed?")
+    left, right = st.columns([3, 2], gap="large")
+    table = reliability_diagram.rows(found)
+    with left.container(gap=None):
+        st.altair_chart(reliability_diagram.diagram(table), key="reliability")
+        st.altair_chart(reliability_diagram.counts(table), key="reliability counts")
+    with right:
+        st.metric("Expected calibration error", f"{found.error:.3f}")
+        st.markdown(believed(found))
+        st.caption(
+            f"Images are sorted into {len(found.images)} bins by the probability of the network's answer. The error is the mean"
+            " distance between confidence and share of right answers, each bin weighted by its images (Guo et al. 2017,"
+            " arXiv 1706.04599, equation 3). Bars: right answers. Lines: 95 % interval (Wilson)."
+        )
+        foot("", ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-calibration.csv", "text/csv"))
+
+
+def believed(found: Reliability) -> str:
+    """Whether the network is too sure of itself, in a sentence with the numbers."""
+    sure, right = 100 * found.mean_confidence, 100 * found.mean_accuracy
+    told = f"On average it is {sure:.1f} % sure of its answer, and {right:.1f} % of its answers are right"
+    filled = found.images > 0
+    inside = (found.low <= found.confidence) & (found.confidence <= found.high)
+    if np.all(inside[filled]):
+        return f"{told}: in no bin do the two differ beyond the noise."
+    return f"{told}: it is {'too sure of itself' if sure > right else 'less sure than it could be'}."

@@ -1,0 +1,89 @@
+"""Section Health: signs that something goes wrong, each with its number and a change worth trying."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.data import dataset
+from fmnist_core.experiment import wording
+from fmnist_core.findings import health
+from fmnist_core.findings.health import Flag
+from fmnist_core.ui.inspect import run_at_epoch
+from fmnist_core.ui.inspect.inside_layers import named
+from fmnist_core.ui.inspect.inspect_view import View
+from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.train import experiment_controls
+
+GRADIENT = "deviation of dCost/ds"
+
+
+def show(at: At, view: View) -> None:
+    """Flags at the chosen epoch, or a quiet sentence; then the numbers of each layer."""
+    experiment = at.run.experiment
+    records = [record for record in at.run.records if record.epoch <= at.epoch]
+    layers = run_at_epoch.layer_states(*at.key, at.epoch)
+    held = dataset.split(at.data.train_labels, experiment.validation_fraction).validation
+    found = health.flags(experiment, records, layers, len(held))
+    st.caption(
+        f"What can be seen after epoch {at.epoch} of {at.run.metrics['epochs_done']}: move the slider to see when a sign began."
+    )
+    for flag in found:
+        _flag(flag)
+    if not found:
+        st.success(health.all_well(experiment, records, layers), icon=":material/check_circle:")
+    if layers:
+        _table(at, layers)
+
+
+def _flag(flag: Flag) -> None:
+    with st.container(border=True):
+        where = f" · {named(flag.layer)}" if flag.layer else ""
+        st.markdown(f"**:material/flag: {flag.title}**{where}")
+        st.markdown(flag.text)
+        if flag.experiment is not None:
+            st.page_link(
+                experiment_controls.PAGE,
+                label=f"Try: {flag.suggestion}",
+                icon=":material/arrow_forward:",
+                query_params=flag.experiment.query(),
+            )
+
+
+def _table(at: At, layers: list[health.LayerState]) -> None:
+    table = pd.DataFrame(
+        [
+            {
+                "layer": named(layer.layer),
+                "units": units,
+                "dead units": layer.dead if at.run.experiment.activation in health.CAN_DIE else None,
+                "saturated values": layer.saturated if at.run.experiment.activation in health.SATURATES else None,
+                GRADIENT: layer.gradient_std,
+            }
+            for layer, units in zip(layers, at.run.experiment.hidden_widths, strict=True)
+        ]
+    )
+    shares = ["dead units", "saturated values"]
+    shown = table.assign(**{name: 100 * table[name].astype(float) for name in shares}).dropna(axis=1, how="all")
+    formats = dict.fromkeys(shares, st.column_config.NumberColumn(format="%.1f %%"))
+    formats[GRADIENT] = st.column_config.NumberColumn(format="%.3g")
+    st.dataframe(shown, hide_index=True, column_config=formats, width="content")
+    foot(
+        _about(at.run.experiment.activation, layers[0].images),
+        ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-health.csv", "text/csv"),
+    )
+
+
+def _about(activation: str, images: int) -> str:
+    """What the table's columns mean."""
+    told = [f"Measured on {images:,} training images, up to {run_at_epoch.BATCH} of each class."]
+    if activation in health.CAN_DIE:
+        told.append("A unit is dead when it is 0 for all of them.")
+    if activation in health.SATURATES:
+        told.append(f"A value is saturated within 5 % of a limit that {wording.choice(activation)} approaches.")
+    told.append(
+        "dCost/ds: how the cost of one image changes with s, a unit's weighted sum; its standard deviation is taken over"
+        " these images and the layer's units."
+    )
+    return " ".join(told)

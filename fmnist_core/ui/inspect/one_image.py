@@ -1,0 +1,188 @@
+"""Section One image: its probabilities over the epochs, what it does in each layer, and the training images nearest to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from fmnist_core.charts import gallery, probabilities, unit_images
+from fmnist_core.data import dataset
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.experiment import wording
+from fmnist_core.findings import evaluation
+from fmnist_core.findings import layer_measures as measures
+from fmnist_core.network import forward
+from fmnist_core.network.forward import Array
+from fmnist_core.ui.inspect import mistakes, run_at_epoch
+from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
+from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared.downloads import foot
+
+NEAREST, EACH = 8, 600  # neighbours shown, and training images of each class among which they are sought
+
+
+class Near(NamedTuple):
+    """The nearest training images in one layer: rows int32 (k,) and distances float32 (k,)."""
+
+    layer: str
+    title: str
+    rows: NDArray[np.int32]
+    distances: NDArray[np.float32]
+
+
+def show(at: At, view: View) -> None:
+    """Choice of the image, then three parts."""
+    found = run_at_epoch.answers(at)
+    if found is None:
+        return
+    row = min(view.image, len(at.data.test_labels) - 1)
+    _choose(at, view, row, mistakes.behind(view, found, at.data.test_labels))
+    true = int(at.data.test_labels[row])
+    picture, course = st.columns([1, 3], gap="large")
+    item = gallery.Item(f"Test image {row:,}: {CLASSES[true]}", at.data.test_images[row], found[row], true)
+    picture.html(gallery.html([item], CLASSES, width=210))
+    table = probabilities.rows(_course(*at.key, row), CLASSES, true)
+    course.altair_chart(probabilities.over_epochs(table, CLASSES, at.epoch), key="course")
+    file = table[["epoch", "class", "probability"]].to_csv(index=False)
+    told = (
+        "The dashed line is the epoch of the slider. Left out are classes that stay below"
+        f" {wording.percent(probabilities.SHOWN)} at every recorded epoch of training; before it, at epoch 0, they may have had more."
+    )
+    with course:
+        foot(told, ("Table (CSV)", lambda: file.encode(), f"{at.stem}-image-{row}.csv", "text/csv"))
+    layers(at, at.data.test_images[row], f"{at.stem}-image-{row}")
+    neighbours(at, at.data.test_images[row], f"test {row}", true)
+
+
+def _choose(at: At, view: View, row: int, rows: evaluation.Rows) -> None:
+    """rows: the images that are gone through, of the cell that is chosen in section Mistakes, or all mistakes."""
+    last = len(at.data.test_labels) - 1
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        start, rest = ADDRESS.control("image", row)
+        st.number_input("Test image", 0, last, min(start, last), step=1, width=170, **rest)
+        places = {int(one): place for place, one in enumerate(rows)}
+        following = int(rows[(places.get(row, -1) + 1) % len(rows)]) if len(rows) else row
+        st.button(
+            f"Next {mistakes.title(view)}" if view.cell else "Next mistake",
+            icon=":material/skip_next:",
+            help=f"{mistakes.ORDERS[view.order]}, at this epoch. Section Mistakes chooses the cell and the order.",
+            on_click=ADDRESS.set,
+            kwargs={"image": following},
+            disabled=not len(rows),
+        )
+        drawn = int(np.random.default_rng(row).integers(0, last + 1))
+        st.button("Any image", icon=":material/casino:", on_click=ADDRESS.set, kwargs={"image": drawn})
+    if view.image > last:
+        st.caption(f"There is no test image {view.image:,} in this run's data set: the last one, {last:,}, is shown.")
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _course(identity: str, created: str, row: int) -> dict[int, NDArray[np.float32]]:
+    """The probabilities of one test image by epoch; epochs at which they are no numbers are left out."""
+    run = run_at_epoch.stored(identity)
+    images = len(dataset.load(run.data_name).test_labels)
+    found = {epoch: run_at_epoch.probabilities(run, epoch, images)[row].copy() for epoch in run.epochs}
+    return {epoch: values for epoch, values in found.items() if np.isfinite(values).all()}
+
+
+# --- Parts that section Try it shows, too ----------------------------------------------------------------------------
+
+
+def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
+    """What the image does in each layer, unit by unit."""
+    st.subheader("What it does in each layer")
+    experiment = at.run.experiment
+    values = {one.name: one.values[0] for one in forward.layers(experiment, run_at_epoch.weights(at), image[None])}
+    titles = measures.shown_layers(experiment)
+    hidden = [
+        unit_images.Layer(title, told(experiment.activation, values[name]), values[name])
+        for name, title in titles.items()
+        if name.startswith("activation")
+    ]
+    sums = values["logits"]
+    last = unit_images.Layer(
+        "Output, before the softmax",
+        f"weighted sums of the ten classes, largest: {CLASSES[int(sums.argmax())]}",
+        sums,
+        CLASSES,
+    )
+    st.html(unit_images.layer_strips([*hidden, last]))
+    table = pd.DataFrame(
+        [
+            {"layer": layer.title, "unit": k, "value": float(value)}
+            for layer in (*hidden, last)
+            for k, value in enumerate(layer.values)
+        ]
+    )
+    foot(
+        "A square is a unit: grey 0, orange above, blue below; each layer on its own scale, from its largest value.",
+        ("Values (CSV)", lambda: table.to_csv(index=False).encode(), f"{stem}-layers.csv", "text/csv"),
+    )
+
+
+def told(activation: str, values: Array) -> str:
+    """A layer's values in a few words."""
+    if activation in ("relu", "leaky_relu", "elu", "selu", "gelu", "silu"):
+        return f"{int((values > 0).sum()):,} of {len(values):,} units above 0, largest {values.max():.2f}"
+    return f"{len(values):,} units from {values.min():.2f} to {values.max():.2f}"
+
+
+def neighbours(at: At, image: NDArray[np.uint8], name: str, true: int | None) -> None:
+    """The nearest training images in each layer. name: of the image, in caches. true: its class, where it has one."""
+    st.subheader("The training images nearest to it, layer by layer")
+    rows = _rows(*at.key)
+    found = _nearest(*at.key, at.epoch, name, image)
+    labels = at.data.train_labels
+    st.html(
+        "".join(
+            gallery.strip(
+                near.title, _mix(labels[near.rows], true), at.data.train_images[near.rows], labels[near.rows], CLASSES
+            )
+            for near in found
+        )
+    )
+    table = pd.DataFrame(
+        [
+            {
+                "layer": near.title,
+                "training_image": int(row),
+                "class": CLASSES[labels[row]],
+                "distance": float(distance),
+            }
+            for near in found
+            for row, distance in zip(near.rows, near.distances, strict=True)
+        ]
+    )
+    foot(
+        f"Nearest by the Euclidean distance between the layer's values, nearest first, among {len(rows):,} of the images that the"
+        " network was trained on, equally many of each class.",
+        ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-nearest.csv", "text/csv"),
+    )
+
+
+def _mix(labels: NDArray[np.uint8], true: int | None) -> str:
+    """Which classes the neighbours have: "5 of 8 have its class, Shirt"."""
+    counts = np.bincount(labels, minlength=len(CLASSES))
+    if true is not None:
+        return f"{counts[true]} of {len(labels)} have its class, {CLASSES[true]}"
+    most = int(counts.argmax())
+    return f"{counts[most]} of {len(labels)} are {CLASSES[most]}"
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def _rows(identity: str, created: str) -> NDArray[np.int32]:
+    return run_at_epoch.training_rows(run_at_epoch.stored(identity), EACH)
+
+
+@st.cache_data(show_spinner="Comparing with training images", max_entries=200)
+def _nearest(identity: str, created: str, epoch: int, name: str, _image: NDArray[np.uint8]) -> list[Near]:
+    run = run_at_epoch.stored(identity)
+    rows = _rows(identity, created)
+    images = dataset.load(run.data_name).train_images[rows]
+    found = measures.nearest(run.experiment, run.weights(epoch), _image, images, NEAREST)
+    titles = measures.shown_layers(run.experiment)
+    return [Near(layer, titles[layer], rows[near.indices[0]], near.distances[0]) for layer, near in found.items()]

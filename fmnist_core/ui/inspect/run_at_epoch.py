@@ -1,0 +1,154 @@
+"""The run that page Inspect looks into, at one epoch, and what its sections share; results are kept for all sessions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from fmnist_core.charts import value_histograms
+from fmnist_core.data import dataset
+from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.experiment.recording import Weights
+from fmnist_core.findings import evaluation
+from fmnist_core.findings import layer_measures as measures
+from fmnist_core.findings.health import LayerState
+from fmnist_core.network.forward import Array
+from fmnist_core.store.run import Run, RunDamaged
+from fmnist_core.ui.data import image_grid
+from fmnist_core.ui.shared import server
+
+BATCH = 50  # training images of each class that layers are measured on
+MOST_EPOCHS = 21  # at which layers are measured for a picture over the epochs
+MOST_HISTOGRAMS, MOST_WEIGHTS = 41, 200_000  # histograms of weights and what they count: 33 MB at a time
+
+
+class At(NamedTuple):
+    """A run with its data set, at one of its recorded epochs."""
+
+    run: Run
+    data: Dataset
+    epoch: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this run from all others, also from an earlier one of the same name."""
+        return self.run.run_id, self.run.created.isoformat()
+
+    @property
+    def stem(self) -> str:
+        """How the files start that are taken away."""
+        return f"fashion-mnist-{self.run.run_id}-epoch-{self.epoch}"
+
+
+class Measured(NamedTuple):
+    """Layers over the epochs. table: columns epoch, layer, dead, saturated, gradient, activation (deviations).
+    spreads: histograms as from `charts.histograms.spread`, by quantity ("activation", "gradient") and layer.
+    """
+
+    table: pd.DataFrame
+    spreads: dict[tuple[str, str], pd.DataFrame]
+
+
+def answers(at: At) -> NDArray[np.float32] | None:
+    """The probabilities of the test images at the epoch; None, and a sentence on the screen, where they are no numbers."""
+    found = probabilities(at.run, at.epoch, len(at.data.test_labels))
+    if evaluation.finite(found):
+        return found
+    st.info(
+        f"After epoch {at.epoch} this network's answers are no numbers any more: it diverged. Section Health says more."
+    )
+    return None
+
+
+def probabilities(run: Run, epoch: int, images: int) -> NDArray[np.float32]:
+    """As `Run.probabilities`. Raises: RunDamaged, where they are not of that many images."""
+    found = run.probabilities(epoch)
+    if found.shape != (images, len(CLASSES)):
+        raise RunDamaged(
+            f"The stored run {run.run_id} holds answers to {len(found):,} images, but there are {images:,} test images; train it again."
+        )
+    return found
+
+
+@st.cache_data(show_spinner=False, max_entries=400)
+def layer_states(identity: str, created: str, epoch: int) -> list[LayerState]:
+    """The hidden layers of a run at an epoch. created: a run that is trained again keeps its name."""
+    run = stored(identity)
+    images, labels = batch(run)
+    looks = measures.look(run.experiment, run.weights(epoch), images, labels)
+    return [one.state for one in looks if one.state.layer != "output"]
+
+
+@st.cache_data(show_spinner="Measuring the layers, epoch by epoch", max_entries=20)
+def over_epochs(identity: str, created: str) -> Measured:
+    """The layers of a run at up to MOST_EPOCHS of its epochs."""
+    run = stored(identity)
+    images, labels = batch(run)
+    rows: list[dict[str, object]] = []
+    values: dict[tuple[str, str], list[tuple[int, Array]]] = {}
+    for epoch in measures.thinned(run.epochs, MOST_EPOCHS):
+        for one in measures.look(run.experiment, run.weights(epoch), images, labels):
+            state = one.state
+            shares = {"dead": state.dead, "saturated": state.saturated}
+            deviations = {"gradient": state.gradient_std, "activation": one.activation_std}
+            rows.append({"epoch": epoch, "layer": state.layer, **shares, **deviations})
+            for quantity, sampled in (("activation", one.activations), ("gradient", one.gradients)):
+                values.setdefault((quantity, state.layer), []).append((epoch, sampled))
+    return Measured(pd.DataFrame(rows), {key: _spread(_middle(found)) for key, found in values.items()})
+
+
+@st.cache_data(show_spinner="Counting weights", max_entries=100)
+def weight_spread(identity: str, created: str, tensor: str) -> pd.DataFrame:
+    """Histograms of one of a run's weight tensors, at up to MOST_HISTOGRAMS of its epochs, of up to MOST_WEIGHTS weights."""
+    run = stored(identity)
+    epochs = measures.thinned(run.epochs, MOST_HISTOGRAMS)
+    return _spread([(epoch, measures.sampled(run.weights(epoch)[tensor], MOST_WEIGHTS)) for epoch in epochs])
+
+
+def stored(identity: str) -> Run:
+    """The run of that name. Raises: RunDamaged, where it has just gone."""
+    run = server.stored(identity)
+    if run is None:
+        raise RunDamaged(f"The stored run {identity} is no longer there; train it again.")
+    return run
+
+
+def weights(at: At) -> Weights:
+    """The weights at the epoch."""
+    return at.run.weights(at.epoch)
+
+
+def training_rows(run: Run, each: int) -> NDArray[np.int32]:
+    """Rows of up to `each` images of each class among those the run was trained on, sorted."""
+    labels = dataset.load(run.data_name).train_labels
+    experiment = run.experiment
+    rows = dataset.split(labels, experiment.validation_fraction, experiment.training_fraction).train
+    return np.sort(
+        np.concatenate([image_grid.drawn(labels, rows, label, each, seed=0) for label in range(len(CLASSES))])
+    )
+
+
+def batch(run: Run) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images that layers are measured on, uint8 (n, 28, 28), and their labels: BATCH training images of each class."""
+    data, rows = dataset.load(run.data_name), training_rows(run, BATCH)
+    return data.train_images[rows], data.train_labels[rows]
+
+
+def _spread(values: list[tuple[int, Array]]) -> pd.DataFrame:
+    """As `histograms.spread`, without the epochs that have no numbers."""
+    whole = [(epoch, found) for epoch, found in values if found.size]
+    return value_histograms.spread(whole) if whole else pd.DataFrame(columns=["epoch", "value", "share"])
+
+
+def _middle(values: list[tuple[int, Array]]) -> list[tuple[int, Array]]:
+    """Without exact zeros, which would dwarf all else where units are off, and without the outermost 1 % on either side."""
+    moved = [(epoch, found[found != 0]) for epoch, found in values]
+    together = np.concatenate([found for _, found in moved])
+    if not together.size:
+        return values
+    low, high = np.quantile(together, (0.01, 0.99))
+    return [(epoch, found[(found >= low) & (found <= high)]) for epoch, found in moved]

@@ -1,0 +1,159 @@
+"""Section Try it: draw, or bring a picture, and see what the network makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from fmnist_core.charts import gallery, images
+from fmnist_core.data import uploaded_picture
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.data.uploaded_picture import Seen
+from fmnist_core.errors import LabError
+from fmnist_core.network import forward
+from fmnist_core.ui.components.sketch import canvas
+from fmnist_core.ui.inspect import one_image, run_at_epoch
+from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
+from fmnist_core.ui.inspect.run_at_epoch import At
+
+SOURCES = {"draw": "Draw", "upload": "Bring a picture"}
+SKETCH, LAST, VERSION = "inspect sketch", "inspect sketch last", "inspect sketch version"
+NEGATIVE = {"auto": "Automatic", "no": "Leave as they are", "yes": "Exchange"}
+KINDS = ["png", "jpg", "jpeg", "webp"]
+UPLOAD, BROUGHT = "inspect upload", "inspect brought"
+# Pictures of any shape stand in equal squares, so that the words below them start on one line.
+TILE = "display:block;width:100%;max-width:160px;aspect-ratio:1;object-fit:contain"
+Grey = NDArray[np.uint8]
+
+
+class Brought(NamedTuple):
+    """A file that was brought; kept while it is, since the control forgets it when it leaves the screen."""
+
+    identity: str
+    content: bytes
+
+
+def show(at: At, view: View) -> None:
+    """The picture on the left, the answer on the right, then what it does inside."""
+    ADDRESS.segments("Picture", "source", SOURCES, view.source)
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        image = _draw(at, view) if view.source == "draw" else _upload()
+    if image is None:
+        return
+    values = forward.probabilities(at.run.experiment, run_at_epoch.weights(at), image[None])[0]
+    with right:
+        _answer(at, values)
+    if not np.isfinite(values).all():
+        return
+    one_image.layers(at, image, f"{at.stem}-picture")
+    one_image.neighbours(at, image, hashlib.sha256(image.tobytes()).hexdigest(), None)
+
+
+def _answer(at: At, values: NDArray[np.float32]) -> None:
+    if not np.isfinite(values).all():
+        st.info(f"After epoch {at.epoch} this network's answers are no numbers any more: it diverged.")
+        return
+    best = int(values.argmax())
+    st.markdown(f"After epoch {at.epoch}, the network takes it for")
+    st.markdown(f"### {CLASSES[best]}")
+    st.html(f'<div style="max-width:26rem">{gallery.bars(values, CLASSES, None, number=len(CLASSES))}</div>')
+    st.caption(
+        "The ten probabilities always add up to 100 %: a network that knows only clothes takes anything for a piece of clothing,"
+        " often with confidence."
+    )
+
+
+# --- Drawing ---------------------------------------------------------------------------------------------------------
+
+
+def _draw(at: At, view: View) -> Grey | None:
+    state = st.session_state
+    drawn = canvas.show(SKETCH, state.get(LAST), state.get(VERSION, 0))
+    state[LAST] = drawn
+    row = min(view.image, len(at.data.test_images) - 1)
+    st.button(
+        f"Start from test image {row:,}",
+        help="Puts the image of section One image on the canvas, to change it and see when the answer changes.",
+        on_click=_start,
+        args=(np.array(at.data.test_images[row]),),
+    )
+    if drawn is None:
+        st.caption("Draw a piece of clothing: large, filled, light on black, as the images of the data set are.")
+        return None
+    return uploaded_picture.drawn(drawn)
+
+
+def _start(image: Grey) -> None:
+    st.session_state[LAST], st.session_state[VERSION] = image, st.session_state.get(VERSION, 0) + 1
+    ADDRESS.stay()
+
+
+# --- A picture of one's own ------------------------------------------------------------------------------------------
+
+
+def _upload() -> Grey | None:
+    file = st.file_uploader(
+        "A picture of one piece of clothing",
+        KINDS,
+        key=UPLOAD,
+        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels (WebP 10 million). It is held until the page is closed, and never stored.",
+        on_change=_forget,
+    )
+    if file is not None:
+        st.session_state[BROUGHT] = Brought(file.file_id, file.getvalue())
+    brought: Brought | None = st.session_state.get(BROUGHT)
+    if brought is None:
+        st.caption("Best: one garment, from the front, alone before an even background.")
+        return None
+    if file is None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("The picture that you brought before is still here.")
+            st.button("Remove it", on_click=_forget)
+    negative = st.segmented_control(
+        "Light and dark",
+        list(NEGATIVE),
+        default="auto",
+        required=True,
+        format_func=NEGATIVE.__getitem__,
+        key="inspect negative",
+        on_change=ADDRESS.stay,
+        persist_state="session",
+    )
+    try:
+        seen = _seen(brought, {"no": False, "yes": True}.get(negative))
+    except LabError as error:
+        st.error(str(error))
+        return None
+    for step, column in zip(seen.steps, st.columns(len(seen.steps)), strict=True):
+        told = f"{step.title}: {step.text}"
+        side = (
+            images.enlarged(Image.fromarray(step.image))
+            if step.image.shape == (28, 28)
+            else Image.fromarray(step.image)
+        )
+        column.html(
+            f'<figure style="margin:0"><img src="{images.source(side)}" alt="{told}" style="{TILE}">'
+            f'<figcaption style="font-size:0.85rem"><b>{step.title}</b><br>{step.text}</figcaption></figure>'
+        )
+    return seen.image
+
+
+def _forget() -> None:
+    """Another file, or none: what was brought before goes."""
+    st.session_state.pop(BROUGHT, None)
+    ADDRESS.stay()
+
+
+def _seen(brought: Brought, negative: bool | None) -> Seen:
+    """The picture as the network sees it; kept for this session while it is the one uploaded."""
+    wanted = (brought.identity, negative)
+    held: tuple[tuple[str, bool | None], Seen] | None = st.session_state.get("inspect seen")
+    if held is None or held[0] != wanted:
+        held = st.session_state["inspect seen"] = (wanted, uploaded_picture.read(brought.content, negative))
+    return held[1]

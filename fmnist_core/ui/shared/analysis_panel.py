@@ -1,0 +1,94 @@
+"""An analysis on a page: its result when it is there, else its progress, a way to stop it, and a way to start it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fmnist_core.engine.analysis import Analysis
+from fmnist_core.store.result_store import Result
+from fmnist_core.ui.shared import estimate, server
+
+PERIOD = 0.3  # seconds between two looks
+STOPPED = "analysis stopped"  # the session's key of the names that a person stopped
+Draw = Callable[[NDArray[np.float32] | None], None]
+
+
+def result(
+    analysis: Analysis, *, at_once: bool = True, draw: Draw | None = None, start: str = "Compute", told: str = ""
+) -> Result | None:
+    """The result, or None after showing how far it is.
+
+    at_once: whether it starts by itself, as what takes seconds may. draw: shows the unfinished picture, or what
+    stands for it. start, told: the words on the button that starts it, and beside it.
+    """
+    found = server.results().find(analysis.run, analysis.name)
+    if found is not None:
+        return found
+    snapshot = server.analysis(analysis.name)
+    stopped = analysis.name in st.session_state.get(STOPPED, ())
+    if snapshot is not None and snapshot.state == "failed":
+        st.error(f"{analysis.title} failed: {snapshot.error}")
+        _button(analysis, "Try again", told)
+    elif snapshot is not None and snapshot.active:
+        st.fragment(_look, run_every=PERIOD)(analysis, draw)
+        return None
+    elif at_once and not stopped:
+        server.submit_analysis(analysis)
+        st.fragment(_look, run_every=PERIOD)(analysis, draw)
+        return None
+    else:
+        _button(analysis, start, told)
+    if draw is not None:
+        draw(None)
+    return None
+
+
+def _button(analysis: Analysis, label: str, told: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.button(
+            label,
+            icon=":material/play_arrow:",
+            key=f"start {analysis.name}",
+            on_click=_start,
+            args=(analysis,),
+            type="primary",
+        )
+        if told:
+            st.caption(told, width="stretch")
+
+
+def _start(analysis: Analysis) -> None:
+    st.session_state.setdefault(STOPPED, set()).discard(analysis.name)
+    server.submit_analysis(analysis)
+
+
+def _stop(analysis: Analysis) -> None:
+    st.session_state.setdefault(STOPPED, set()).add(analysis.name)
+    server.stop_analysis(analysis.name)
+
+
+def _look(analysis: Analysis, draw: Draw | None) -> None:
+    snapshot = server.analysis(analysis.name)
+    if snapshot is None or not snapshot.active:
+        st.rerun()
+        return
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    if snapshot.state == "queued" and snapshot.place:
+        others = "one analysis is" if snapshot.place == 1 else f"{snapshot.place} analyses are"
+        doing = f"waiting: {others} before this one"
+    else:
+        doing = snapshot.doing or "a worker is starting"
+    left = snapshot.seconds_left
+    rest = f" · about {estimate.words(left)} left" if left and left > 1 else ""
+    text.progress(min(snapshot.share, 1.0), text=f"{analysis.title}: {doing}{rest}")
+    button.button(
+        "Stop", icon=":material/stop:", key=f"stop {analysis.name}", on_click=_stop, args=(analysis,), width="stretch"
+    )
+    if snapshot.notice:
+        st.info(snapshot.notice)
+    if draw is not None:
+        draw(server.results().seen(analysis.run, analysis.name))

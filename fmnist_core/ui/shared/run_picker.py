@@ -1,0 +1,101 @@
+"""The choice of one stored run, for the pages that look into a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from fmnist_core.data import dataset
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.findings import run_sentences
+from fmnist_core.store.run import Run
+from fmnist_core.store.run_store import RUN_ID
+from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared.address import Address, ViewError
+from fmnist_core.ui.shared.frame import CHOSEN
+from fmnist_core.ui.train import experiment_controls
+
+MOST_LISTED = 200
+SHOWN = 26  # characters that the closed box shows; a number cut in the middle would be a wrong one
+
+
+def read(text: str) -> str:
+    """The name of a run, from an address. Raises: ViewError."""
+    if not RUN_ID.fullmatch(text):
+        raise ViewError(f"run is {text[:80]!r}, but it must be the name of a stored run, such as 3f9a1c0b5d7e2468.")
+    return text
+
+
+def choose(address: Address[Any], name: str) -> Run | None:
+    """Show the choice where called (the sidebar) and return the run; None, with a way out, where there is none.
+
+    address: of a view with a part `run`. name: of the run in the view, or "" for the one looked at or trained last.
+    """
+    listed = _listed(*_state_of_store())
+    run = server.stored(name or _last(listed))
+    if run is None and name:
+        st.warning(f"The run {name} is not in the store (any more); choose another one, or train it again.")
+        run = server.stored(_last(listed, never=name))
+    if run is None:
+        return None
+    st.session_state[CHOSEN] = run.run_id
+    address.settle(run=run.run_id)
+    names = list(listed)
+    if run.run_id not in listed:
+        names.append(run.run_id)
+    start, rest = address.control("run", run.run_id)
+    st.selectbox(
+        "Stored run",
+        names,
+        names.index(start) if start in names else names.index(run.run_id),
+        format_func=lambda one: listed.get(one) or title(run),
+        help="A network that was trained on this server, with its accuracy on the test images.",
+        **rest,
+    )
+    if len(title(run)) > SHOWN:
+        st.caption(title(run))
+    return run
+
+
+def nothing_yet() -> None:
+    """The empty state: no network has been trained here."""
+    st.info("No network has been trained here yet. Train one first: the base network takes under a minute.")
+    st.page_link(experiment_controls.PAGE, label="Train the base network", icon=":material/model_training:")
+
+
+def title(run: Run) -> str:
+    """A run in a few words: what it is, whether it was stopped, what it got."""
+    stopped = "" if run.complete else f", stopped after epoch {run.metrics['epochs_done']}"
+    sample = ", sample" if run.data_name == "sample" else ""
+    told = run.name or wording.name(run.experiment)
+    return f"{told}{stopped}{sample} · {run_sentences.tested(run.metrics, 'test_accuracy')}"
+
+
+def data_of(run: Run) -> dataset.Dataset:
+    """The data set that a run was trained on. Raises: DataError, where this machine lacks it."""
+    return dataset.load(run.data_name)
+
+
+def _last(listed: dict[str, str], never: str = "") -> str:
+    """The run looked at last, else that of page Train's settings, else the newest."""
+    state = st.session_state
+    values = state.get("values")
+    trained = run_id(Experiment.of(values), dataset.load().name) if values else ""
+    found = (one for one in (state.get(CHOSEN, ""), trained) if one in listed and one != never)
+    return next(found, next((one for one in listed if one != never), ""))
+
+
+def _state_of_store() -> tuple[str, int]:
+    root = server.store().root
+    try:
+        return str(root), root.stat().st_mtime_ns  # a folder changes when a run comes or goes
+    except OSError:
+        return str(root), 0
+
+
+@st.cache_data(show_spinner=False, max_entries=4, ttl=20)
+def _listed(root: str, changed: int) -> dict[str, str]:
+    """Names and titles of the latest runs, newest first."""
+    return {run.run_id: title(run) for run in server.store().runs()[:MOST_LISTED]}

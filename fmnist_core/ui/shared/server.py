@@ -1,0 +1,200 @@
+"""The one engine and the one run store of this server, and what a browser session asks of them."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from fmnist_core.engine.analysis import Analysis
+from fmnist_core.engine.service import Engine, Snapshot, StudySnapshot, race_name
+from fmnist_core.errors import LabError
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.study import Study
+from fmnist_core.settings import settings
+from fmnist_core.store.result_store import Results
+from fmnist_core.store.run import Run
+from fmnist_core.store.run_store import RunStore
+from fmnist_core.ui.shared import address
+
+TAB = "tab "  # begins the name of a tab
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """The engine; started once per server, warming up in the background."""
+    made = Engine(alive=_alive)
+    made.start()
+    atexit.register(made.close)
+    return made
+
+
+def wake() -> None:
+    """Start the engine with the server's first page, once that page is drawn: the worker warms up while one reads."""
+    engine()
+
+
+def _alive(name: str) -> bool:
+    """Whether a person has a tab that is connected; or whether that one tab is, which asked for an analysis."""
+    if name.startswith(TAB):
+        return _connected(name.removeprefix(TAB))
+    return any(map(_connected, tuple(_tabs().get(name, ()))))
+
+
+def _connected(tab: str) -> bool:
+    return runtime.exists() and runtime.get_instance().is_active_session(tab)
+
+
+@st.cache_resource(show_spinner=False)
+def _tabs() -> dict[str, set[str]]:
+    """Each person's tabs, by Streamlit's name of their session: a reloaded page is another one."""
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> RunStore:
+    """The run store."""
+    return RunStore(settings().runs, settings().runs_budget)
+
+
+def session() -> str:
+    """This person's name at the engine: of the browser where its cookie tells it, so that a reload changes nothing;
+    else of the tab.
+    """
+    context = get_script_run_ctx()
+    tab = context.session_id if context else ""
+    name = _browser(st.context.cookies.get("_streamlit_xsrf", "")) or tab
+    _tabs()[name] = {tab, *filter(_connected, _tabs().get(name, ()))}
+    return name
+
+
+def tab() -> str:
+    """This tab's name at the engine. Analyses are a tab's: two maps in two tabs shall not take each other's place."""
+    context = get_script_run_ctx()
+    return TAB + (context.session_id if context else "")
+
+
+def _browser(cookie: str) -> str:
+    """The token in Streamlit's cookie against forged requests ("2|mask|masked token|time"), one for each browser."""
+    try:
+        _, mask, masked, _ = cookie.split("|")
+        key, text = bytes.fromhex(mask), bytes.fromhex(masked)
+        return bytes(byte ^ key[place % len(key)] for place, byte in enumerate(text)).hex()
+    except (ValueError, ZeroDivisionError):
+        return ""
+
+
+def running(identity: str) -> Snapshot | None:
+    """The snapshot of a run that waits or trains, whoever started it; None otherwise."""
+    snapshot = engine().snapshot(identity)
+    return snapshot if snapshot is not None and snapshot.active else None
+
+
+def mine() -> Snapshot | None:
+    """The snapshot of the training that this session asked for and that has not ended."""
+    identity = engine().active(session())
+    return running(identity) if identity else None
+
+
+def notice(identity: str) -> str:
+    """What happened to a run of this server that a person should know, or ""."""
+    snapshot = engine().snapshot(identity)
+    return snapshot.notice if snapshot else ""
+
+
+def failed(identity: str) -> Snapshot | None:
+    """The snapshot of a run whose last training broke."""
+    snapshot = engine().snapshot(identity)
+    return snapshot if snapshot is not None and snapshot.state == "failed" else None
+
+
+def stored(identity: str) -> Run | None:
+    """The run in the store, whole or stopped."""
+    return store().find(identity)
+
+
+def submit(experiment: Experiment) -> None:
+    """Ask for a training; a refusal is kept for the page to show. Meant as a button's callback."""
+    st.session_state["goes on"] = ""
+    _ask(lambda: engine().submit(experiment, session()))
+
+
+def submit_study(study: Study) -> None:
+    """Ask for a study's runs; as `submit`."""
+    _ask(lambda: engine().submit_study(study, session()))
+
+
+def submit_race(experiments: Sequence[Experiment]) -> None:
+    """Ask for a race; as `submit`."""
+    _ask(lambda: engine().submit_race(experiments, session()))
+
+
+def results() -> Results:
+    """The results of analyses."""
+    return Results(store())
+
+
+def submit_analysis(analysis: Analysis) -> None:
+    """Ask for an analysis; this tab's earlier one of the same sort is left."""
+    engine().submit_analysis(analysis, tab())
+
+
+def stop_analysis(name: str) -> None:
+    """Leave an analysis; it ends unless another tab wants it, too."""
+    engine().stop(name, tab())
+
+
+def analysis(name: str) -> Snapshot | None:
+    """An analysis of this server as it is now; None when it was not asked for, or long ago."""
+    return engine().snapshot(name)
+
+
+def _ask(request: Callable[[], object]) -> None:
+    address.stay()
+    st.session_state["refused"] = ""
+    try:
+        request()
+    except LabError as error:
+        st.session_state["refused"] = str(error)
+
+
+def race(experiments: Sequence[Experiment]) -> tuple[Snapshot, ...]:
+    """The race of these experiments as it is now, lane by lane."""
+    return engine().race(race_name(experiments))
+
+
+def study(digest: str) -> StudySnapshot | None:
+    """A study of this server as it is now."""
+    return engine().study(digest)
+
+
+def my_study() -> Study | None:
+    """The study that this session asked for and that has not ended."""
+    return engine().active_study(session())
+
+
+def stop_study(digest: str) -> None:
+    """End a study. Meant as a button's callback."""
+    address.stay()
+    engine().stop_study(digest)
+
+
+def stop(identity: str) -> None:
+    """Leave a training; it ends unless somebody else asked for it. Meant as a button's callback."""
+    st.session_state["goes on"] = "" if engine().stop(identity, session()) else identity
+
+
+def goes_on(identity: str) -> str:
+    """Why a training goes on that this session wanted to stop, or ""."""
+    if st.session_state.get("goes on") != identity:
+        return ""
+    return "Somebody else asked for this training too, so it goes on."
+
+
+def refusal() -> str:
+    """Why the last press of Train was refused, once."""
+    text: str = st.session_state.pop("refused", "")
+    return text

@@ -1,0 +1,178 @@
+"""A finished run: what it got, how sure that is, how it went, its weights, and its files."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.charts import curves, learning_rate_curve, theme, value_histograms
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.schedule import learning_rates
+from fmnist_core.findings import evaluation, run_sentences
+from fmnist_core.store.run import Run
+from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.train import experiment_controls
+
+MOST_STEPS = 600
+
+
+def show(run: Run) -> None:
+    """Everything about a stored run, top to bottom."""
+    history = run.history.reset_index()
+    if run.metrics["stopped"]:
+        _stopped(run)
+    _figures(run, history)
+    _curves(run, history)
+    st.markdown(run_sentences.overfitting(history))
+    if math.isfinite(run.metrics["test_loss"]):
+        st.markdown(run_sentences.confusion(run.metrics["confusion"], CLASSES))
+    _next(run, history)
+    _more(run, history)
+    _weights(run)
+    _downloads(run)
+
+
+def _stopped(run: Run) -> None:
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    planned = wording.counted(run.experiment.epochs, "epoch")
+    text.info(f"This run was stopped after {run.metrics['epochs_done']} of {planned}.")
+    busy = server.mine() is not None
+    button.button("Train in full", on_click=server.submit, args=(run.experiment,), disabled=busy, width="stretch")
+
+
+def _figures(run: Run, history: pd.DataFrame) -> None:
+    metrics, n = run.metrics, sum(map(sum, run.metrics["confusion"]))
+    accuracy, loss, took, best = st.columns(4)
+    accuracy.metric("Test accuracy", run_sentences.tested(metrics, "test_accuracy"))
+    loss.metric("Test loss", run_sentences.tested(metrics, "test_loss"))
+    if math.isfinite(metrics["test_loss"]):
+        low, high = map(float, evaluation.wilson(metrics["test_accuracy"] * n, n))
+        accuracy.caption(f"95 % interval {low:.3f} to {high:.3f}")
+        low, high = run_sentences.mean_interval(metrics["test_loss"], metrics["test_loss_std"], n)
+        loss.caption(f"95 % interval {low:.3f} to {high:.3f}")
+        if metrics.get("test_penalty"):
+            loss.caption(f"{metrics['test_penalty']:.3f} of it is the L2 penalty")
+    took.metric("Training time", estimate.words(metrics["seconds"]))
+    took.caption(run_sentences.length(run.experiment, metrics, history))
+    # Epoch 0 is the network before training: where it is the best one, no trained epoch has a validation loss.
+    lowest = metrics["best_epoch"] or None
+    best.metric("Lowest validation loss", f"{run.history['val_loss'].loc[lowest]:.3f}" if lowest else "–")
+    if lowest:
+        best.caption(f"after epoch {lowest}")
+    st.caption(
+        f"The test set is finite: {n:,} images, a sample of all there could be. The intervals say how far that alone"
+        " may move the figures; runs that differ by less need more seeds to tell apart."
+    )
+
+
+def _curves(run: Run, history: pd.DataFrame) -> None:
+    per_epoch = run.metrics["steps_per_epoch"]
+    stride = max(1, len(run.step_losses) // MOST_STEPS)
+    steps = [((i + 1) / per_epoch, float(run.step_losses[i])) for i in range(0, len(run.step_losses), stride)]
+    epochs = max(math.ceil(len(run.step_losses) / per_epoch), 1)
+    left, right = st.columns(2, gap="medium")
+    best = run.metrics["best_epoch"] or None
+    loss = curves.curve("loss", history, epochs, steps, mark=best, penalty=bool(run.experiment.l2))
+    left.vega_lite_chart(theme.specification(loss), key="loss")
+    right.vega_lite_chart(theme.specification(curves.curve("accuracy", history, epochs, mark=best)), key="accuracy")
+    lowest = " Dashed: where validation loss was lowest." if best else ""
+    st.caption(f"Thin line: the loss of single training steps.{lowest}")
+
+
+def _next(run: Run, history: pd.DataFrame) -> None:
+    st.markdown("**Where to go next**")
+    for text, experiment in run_sentences.next_steps(run.experiment, history, run.metrics["stopped"]):
+        st.button(
+            text,
+            icon=":material/arrow_forward:",
+            type="tertiary",
+            on_click=experiment_controls.follow,
+            args=(experiment,),
+        )
+
+
+def _more(run: Run, history: pd.DataFrame) -> None:
+    with st.expander("Learning rate, gradients and weights over the epochs"):
+        per_epoch = run.metrics["steps_per_epoch"]
+        if len(run.step_losses):
+            rates = learning_rates(run.experiment, per_epoch)[: len(run.step_losses)]
+            st.altair_chart(learning_rate_curve.chart(rates, per_epoch), key="rates")
+        left, right = st.columns(2, gap="medium")
+        left.altair_chart(curves.norms(history, "gradient_norm", "Gradient norm, epoch mean"))
+        right.altair_chart(curves.norms(history, "weight_norm", "Norm of all weights"))
+
+
+def _weights(run: Run) -> None:
+    panel = st.expander("Weights and biases over the epochs", on_change="rerun", key=f"weights {run.run_id}")
+    if panel.open:
+        with panel:
+            _histograms(run.run_id, run.created.isoformat())
+
+
+@st.fragment
+def _histograms(identity: str, created: str) -> None:
+    run = server.stored(identity)
+    if run is None or not run.epochs:
+        st.caption("No weights are stored for this run.")
+        return
+    names = _tensors(identity, created)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        tensor = st.selectbox("Layer", names, format_func=_tensor_title, width=165)
+        low, high = run.epochs[0], run.epochs[-1]
+        first, last = st.slider("Epochs", low, high, (low, high), width=165) if low < high else (low, high)
+        kind = st.segmented_control("View", ["Ridges", "Heat map"], default="Ridges", required=True)
+    rows = _spread(identity, created, tensor)
+    rows = rows[rows["epoch"].between(first, last)]
+    draw = value_histograms.ridges if kind == "Ridges" else value_histograms.heat_map
+    st.altair_chart(draw(rows, f"Distribution of {_tensor_title(tensor)}"), key="histogram")
+
+
+def _tensor_title(tensor: str) -> str:
+    return tensor.replace("/", " ")
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _tensors(identity: str, created: str) -> list[str]:
+    """Names of a run's weights. created: a run that is trained again keeps its name."""
+    run = server.stored(identity)
+    return list(run.weights(run.epochs[0])) if run else []
+
+
+@st.cache_data(show_spinner="Counting weights", max_entries=200)
+def _spread(identity: str, created: str, tensor: str) -> pd.DataFrame:
+    run = server.stored(identity)
+    assert run is not None
+    return value_histograms.spread((epoch, run.weights(epoch)[tensor]) for epoch in run.epochs)
+
+
+def _downloads(run: Run) -> None:
+    st.markdown("**Take it away**")
+    history, model, boards = st.columns(3)
+    stem = f"fashion-mnist-{run.run_id}"
+    table = run.history.to_csv().encode()
+    history.download_button("History (CSV)", table, f"{stem}.csv", "text/csv", on_click="ignore", width="stretch")
+    model.download_button(
+        "Model (Keras)", (run.path / "model.keras").read_bytes, f"{stem}.keras", on_click="ignore", width="stretch"
+    )
+    boards.download_button(
+        "TensorBoard logs (zip)",
+        lambda: _zip(run.path / "tensorboard"),
+        f"{stem}-tensorboard.zip",
+        on_click="ignore",
+        width="stretch",
+    )
+
+
+def _zip(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder.parent))
+    return buffer.getvalue()

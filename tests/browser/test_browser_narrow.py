@@ -1,0 +1,56 @@
+"""A page 1,024 pixels wide: every label, choice, formula and link is there in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from fmnist_core.experiment.hyperparameters import Experiment
+from tests.browser.test_browser_train import Server, browser
+from tests.ui.test_compare_page import stored
+
+__all__ = ["browser"]  # a fixture
+pytestmark = pytest.mark.browser
+LONG = Experiment.of(
+    {"units": 16, "epochs": 3, "learning_rate": 0.01, "schedule": "exponential", "training_fraction": 0.1, "seed": 7}
+)
+# What has more content than room, and does not show it. (KaTeX hides a formula's text for screen readers, and lets
+# formulas stand out by a pixel or two.)
+CUT = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
+    .filter((e) => !e.closest('.katex-mathml') && e.clientWidth && e.scrollWidth > e.clientWidth + 4 && e.textContent.trim()
+        && getComputedStyle(e).overflowX !== 'visible')
+    .map((e) => e.textContent.trim().slice(0, 80))"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    for seed in range(2):
+        stored(tmp_path, Experiment.of({"units": 16, "epochs": 3, "seed": seed}), 0.8, 0.5)
+    stored(tmp_path, LONG, 0.8, 0.5)
+    made = Server(tmp_path / "runs")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1024, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+def test_a_narrow_page_cuts_nothing(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    expect(page.get_by_role("link", name="Units per layer 16, learning rate 0.01")).to_be_visible()
+    expect(page.get_by_text("2 seeds · test loss 0.500")).to_be_visible()
+    assert page.evaluate(CUT) == []
+    page.get_by_role("link", name="Units per layer 16, learning rate 0.01").click()
+    for title in ("Weights and biases over the epochs", "The network: "):
+        page.get_by_test_id("stMain").locator("summary").filter(has_text=title).click()
+    expect(page.get_by_text("Heat map", exact=True)).to_be_visible()
+    expect(page.get_by_text("Metric: accuracy")).to_be_visible()
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    assert page.evaluate(CUT) == []

@@ -1,0 +1,137 @@
+"""The command line's contract: JSON fields, exit codes, one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fmnist_core.cli import commands
+from fmnist_core.data import dataset
+from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
+from fmnist_core.experiment.presets import PRESETS
+from fmnist_core.store.run_store import RunStore
+
+
+def lab(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fmnist_core", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | env, timeout=240)
+
+
+def test_train_prints_one_json_object_and_stores_the_run(tmp_path: Path) -> None:
+    flags = [
+        "--preset",
+        "dropout",
+        "--units",
+        "16",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "500",
+        "--data",
+        "sample",
+        "--json",
+        "-",
+    ]
+    done = lab("train", *flags, FMNIST_RUNS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {
+        "digest", "experiment", "test_loss", "test_accuracy", "seconds", "history", "versions", "data",
+    }  # fmt: skip
+    expected = Experiment(dropout=0.3, units=16, epochs=2, batch_size=500)
+    assert result["digest"] == expected.digest and result["experiment"] == expected.canonical()
+    assert [row["epoch"] for row in result["history"]] == [1, 2]
+    assert set(result["history"][0]) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+    (run,) = RunStore(tmp_path, 10**9).runs()
+    assert run.metrics["test_accuracy"] == result["test_accuracy"]
+    assert (run.path / "model.keras").is_file() and list((run.path / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--dropout", "1.5"], ["dropout", "1.5", "from 0 to 0.9"]),
+        (["--units", "many"], ["units", "'many'", "8 to 2048"]),
+        (["--activation", "step"], ["activation", "'step'", "relu"]),
+        (["--preset", "best"], ["preset", "'best'", "base"]),
+        (["--nonsense", "1"], ["--nonsense"]),
+        (["--data", "mine"], ["mine", "full"]),
+    ],
+)
+def test_a_bad_value_is_one_line_and_exit_2(flags: list[str], words: list[str]) -> None:
+    done = lab("train", *flags)
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert all(word in done.stderr for word in words)
+
+
+def test_damaged_data_is_one_line_with_the_file_and_exit_3(tmp_path: Path) -> None:
+    for name in dataset.FILES.values():
+        (tmp_path / f"{name}.gz").write_bytes(b"\x1f\x8b not really")
+    done = lab("train", FMNIST_DATA=str(tmp_path))
+    assert done.returncode == 3 and done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert str(tmp_path / "train-images-idx3-ubyte") in done.stderr
+
+
+def test_a_run_store_that_cannot_be_written_is_exit_1(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = lab("train", "--epochs", "1", "--data", "sample", FMNIST_RUNS=str(tmp_path / "file" / "runs"))
+    assert done.returncode == 1 and "FMNIST_RUNS" in done.stderr.splitlines()[-1]
+
+
+def test_a_training_over_the_budget_is_refused_with_its_cost() -> None:
+    done = lab("train", "--layers", "20", "--units", "2048", "--epochs", "200")
+    assert done.returncode == 2 and "FMNIST_COMPUTE_BUDGET" in done.stderr
+
+
+def test_presets_lists_every_name() -> None:
+    done = lab("presets")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(PRESETS)
+
+
+def test_embed_maps_a_layer_of_a_stored_run(tmp_path: Path) -> None:
+    flags = ["--units", "16", "--epochs", "2", "--batch-size", "500", "--data", "sample", "--json", "-"]
+    digest = json.loads(lab("train", *flags, FMNIST_RUNS=str(tmp_path)).stdout)["digest"]
+    asked = ["--run", digest, "--layer", "hidden_1", "--epoch", "1", "--method", "tsne", "--points", "200"]
+    done = lab("embed", *asked, "--perplexity", "10", "--json", "-", FMNIST_RUNS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {"points", "seconds", "kl_divergence", "trustworthiness", "knn_accuracy"}
+    assert result["points"] == 200 and result["kl_divergence"] > 0 and 0.5 < result["trustworthiness"] <= 1
+    assert all(0 < result["knn_accuracy"][where] <= 1 for where in ("layer", "map"))
+    flat = lab("embed", "--run", digest, "--method", "pca", "--json", "-", FMNIST_RUNS=str(tmp_path))
+    assert json.loads(flat.stdout)["kl_divergence"] is None  # only t-SNE has one
+    for changed, words in (
+        (["--layer", "hidden_9"], ["hidden_9", "pixels, hidden_1, hidden_2, output"]),
+        (["--epoch", "7"], ["epoch is 7", "0, 1, 2"]),
+        (["--points", "ten"], ["points is 'ten'", "a whole number"]),
+        (["--run", "0" * 16], ["0" * 16, "train it first"]),
+        (["--perplexity", "100"], ["perplexity is 100", "at most 66"]),
+    ):
+        wrong = lab("embed", *asked, *changed, FMNIST_RUNS=str(tmp_path))
+        assert wrong.returncode == 2 and wrong.stdout == ""
+        assert all(word in wrong.stderr for word in words), wrong.stderr
+        assert len(wrong.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.engine
+def test_doctor_says_all_is_well() -> None:
+    done = lab("doctor")
+    assert done.returncode == 0, done.stderr
+    for word in ("tensorflow 2", "Data: ", "training and", "Engine: "):
+        assert word in done.stdout
+
+
+def test_every_hyperparameter_is_a_flag() -> None:
+    every = Experiment(layers=1, dropout=0.1, batch_norm=True, staircase=True, widths=(8, 9), seed=7)
+    flags = [part for name, text in every.query().items() for part in (f"--{name.replace('_', '-')}", text)]
+    chosen = commands._parser().parse_args(["train", *flags])
+    assert commands.experiment_of(chosen) == every
+    assert all(hasattr(chosen, name) for name in FIELDS)

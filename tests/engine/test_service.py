@@ -1,0 +1,478 @@
+"""The job engine with real worker processes: order, queue, sharing, stop, deaths, memory, two apps on one store."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fmnist_core.data import dataset
+from fmnist_core.engine import cluster
+from fmnist_core.engine.analysis import Analysis
+from fmnist_core.engine.job_progress import MOST_POINTS, Curve, Fold
+from fmnist_core.engine.service import Engine, Snapshot, check
+from fmnist_core.errors import LabError
+from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.experiment.recording import EpochRecord, Progress
+from fmnist_core.jobs.train_runs import Events
+from fmnist_core.settings import settings
+from fmnist_core.store.run_store import RunStore
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 150.0  # seconds until a condition counts as never coming true
+TINY = Experiment(units=8, layers=1, epochs=2)
+GONE: set[str] = set()  # sessions whose browser is closed
+STEPS, WAIT, FAIL, ALLOCATE, GROW = (
+    f"tests.engine.worker_jobs:{name}" for name in ("steps", "wait", "fail", "allocate", "grow")
+)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition, with a deadline."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for: {what}"
+        time.sleep(0.01)
+
+
+def shot(engine: Engine, name: str) -> Snapshot:
+    snapshot = engine.snapshot(name)
+    assert snapshot is not None
+    return snapshot
+
+
+def state(engine: Engine, name: str) -> str:
+    return shot(engine, name).state
+
+
+def ended(engine: Engine, name: str) -> Snapshot:
+    until(lambda: not shot(engine, name).active, f"the end of {name}, now {shot(engine, name)}")
+    return shot(engine, name)
+
+
+def steps(engine: Engine, name: str, epochs: int, session: str = "s") -> None:
+    engine.submit_job(STEPS, name, Experiment(epochs=epochs), {"epochs": epochs}, session)
+
+
+def analyse(engine: Engine, name: str, file: Path, group: str, session: str = "s") -> None:
+    params = {"file": str(file)}
+    engine.submit_analysis(Analysis("tests.engine.worker_jobs:analyse", group, "", name, params, "A test"), session)
+
+
+def worker_process(engine: Engine) -> int:
+    """The engine's one worker process."""
+    held = engine._dispatcher._cluster
+    assert held
+    [pid] = held.client.run(os.getpid).values()
+    return int(pid)
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The embedded sample, an own store, one worker."""
+    folder = tmp_path_factory.mktemp("engine")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "DEBIAN_FOLDER", folder / "nothing")
+        patch.setenv("KERAS_HOME", str(folder / "nothing"))
+        patch.setenv("FMNIST_CACHE", str(folder / "data"))
+        patch.setenv("FMNIST_RUNS", str(folder / "runs"))
+        for name in ("FMNIST_DATA", "FMNIST_ENGINE", "FMNIST_WORKERS", "FMNIST_WORKER_MEMORY"):
+            patch.delenv(name, raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def engine(surroundings: Path) -> Iterator[Engine]:
+    """For real trainings."""
+    made = Engine()
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def light_engine(engine: Engine) -> Iterator[Engine]:
+    """With the least memory and without TensorFlow; the other one warms up while this one is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FMNIST_WORKER_MEMORY", str(700 * 1024**2))
+        made = Engine(warm_up=False, alive=lambda session: session not in GONE)
+    made.start()
+    yield made
+    made.close()
+
+
+def store() -> RunStore:
+    return RunStore(settings().runs, settings().runs_budget)
+
+
+# Without workers
+
+
+def test_the_app_process_stays_light() -> None:
+    """Neither the engine nor the live events may pull the large packages into the app."""
+    code = (
+        "import sys, fmnist_core.engine.service, fmnist_core.jobs.train_runs, fmnist_core.engine.remote;"
+        "print([n for n in ('tensorflow', 'keras', 'sklearn', 'scipy', 'umap') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_long_curve_is_thinned_evenly() -> None:
+    curve = Curve()
+    curve.extend((step, 1.0) for step in range(1, 100_001))
+    distances = {b[0] - a[0] for a, b in zip(curve.points, curve.points[1:], strict=False)}
+    assert MOST_POINTS / 2 <= len(curve.points) <= MOST_POINTS
+    assert len(distances) == 1 and curve.points[0] == (1, 1.0)
+
+
+def test_the_time_left_follows_the_pace() -> None:
+    fold = Fold(Experiment(epochs=4))
+    sign = {
+        "what": "progress",
+        "epoch": 1,
+        "steps_per_epoch": 100,
+        "losses": (),
+        "accuracy": 0,
+        "examples_per_second": 1,
+    }
+    fold.add(sign | {"step": 10}, now=5.0)
+    assert fold.seconds_left(5.0) is None
+    fold.add(sign | {"step": 60}, now=6.0)
+    assert fold.seconds_left(6.0) == pytest.approx(340 / 50)
+    assert fold.seconds_left(6.5) == pytest.approx(340 / 50 - 0.5)
+
+
+def test_events_are_few_but_no_epoch_is_dropped() -> None:
+    sent: list[dict[str, object]] = []
+    events = Events(sent.append)
+    for step in range(1, 1001):
+        events.progress(Progress(1, step, 1000, ((step, 0.5),), 0.5, 1.0))
+    for epoch in range(1, 51):
+        events.epoch(EpochRecord(epoch, 1, 1, 1, 1, 1, 1, 1, 1))
+    assert [event["epoch"] for event in sent if event["what"] == "epoch"] == list(range(1, 51))
+    signs = [event for event in sent if event["what"] == "progress"]
+    assert len(signs) <= 3 and signs[-1]["step"] == 1000
+    assert max(len(sign["losses"]) for sign in signs) <= 50  # type: ignore[arg-type]
+
+
+def test_a_training_over_the_budget_is_refused(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMNIST_COMPUTE_BUDGET", "1e6")
+    idle = Engine()
+    with pytest.raises(LabError, match="FMNIST_COMPUTE_BUDGET"):
+        idle.submit(TINY, "s")
+    assert idle.active("s") is None
+
+
+def test_one_active_training_per_session(surroundings: Path) -> None:
+    idle = Engine()
+    first = idle.submit(TINY, "s")
+    assert idle.submit(TINY, "s") == first
+    with pytest.raises(LabError, match=re.escape("training of the network 784-8-10 (2 epochs) is still active")):
+        idle.submit(TINY.model_copy(update={"seed": 1}), "s")
+    assert idle.active("s") == first
+    idle.stop(first, "s")
+    assert idle.active("s") is None and state(idle, first) == "stopped"
+    idle.submit(TINY.model_copy(update={"seed": 1}), "s")
+
+
+# With workers
+
+engine_test = pytest.mark.engine
+
+
+@engine_test
+def test_progress_comes_in_order(light_engine: Engine) -> None:
+    steps(light_engine, "order", 6)
+    seen = [shot(light_engine, "order")]
+    while seen[-1].active:
+        now = shot(light_engine, "order")
+        seen += [now] if now != seen[-1] else []
+    states = list(dict.fromkeys(snapshot.state for snapshot in seen))
+    assert states[0] == "starting" and states[-1] == "done"
+    assert "training" in states
+    assert [snapshot.step for snapshot in seen] == sorted(snapshot.step for snapshot in seen)
+    assert len({snapshot.epoch for snapshot in seen}) >= 5, "several signs of life"
+    last = seen[-1]
+    assert [record.epoch for record in last.history] == [1, 2, 3, 4, 5, 6]
+    assert last.step == 120 and last.error == last.notice == "" and last.seconds_left is not None
+
+
+@engine_test
+def test_the_place_in_the_queue_is_exact(light_engine: Engine, tmp_path: Path) -> None:
+    names = ["q0", "q1", "q2", "q3"]
+    for name in names:
+        light_engine.submit_job(WAIT, name, TINY, {"file": str(tmp_path / name)}, name)
+    assert [shot(light_engine, name).place for name in names] == [0, 1, 2, 3]
+    assert [state(light_engine, name) for name in names] == ["starting", "queued", "queued", "queued"]
+    assert light_engine.status().queue_length in (3, 4)
+    light_engine.stop("q1", "q1")
+    assert state(light_engine, "q1") == "stopped" and shot(light_engine, "q2").place == 1
+    (tmp_path / "q0").touch()
+    assert ended(light_engine, "q0").state == "done"
+    until(lambda: shot(light_engine, "q2").place == 0 and shot(light_engine, "q3").place == 1, "the queue to move")
+    for name in ("q2", "q3"):
+        (tmp_path / name).touch()
+        assert ended(light_engine, name).state == "done"
+
+
+@engine_test
+def test_an_analysis_runs_beside_a_training(light_engine: Engine, tmp_path: Path) -> None:
+    steps(light_engine, "long", 200)
+    until(lambda: shot(light_engine, "long").step, "the training's first step")
+    analyse(light_engine, "map-1", tmp_path / "one", "map")
+    until(lambda: state(light_engine, "map-1") == "working", "the analysis")
+    found = shot(light_engine, "map-1")
+    assert (found.share, found.doing, found.active) == (0.5, "halfway", True)
+    assert shot(light_engine, "long").active and light_engine.active("s") == "long"
+    # One of each sort at a time in a worker: another person's map waits, a measure does not.
+    analyse(light_engine, "map-2", tmp_path / "two", "map", "t")
+    analyse(light_engine, "measure-1", tmp_path / "two", "measure", "t")
+    until(lambda: state(light_engine, "measure-1") == "working", "the measure")
+    assert (state(light_engine, "map-2"), shot(light_engine, "map-2").place) == ("queued", 1)
+    (tmp_path / "one").touch()
+    assert ended(light_engine, "map-1").state == "done"
+    until(lambda: state(light_engine, "map-2") == "working", "the second map")
+    (tmp_path / "two").touch()
+    assert ended(light_engine, "map-2").state == ended(light_engine, "measure-1").state == "done"
+    light_engine.stop("long", "s")
+    ended(light_engine, "long")
+
+
+def test_a_new_analysis_takes_the_place_of_the_sessions_last(light_engine: Engine, tmp_path: Path) -> None:
+    analyse(light_engine, "map-3", tmp_path / "never", "map")
+    until(lambda: state(light_engine, "map-3") == "working", "the analysis")
+    analyse(light_engine, "map-3", tmp_path / "never", "map", "t")  # another person wants it, too
+    analyse(light_engine, "map-4", tmp_path / "never", "map")
+    assert shot(light_engine, "map-3").active
+    analyse(light_engine, "map-5", tmp_path / "never", "map", "t")
+    assert ended(light_engine, "map-3").state == "stopped"
+    for name, session in (("map-4", "s"), ("map-5", "t")):
+        assert light_engine.stop(name, session)
+        assert ended(light_engine, name).state == "stopped"
+
+
+def test_an_analysis_that_nobody_waits_for_makes_room(
+    light_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyse(light_engine, "map-6", tmp_path / "never", "map", "gone")
+    until(lambda: state(light_engine, "map-6") == "working", "the analysis")
+    monkeypatch.setattr(light_engine, "_alive", lambda session: session != "gone")
+    analyse(light_engine, "map-7", tmp_path / "never", "map", "here")
+    assert ended(light_engine, "map-6").state == "stopped"
+    until(lambda: state(light_engine, "map-7") == "working", "the next one")
+    light_engine.stop("map-7", "here")
+    assert ended(light_engine, "map-7").state == "stopped"
+
+
+def test_a_shared_job_goes_on_while_somebody_wants_it(light_engine: Engine, tmp_path: Path) -> None:
+    for session in ("ann", "bob", "cleo"):
+        light_engine.submit_job(WAIT, "shared", TINY, {"file": str(tmp_path / "go")}, session)
+    assert shot(light_engine, "shared").watchers == 3 and light_engine.active("bob") == "shared"
+    assert not light_engine.stop("shared", "ann"), "it goes on"
+    assert shot(light_engine, "shared").active and light_engine.active("ann") is None
+    GONE.add("cleo")
+    assert light_engine.stop("shared", "bob")
+    assert shot(light_engine, "shared").watchers == 0
+    assert ended(light_engine, "shared").state == "stopped", "a closed browser does not count"
+
+
+@engine_test
+@pytest.mark.parametrize(
+    ("clear", "sentence"), [(True, "The data set is damaged"), (False, "ZeroDivisionError: division")]
+)
+def test_an_exception_is_one_sentence(light_engine: Engine, clear: bool, sentence: str) -> None:
+    light_engine.submit_job(FAIL, "fail", TINY, {"clear": clear}, "s")
+    failed = ended(light_engine, "fail")
+    assert failed.state == "failed" and sentence in failed.error and "\n" not in failed.error
+    steps(light_engine, "after failure", 1)
+    assert ended(light_engine, "after failure").state == "done"
+
+
+@engine_test
+def test_a_job_that_exceeds_the_memory_fails_clearly(light_engine: Engine) -> None:
+    light_engine.submit_job(ALLOCATE, "greedy", TINY, {}, "s")
+    failed = ended(light_engine, "greedy")
+    assert failed.state == "failed"
+    assert "0.68 GiB" in failed.error and "FMNIST_WORKER_MEMORY" in failed.error and "fewer units" in failed.error
+    assert (
+        failed.notice
+        == "The worker process ran out of memory before the first epoch and the training was started again."
+    )
+    steps(light_engine, "modest", 1)
+    assert ended(light_engine, "modest").state == "done"
+
+
+@engine_test
+def test_a_grown_worker_is_replaced_before_the_next_job(light_engine: Engine) -> None:
+    light_engine.submit_job(GROW, "grow", TINY, {"bytes": 520_000_000}, "s")
+    assert ended(light_engine, "grow").state == "done"
+    steps(light_engine, "next", 1)
+    assert ended(light_engine, "next").state == "done" and shot(light_engine, "next").notice == ""
+    assert psutil.Process(worker_process(light_engine)).memory_info().rss < 300e6
+
+
+@engine_test
+def test_the_engine_comes_back_when_its_own_processes_die(light_engine: Engine) -> None:
+    steps(light_engine, "long", 20)
+    until(lambda: shot(light_engine, "long").epoch >= 2, "the second epoch")
+    held = light_engine._dispatcher._cluster
+    assert held and held._host
+    held._host.kill()
+    assert ended(light_engine, "long").state == "done"
+    assert shot(light_engine, "long").notice == "The engine broke down and the training was started again."
+
+
+@engine_test
+def test_no_process_outlives_the_engine(surroundings: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    made = Engine(warm_up=False)
+    made.start()
+    steps(made, "running", 200)
+    until(lambda: shot(made, "running").epoch >= 1, "a running job")
+    started = set(psutil.Process().children(recursive=True)) - before
+    assert len(started) >= 2
+    made.close()
+    until(lambda: all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in started), "the end of all")
+
+
+@engine_test
+def test_an_address_where_nobody_answers_is_one_sentence(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMNIST_ENGINE", "tcp://127.0.0.1:1")
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    made = Engine(warm_up=False)
+    made.start()
+    steps(made, "nowhere", 1)
+    failed = ended(made, "nowhere")
+    assert failed.state == "failed" and "tcp://127.0.0.1:1 (FMNIST_ENGINE)" in failed.error
+    assert not made.status().ready and made.status().message == failed.error
+    made.close()
+
+
+ELSEWHERE = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1")
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+
+
+@engine_test
+def test_workers_elsewhere_do_the_same(surroundings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Dask scheduler that others started, with two workers: two jobs run at a time."""
+    script = tmp_path / "elsewhere.py"
+    script.write_text(ELSEWHERE)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, script], stdin=pipe, stdout=pipe, text=True, env=environment) as host:
+        assert host.stdin and host.stdout
+        monkeypatch.setenv("FMNIST_ENGINE", host.stdout.readline().strip())
+        made = Engine(warm_up=False)
+        made.start()
+        until(lambda: made.status().workers == 2, "both workers")
+        for name in ("a", "b", "c"):
+            made.submit_job(WAIT, name, TINY, {"file": str(tmp_path / name)}, name)
+        assert [shot(made, name).place for name in "abc"] == [0, 0, 1]
+        for name in "bac":
+            (tmp_path / name).touch()
+            assert ended(made, name).state == "done"
+        made.close()
+        assert host.poll() is None, "it is not ours to end"
+        host.stdin.close()
+
+
+@engine_test
+def test_a_training_is_stored_and_not_repeated(engine: Engine) -> None:
+    name = engine.submit(TINY, "s")
+    assert name == run_id(TINY, "sample")
+    assert engine.submit(TINY, "t") == name and shot(engine, name).watchers == 2
+    assert ended(engine, name).state == "done", shot(engine, name)
+    assert [record.epoch for record in shot(engine, name).history] == [0, 1, 2]
+    run = store().find(name)
+    assert run and run.complete and repr(run.records) == repr(shot(engine, name).history)
+    assert (run.path / "model.keras").is_file() and list(run.path.glob("tensorboard/*"))
+    engine.submit(TINY, "s")
+    assert engine.active("s") is None
+
+
+@engine_test
+def test_a_stopped_training_keeps_its_part_and_can_be_trained_anew(engine: Engine) -> None:
+    long = TINY.model_copy(update={"epochs": 200, "batch_size": 16})
+    name = engine.submit(long, "s")
+    until(lambda: shot(engine, name).epoch >= 3, "the third epoch")
+    start = time.monotonic()
+    engine.stop(name, "s")
+    until(lambda: not shot(engine, name).active, "the stop")
+    assert time.monotonic() - start < 2.0
+    assert state(engine, name) == "stopped"
+    run = store().find(name)
+    assert run and not run.complete and 2 <= run.metrics["epochs_done"] < 200
+    engine.submit(long, "s")
+    assert engine.active("s") == name
+    engine.stop(name, "s")
+    assert ended(engine, name).state == "stopped"
+
+
+@engine_test
+def test_a_killed_worker_is_replaced_and_the_training_repeated(engine: Engine) -> None:
+    experiment = TINY.model_copy(update={"epochs": 20, "batch_size": 16})
+    victim = worker_process(engine)
+    name = engine.submit(experiment, "s")
+    until(lambda: shot(engine, name).epoch >= 3, "the third epoch")
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: shot(engine, name).notice, "the notice")
+    notice = shot(engine, name).notice
+    assert notice.startswith("The worker process died at epoch ") and notice.endswith("was started again.")
+    assert ended(engine, name).state == "done" and shot(engine, name).notice == notice
+    assert [record.epoch for record in shot(engine, name).history] == list(range(21))
+    run = store().find(name)
+    assert run and run.complete
+
+
+SECOND_APP = """
+import sys, time
+from pathlib import Path
+from fmnist_core.data import dataset
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.engine import cluster
+from fmnist_core.engine.service import Engine
+dataset.DEBIAN_FOLDER = Path("/nowhere")
+engine = Engine()
+engine.start()
+name = engine.submit(Experiment.from_json(sys.argv[1]), "other app")
+while engine.snapshot(name).active:
+    time.sleep(0.05)
+shot = engine.snapshot(name)
+print(shot.state, shot.error)
+engine.close()
+"""
+
+
+@engine_test
+def test_two_apps_share_one_store(engine: Engine) -> None:
+    experiment = TINY.model_copy(update={"seed": 7, "epochs": 1})
+    other = subprocess.Popen(
+        [sys.executable, "-c", SECOND_APP, experiment.to_json()], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    name = engine.submit(experiment, "s")
+    assert ended(engine, name).state == "done"
+    printed, _ = other.communicate(timeout=PATIENCE)
+    assert printed.strip() == "done"
+    run = store().find(name)
+    assert run and run.complete and store().damaged() == []
+    assert not list((settings().runs / ".staging").glob("*"))
+
+
+@engine_test
+def test_the_check_says_that_a_worker_answered(surroundings: Path) -> None:
+    assert check() == "a worker of this machine answered."

@@ -1,0 +1,67 @@
+"""Jobs for the engine's tests: they run in a worker and need no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fmnist_core.errors import LabError
+from fmnist_core.experiment.recording import EpochRecord, Progress
+from fmnist_core.jobs.train_runs import Events
+
+STEPS = 20
+
+
+def steps(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """Looks like a training: epochs of STEPS steps of 5 ms; ends early when asked to."""
+    for phase in ("preparing", "compiling", "training"):
+        watch.phase(phase)
+    for epoch in range(1, params["epochs"] + 1):
+        for step in range(STEPS * (epoch - 1) + 1, STEPS * epoch + 1):
+            time.sleep(0.005)
+            watch.progress(Progress(epoch, step, STEPS, ((step, 1 / step),), 0.5, 1000.0))
+            if should_stop():
+                return {"stopped": True}
+        watch.epoch(EpochRecord(epoch, 1 / epoch, 0.5, 0.4, 0.5, 0.001, 1.0, 2.0, 0.1))
+    watch.phase("testing")
+    return {"stopped": False}
+
+
+def wait(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """Runs until a file appears, or until it is stopped."""
+    while not Path(params["file"]).exists() and not should_stop():
+        time.sleep(0.02)
+    return {"stopped": should_stop()}
+
+
+def analyse(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """Tells that half is done, then runs until a file appears, or until it is stopped."""
+    watch.share(0.5, "halfway")
+    return wait(params, watch, should_stop)
+
+
+def allocate(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """Takes more and more memory; slow enough for the nanny to see it."""
+    blocks = []
+    while True:
+        blocks.append(b"x" * 20_000_000)
+        time.sleep(0.01)
+
+
+def fail(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """Fails with a sentence for people, or with a programmer's error."""
+    if params["clear"]:
+        raise LabError("The data set is damaged; load it again.")
+    raise ZeroDivisionError("division by zero\nand a second line")
+
+
+def grow(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+    """Leaves the process with more memory than before."""
+    KEPT.append(b"x" * params["bytes"])
+    return {"stopped": False, "pid": os.getpid()}
+
+
+KEPT: list[bytes] = []

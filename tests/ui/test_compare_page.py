@@ -1,0 +1,313 @@
+"""Page Compare as a script: studies, chosen runs and races; what it says, and what it says to bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core.data import dataset
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.presets import PRESETS
+from fmnist_core.experiment.recording import EpochRecord
+from fmnist_core.experiment.study import STUDIES, Study
+from fmnist_core.store.run import Run
+from fmnist_core.store.run_store import RunStore, StoreError
+from fmnist_core.store.run_writer import RunWriter
+from fmnist_core.ui.compare import compare_view
+from fmnist_core.ui.compare.compare_view import View, from_query
+from fmnist_core.ui.shared import server
+from tests.ui.test_pages import no_workers, opened, texts, url
+
+__all__ = ["no_workers"]  # a fixture
+PAGE = "pages/Compare.py"
+SMALL = {"units": 16, "layers": 1, "epochs": 3}
+
+
+def stored(folder: Path, experiment: Experiment, accuracy: float, loss: float) -> Run:
+    """A run as a training leaves it, with this accuracy on the test images."""
+    data = dataset.load()
+    store = RunStore(folder / "runs", 10**9)
+    writer = RunWriter(store, experiment, data.name, data.source)
+    rng = np.random.default_rng(experiment.seed)
+    weights: dict[str, Any] = {}
+    fan_in = 784
+    for number, width in enumerate(experiment.hidden_widths, start=1):
+        weights[f"hidden_{number}/kernel"] = rng.normal(0, 0.05, (fan_in, width)).astype(np.float32)
+        weights[f"hidden_{number}/bias"] = np.zeros(width, np.float32)
+        fan_in = width
+    weights |= {"output/kernel": rng.normal(0, 0.05, (fan_in, 10)).astype(np.float32)}
+    weights |= {"output/bias": np.zeros(10, np.float32)}
+    right = rng.random(len(data.test_labels)) < accuracy
+    guess = np.eye(10, dtype=np.float32)[np.where(right, data.test_labels, (data.test_labels + 1) % 10)]
+    for epoch in range(experiment.epochs + 1):
+        writer.epoch(EpochRecord(epoch, 2.0 / (epoch + 1), 0.5, loss, 0.8, 0.001, 1.0, 30.0, 0.5))
+        writer.snapshot(epoch, weights, guess)
+    writer.steps(1, np.linspace(2, 1, 7 * experiment.epochs).astype(np.float32))
+    (writer.folder / "model.keras").write_bytes(b"model")
+    facts = {
+        "test_loss": loss, "test_accuracy": accuracy, "test_loss_std": 0.8, "seconds": 12.0, "compile_seconds": 1.0,
+        "stopped": False, "best_epoch": 1, "epochs_done": experiment.epochs, "steps_per_epoch": 7,
+        "train_examples": 800, "confusion": np.diag([100] * 10).tolist(),
+    }  # fmt: skip
+    writer.commit(facts)
+    run = store.find(writer.run_id)
+    assert run
+    return run
+
+
+def study_in_store(folder: Path, study: Study, gain: float = 0.05) -> list[Run]:
+    """All runs of a study; each further variant is better by `gain`, with a little noise from the seed."""
+    place = {variant.name: number for number, variant in enumerate(study.variants())}
+    noise = [0.001, -0.002, 0.0015, 0.0, -0.001]
+    return [
+        stored(
+            folder,
+            experiment,
+            0.8 + gain * place[variant.name] + noise[(experiment.seed + place[variant.name]) % 5],
+            0.6 - gain * place[variant.name] + noise[(2 * experiment.seed + place[variant.name]) % 5],
+        )
+        for variant, experiment in study.experiments()
+    ]
+
+
+def one_axis(seeds: int = 5) -> Study:
+    return Study.of({"base": SMALL, "axes": [{"field": "dropout", "values": (0.0, 0.3)}], "seeds": seeds})
+
+
+def link(study: Study, **query: str) -> AppTest:
+    return opened(PAGE, study=study.to_short_json(), **query)
+
+
+def pressed(app: AppTest, label: str) -> AppTest:
+    app = next(button for button in app.button if button.label == label).click().run()
+    assert not app.exception
+    return app
+
+
+# --- A study ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_notebook_s_five_are_one_press_away_and_their_cost_is_told() -> None:
+    app = opened(PAGE)
+    shown = texts(app)
+    assert "5 networks × 3 seeds" in shown and "**15** runs to train · about" in shown
+    assert [button.label for button in app.button if button.label == "Train all"] == ["Train all"]
+    assert url(app) == {}
+
+
+def test_a_study_that_is_there_is_told_apart_from_noise(tmp_path: Path) -> None:
+    study = one_axis()
+    study_in_store(tmp_path, study)
+    app = link(study)
+    shown = texts(app)
+    assert "Dropout 0.3 lowers test loss by 0.05" in shown and "raises test accuracy by 0.05" in shown
+    assert "over 5 seeds" in shown and "95 % for all 2 comparisons together" in shown
+    assert "| **Dropout 0** | 5 |" in shown
+    assert not [button for button in app.button if button.label in ("Train all", "Go on")]
+    assert [button.proto.label for button in app.get("download_button")] == [
+        "Table (CSV)", "Histories (CSV)", "Definition (JSON)"
+    ]  # fmt: skip
+
+
+def test_no_difference_is_called_so(tmp_path: Path) -> None:
+    study = one_axis()
+    study_in_store(tmp_path, study, gain=0.0)
+    assert "Dropout 0.3 shows no difference beyond the noise" in texts(link(study))
+
+
+def test_one_seed_cannot_tell_but_two_single_runs_have_mcnemar_s_test(tmp_path: Path) -> None:
+    study = one_axis(seeds=1)
+    study_in_store(tmp_path, study, gain=0.1)
+    shown = texts(link(study))
+    assert "One seed can't tell" in shown
+    assert "On the same 1,000 test images" in shown or "On the same 10,000 test images" in shown
+
+
+def test_results_show_while_others_are_missing(tmp_path: Path) -> None:
+    study = one_axis()
+    study_in_store(tmp_path, study)
+    app = link(Study.of(dict(study) | {"seeds": 6}))
+    assert "**10** of 12 runs are there · **2** runs to train" in texts(app)
+    assert "over 5 seeds" in texts(app)
+
+
+def test_two_axes_give_a_heat_map_page(tmp_path: Path) -> None:
+    axes = [{"field": "dropout", "values": (0.0, 0.3)}, {"field": "activation", "values": ("relu", "tanh")}]
+    study = Study.of({"base": SMALL, "axes": axes, "seeds": 2})
+    study_in_store(tmp_path, study)
+    app = link(study)
+    assert "Against the hyperparameters" in [header.value for header in app.header]
+    assert "Click a cell for its runs" in texts(app)
+
+
+def test_a_heat_map_is_a_table_too_and_leads_to_its_runs_without_a_mouse(tmp_path: Path) -> None:
+    axes = [{"field": "batch_norm", "values": (False, True)}, {"field": "widths", "values": ((32,), (32, 16))}]
+    study = Study.of({"base": SMALL, "axes": axes, "seeds": 2})
+    runs = study_in_store(tmp_path, study)
+    app = link(study)
+    head, _, *rows = next(text.value for text in app.markdown if "| Batch normalisation | Width" in text.value).split(
+        "\n"
+    )
+    own = [run for run in runs if run.experiment.hidden_widths == (32, 16) and not run.experiment.batch_norm]
+    mean = np.mean([run.metrics["test_accuracy"] for run in own])
+    assert head == "| Batch normalisation | Width of each layer 32 | Width of each layer 32-16 |"
+    assert len(rows) == 2 and rows[0].startswith("| no |") and f"| {100 * mean:.1f}\u00a0% ±\u00a00." in rows[0]
+    box = next(box for box in app.selectbox if box.label == "Runs of")
+    assert len(box.options) == 4
+    box.select("Width of each layer 32-16, batch normalisation no").run()
+    links = [one.proto.query_string for one in app.get("page_link") if one.proto.label.startswith("Seed ")]
+    assert len(links) == 2 and all("widths=32-16" in query and "batch_norm" not in query for query in links)
+
+
+@pytest.mark.parametrize("curve", compare_view.CURVES)
+@pytest.mark.parametrize("x", compare_view.AXES)
+def test_every_curve_is_drawn_over_every_axis(curve: str, x: str, tmp_path: Path) -> None:
+    study = one_axis(seeds=2)
+    study_in_store(tmp_path, study)
+    app = link(study, curve=curve, x=x, each="true")
+    assert not app.exception and url(app)["study"] == study.to_short_json()
+
+
+def test_controls_change_the_study_and_the_link() -> None:
+    app = opened(PAGE)
+    app.button_group(key="compare kind 1").set_value("one").run()
+    assert json.loads(url(app)["study"])["axes"] == [{"field": "dropout", "values": [0.0, 0.15, 0.3, 0.5]}]
+    values = next(box for box in app.text_input if box.label == "Values")
+    values.set_value("0, 0.2").run()
+    assert json.loads(url(app)["study"])["axes"] == [{"field": "dropout", "values": [0.0, 0.2]}]
+    next(box for box in app.text_input if box.label == "Values").set_value("0, 7").run()
+    assert "7" in app.warning[0].value and "left as it was" in app.warning[0].value
+    next(box for box in app.selectbox if box.label == "Hyperparameter").set_value("activation").run()
+    assert json.loads(url(app)["study"])["axes"][0]["field"] == "activation"
+    next(slider for slider in app.slider if slider.label == "Seeds").set_value(7).run()
+    assert json.loads(url(app)["study"])["seeds"] == 7
+
+
+def test_a_study_over_the_budget_is_refused_with_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMNIST_COMPUTE_BUDGET", "1e9")
+    app = pressed(opened(PAGE), "Train all")
+    assert "FMNIST_COMPUTE_BUDGET" in app.error[0].value and "1.0e+09" in app.error[0].value
+
+
+def test_a_press_queues_every_missing_run_and_stop_takes_them_back() -> None:
+    app = pressed(opened(PAGE), "Train all")
+    digest = STUDIES["notebook"].digest
+    snapshot = server.engine().study(digest)
+    assert snapshot and snapshot.state == "running" and len(snapshot.names) == 15
+    app = pressed(app, "Stop")
+    snapshot = server.engine().study(digest)
+    assert snapshot and snapshot.state == "stopped"
+    assert server.engine().status().queue_length == 0
+
+
+# --- Stored runs ------------------------------------------------------------------------------------------------------
+
+
+def test_without_runs_the_page_says_what_to_do() -> None:
+    assert "No network has been trained here yet" in opened(PAGE, runs="").info[0].value
+
+
+def test_chosen_runs_are_compared_and_can_be_deleted_and_brought_back(tmp_path: Path) -> None:
+    runs = study_in_store(tmp_path, one_axis(seeds=2))
+    app = opened(PAGE, runs=".".join(run.run_id for run in runs))
+    assert "over 2 seeds" in texts(app) or "2 seeds" in texts(app)
+    app = pressed(app, "Delete 4 chosen runs")
+    assert RunStore(tmp_path / "runs", 10**9).runs() == [] and url(app) == {"runs": ""}
+    app = pressed(app, "Undo")
+    assert len(RunStore(tmp_path / "runs", 10**9).runs()) == 4 and len(url(app)["runs"].split(".")) == 4
+
+
+def test_the_table_of_runs_shows_a_few_columns_at_a_time(tmp_path: Path) -> None:
+    run = stored(tmp_path, Experiment.of(SMALL), 0.8, 0.5)
+    RunStore(tmp_path / "runs", 10**9).annotate(run.run_id, note="for the lesson")
+    app = opened(PAGE, runs="")
+    assert list(app.dataframe[0].value) == ["chosen", "network", "seed", "accuracy", "loss"]
+    app.button_group(key="compare columns").set_value("Names and notes").run()
+    assert list(app.dataframe[0].value) == ["chosen", "network", "seed", "name", "note", "kept"]
+    assert app.dataframe[0].value["note"].tolist() == ["for the lesson"]
+
+
+def test_a_run_that_is_gone_is_named(tmp_path: Path) -> None:
+    run = stored(tmp_path, Experiment.of(SMALL), 0.8, 0.5)
+    gone = "0123456789abcdef"
+    assert gone in opened(PAGE, runs=f"{run.run_id}.{gone}").warning[0].value
+
+
+# --- A race -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_race_is_set_started_and_shown(tmp_path: Path) -> None:
+    app = opened(PAGE, race=json.dumps([{"epochs": 3}, {"epochs": 3, "dropout": 0.3}]))
+    assert "**Base network** against **Dropout 0.3**" in texts(app)
+    app = pressed(app, "Start the race")
+    [left, right] = server.race([Experiment(epochs=3), Experiment(epochs=3, dropout=0.3)])
+    assert left.active and right.experiment.dropout == 0.3
+    app = pressed(app, "Stop")
+    assert not server.race([Experiment(epochs=3), Experiment(epochs=3, dropout=0.3)])[0].active
+
+
+def test_a_network_does_not_race_itself() -> None:
+    app = opened(PAGE, race="[{},{}]")
+    assert next(button for button in app.button if button.label == "Start the race").disabled
+
+
+# --- The link ---------------------------------------------------------------------------------------------------------
+
+names = st.text("0123456789abcdef", min_size=16, max_size=16)
+studies = st.sampled_from([*STUDIES.values(), one_axis(), Study.of({"base": SMALL, "seeds": 4})])
+views = st.one_of(
+    st.builds(View, study=studies, curve=st.sampled_from(compare_view.CURVES), x=st.sampled_from(compare_view.AXES)),
+    st.builds(View, study=st.none(), runs=st.lists(names, unique=True, max_size=5).map(tuple), each=st.booleans()),
+    st.builds(
+        View,
+        study=st.none(),
+        race=st.sampled_from(
+            [(PRESETS["base"].experiment, PRESETS["l2"].experiment), (Experiment(units=8), Experiment())]
+        ),
+        baseline=st.text(max_size=20),
+    ),
+)
+
+
+@given(views)
+def test_every_view_survives_its_link(view: View) -> None:
+    assert from_query(view.query()) == (view, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"study": "{"}, "not valid JSON"),
+        ({"study": '{"seeds": 99}'}, "1 to 30"),
+        ({"study": '{"axes": [{"field": "dropout", "values": [7]}]}'}, "Dropout (dropout) is 7"),
+        ({"study": "[" * 5000}, "not valid JSON"),
+        ({"runs": "../../etc"}, "must be names of stored runs"),
+        ({"runs": ".".join(["0123456789abcdef"] * 61)}, "at most 60"),
+        ({"race": "7"}, "JSON list of two"),
+        ({"race": '[{"units": 1}, {}]'}, "Units per layer (units) is 1"),
+        ({"x": "north"}, "one of epoch, step, seconds"),
+        ({"colour": "red"}, "'colour'"),
+    ],
+)
+def test_wrong_links_are_named_and_the_page_stays_up(query: dict[str, str], words: str) -> None:
+    app = opened(PAGE, **query)
+    assert len(app.warning) == 1 and words in app.warning[0].value
+
+
+def test_a_run_that_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored(tmp_path, Experiment.of(SMALL), 0.8, 0.5)
+    app = opened(PAGE, runs=run.run_id)
+
+    def refuse(self: RunStore, run_id: str) -> None:
+        raise StoreError(f"The run store cannot be written: {run_id} stays.")
+
+    monkeypatch.setattr(RunStore, "delete", refuse)
+    app = pressed(app, "Delete 1 chosen run")
+    assert any("cannot be written" in warning.value for warning in app.warning)

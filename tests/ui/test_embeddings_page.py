@@ -1,0 +1,188 @@
+"""Page Embeddings as a script: its parts on a stored run, what it says in numbers, and what it says to bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.layer_names import layers_of
+from fmnist_core.findings.map_request import MapRequest
+from fmnist_core.jobs import layer_maps
+from fmnist_core.jobs.train_runs import Events
+from fmnist_core.store import result_store
+from fmnist_core.store.result_store import Results
+from fmnist_core.store.run import Run
+from fmnist_core.ui.embeddings import class_separation
+from fmnist_core.ui.shared import server
+from tests.ui.test_compare_page import stored
+from tests.ui.test_pages import no_workers, opened, texts, url
+
+__all__ = ["no_workers"]  # a fixture
+PAGE = "pages/Embeddings.py"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return stored(tmp_path, Experiment.of({"units": 16, "layers": 1, "epochs": 3}), 0.8, 0.6)
+
+
+def worked(kind: Any, params: Any) -> list[dict[str, Any]]:
+    """A job of a worker, done here; returns its events."""
+    events: list[dict[str, Any]] = []
+    assert kind(params, Events(events.append), lambda: False) == {"stopped": False}
+    return events
+
+
+def made(request: MapRequest) -> list[dict[str, Any]]:
+    return worked(layer_maps.map_job, request.params())
+
+
+def button(app: AppTest, label: str) -> Any:
+    return next(one for one in app.button if one.label == label)
+
+
+def clicked(app: AppTest, label: str) -> AppTest:
+    button(app, label).click().run()
+    assert not app.exception
+    return app
+
+
+def test_without_a_run_the_page_says_what_to_do() -> None:
+    app = opened(PAGE)
+    assert "No network has been trained here yet." in texts(app)
+
+
+def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
+    app = opened(PAGE, points="200", perplexity="10")
+    shown = texts(app)
+    assert "What **the output layer** makes of 200 test images after epoch 3" in shown
+    assert "For now: the first principal components (PCA)." in shown
+    name = layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0)).name
+    snapshot = server.analysis(name)
+    assert snapshot and snapshot.active
+    clicked(app, "Stop")
+    assert server.analysis(name).state == "stopped"
+    clicked(app, "Compute")
+    assert server.analysis(name).active
+
+
+def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
+    events = made(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0))
+    assert [event for event in events if event["what"] == "share"]
+    app = opened(PAGE, points="200", perplexity="10")
+    shown = texts(app)
+    assert "How far to trust this map" in [one.value for one in app.subheader]
+    assert "Measured on the map's 200 images with 15 neighbours" in shown
+    assert "rank correlation" in shown
+    assert "A film makes all 4 recorded epochs" in shown.replace("**", "")
+    assert not server.analysis(layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200)).name)
+
+
+def test_a_film_serves_every_epoch(run: Run) -> None:
+    made(MapRequest(run.run_id, layer="hidden_1", epochs=run.epochs, points=200, method="pca"))
+    for epoch in ("0", "2"):
+        app = opened(PAGE, points="200", layer="hidden_1", method="pca", epoch=epoch)
+        assert "How far to trust this map" in [one.value for one in app.subheader]
+        assert not [one for one in app.button if one.label == "Stop"]
+
+
+def test_an_opened_image_has_its_neighbours_in_the_layer(run: Run) -> None:
+    made(MapRequest(run.run_id, epochs=(3,), points=200, method="pca"))
+    rows = Results(server.store()).find(run.run_id, layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, method="pca")).name).arrays["rows"]  # fmt: skip
+    app = opened(PAGE, points="200", method="pca", image=str(rows[7]))
+    shown = texts(app)
+    assert "The image you opened" in shown and "Nearest in the output layer" in shown
+    assert "of 8 are of the same class" in shown
+    clicked(app, "Close")
+    assert "image" not in url(app)
+
+
+def test_all_layers_over_training(run: Run) -> None:
+    layers = layers_of(run.experiment)
+    request = MapRequest(run.run_id, epochs=(0, 2, 3), points=200, method="pca")
+    worked(layer_maps.grid_job, layer_maps.grid_analysis(request, layers).params)
+    app = opened(PAGE, part="grid", points="200", method="pca")
+    shown = texts(app)
+    assert "Every layer's map by **PCA**" in shown
+    assert "After epoch 3 it is highest in" in shown or "after epoch 3 it is highest in" in shown
+
+
+def test_separation_is_answered_by_numbers(run: Run) -> None:
+    worked(layer_maps.separation_job, layer_maps.separation_analysis(run, "test").params)
+    app = opened(PAGE, part="separation")
+    shown = texts(app)
+    assert "Does separation improve over the layers?" in shown
+    # Random weights that do not change: no claim that anything improved over training.
+    found = Results(server.store()).find(run.run_id, layer_maps.separation_analysis(run, "test").name)
+    votes = {(row["epoch"], row["layer"]): row["value"] for row in found.facts["rows"] if row["measure"] == "knn"}
+    assert set(votes) == {(epoch, layer) for epoch in run.epochs for layer in layers_of(run.experiment)}
+    assert votes[0, "output"] == votes[3, "output"]
+    assert f"it shows no difference, from {votes[0, 'output']:.3f} to {votes[3, 'output']:.3f}" in shown
+
+
+def test_a_paired_difference_is_told_with_its_interval() -> None:
+    before, after = np.zeros(1000, bool), np.zeros(1000, bool)
+    before[:500], after[30:560] = True, True  # 60 images gained, 30 lost
+    half = 1.959964 * np.sqrt(90 - 30**2 / 1000) / 1000
+    told = f"rises by 0.030 (95 % interval {0.03 - half:.3f} to {0.03 + half:.3f})"
+    assert class_separation._changed(before, after) == told
+    assert class_separation._changed(after, before) == told.replace("rises", "falls")
+    after[500:545] = False  # 15 gained, 30 lost
+    assert class_separation._changed(before, after).startswith("falls by 0.015")
+    after[545:560], after[:15] = False, True  # none gained, 15 lost: still more than chance allows
+    assert "falls" in class_separation._changed(before, after)
+    after[:] = before
+    assert class_separation._changed(before, after) == "shows no difference"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"points": "200", "perplexity": "90"}, "200 images allow at most 66"),
+        ({"points": "7"}, "points is '7', but it must be a whole number from 100 to 20,000"),
+        ({"run": "f" * 16}, "is not in the store"),
+        ({"epoch": "77"}, "Epoch 77 was not kept; the nearest one, 3, is shown."),
+        ({"epoch": "x"}, "epoch is 'x'"),
+    ],
+)
+def test_wrong_links_are_named_and_the_page_stays_up(run: Run, query: dict[str, str], told: str) -> None:
+    assert told in texts(opened(PAGE, **query))
+
+
+def test_a_damaged_or_old_map_is_made_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = MapRequest(run.run_id, epochs=(3,), points=200, method="pca")
+    made(request)
+    path = server.results()._path(run.run_id, layer_maps.map_analysis(request).name)
+    path.write_bytes(path.read_bytes()[:100])
+    app = opened(PAGE, points="200", method="pca")
+    assert server.analysis(layer_maps.map_analysis(request).name).active
+    assert "For now: the first principal components" in texts(app)
+    monkeypatch.setattr(result_store, "VERSION", result_store.VERSION + 1)
+    made(request)
+    monkeypatch.undo()
+
+
+def test_a_collapsed_layer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All units dead: every image is the same to the layer."""
+    run = stored(tmp_path, Experiment.of({"units": 16, "layers": 1, "epochs": 1}), 0.1, 2.3)
+    dead = {name: np.zeros_like(value) for name, value in run.weights(1).items()}
+    np.savez(run.path / "snapshots" / "epoch-001.npz", **dead)
+    with pytest.raises(Exception) as caught:
+        layer_maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(1,), points=200), lambda *told: None)
+    assert str(caught.value).count(".") <= 2 and "equal in this layer" in str(caught.value)
+    with pytest.raises(Exception, match="Epoch 1 has no map, so there is no film of all epochs"):
+        layer_maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(0, 1), points=200), lambda *told: None)
+    layers = layers_of(run.experiment)
+    grid = layer_maps.grid_analysis(MapRequest(run.run_id, epochs=(0, 1), points=200, method="pca"), layers)
+    worked(layer_maps.grid_job, grid.params)
+    assert "Not every layer can be mapped." in texts(opened(PAGE, part="grid", points="200", method="pca"))
+
+
+def test_an_epoch_that_was_not_kept_is_named(run: Run) -> None:
+    with pytest.raises(Exception, match=r"epoch is 9, but this run keeps the epochs 0, 1, 2, 3; choose one of them\."):
+        layer_maps.make(MapRequest(run.run_id, epochs=(9,), points=200), lambda *told: None)

@@ -1,0 +1,338 @@
+"""Each page as a script: what it shows, what it says to bad input, and what it must not import."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as text
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core.data import dataset
+from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
+from fmnist_core.experiment.presets import PRESETS
+from fmnist_core.experiment.recording import EpochRecord
+from fmnist_core.store.run_store import RunStore
+from fmnist_core.store.run_writer import RunWriter
+from fmnist_core.ui.home import ways_in
+from fmnist_core.ui.shared import estimate, server
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Pages alone: the engine exists, but starts no processes. The engine's own tests and the browser's have them."""
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("fmnist_core.engine.service.Engine.start", lambda self: None)
+    for cached in (server.engine, server.store):
+        cached.clear()
+    yield
+    for cached in (server.engine, server.store):
+        cached.clear()
+
+
+def opened(page: str, **query: str) -> AppTest:
+    """A page as a browser opens it by a link."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    if page != "app.py":
+        app.switch_page(page)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def control(app: AppTest, name: str) -> Any:
+    """The widget of a hyperparameter; its key ends with a number that counts its comings to the screen."""
+    kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "text_input")
+    return next(w for kind in kinds for w in app.get(kind) if (w.key or "").rsplit(" ", 1)[0] == f"control {name}")
+
+
+def url(app: AppTest) -> dict[str, str]:
+    return {name: values[0] if isinstance(values, list) else values for name, values in app.query_params.items()}
+
+
+def stored(tmp_path: Path, experiment: Experiment, losses: list[float], **metrics: object) -> str:
+    """A run in the store, as a training leaves it, with these validation losses."""
+    data = dataset.load()
+    writer = RunWriter(RunStore(tmp_path / "runs", 10**9), experiment, data.name, data.source)
+    for epoch, loss in enumerate(losses):
+        writer.epoch(EpochRecord(epoch, 2.0 / (epoch + 1), 0.5, loss, 0.8, 0.001, 1.0, 30.0, 0.5))
+        kernel = np.random.default_rng(epoch).normal(size=(784, 16)).astype(np.float32)
+        writer.snapshot(epoch, {"hidden_1/kernel": kernel}, np.full((10, 10), 0.1, np.float32))
+    writer.steps(1, np.linspace(2, 1, 7 * (len(losses) - 1)).astype(np.float32))
+    (writer.folder / "model.keras").write_bytes(b"model")
+    (writer.folder / "tensorboard").mkdir()
+    counts = np.diag([90] * 10)
+    counts[6, 0], counts[0, 6] = 17, 4
+    facts = {
+        "test_loss": 0.35, "test_accuracy": 0.89, "test_loss_std": 0.8, "seconds": 12.0, "compile_seconds": 1.0,
+        "stopped": False, "best_epoch": int(np.argmin(losses[1:])) + 1, "epochs_done": len(losses) - 1,
+        "steps_per_epoch": 7, "train_examples": 800, "confusion": counts.tolist(),
+    }  # fmt: skip
+    writer.commit(facts | metrics)
+    return writer.run_id
+
+
+# --- Home -------------------------------------------------------------------------------------------------------------
+
+
+def test_home_without_runs_says_what_to_do() -> None:
+    app = opened("app.py")
+    assert app.title[0].value == "Fashion-MNIST Lab"
+    assert [heading.value for heading in app.subheader] == ["Follow the path", "Play", "Teach a class", "Runs so far"]
+    assert "press Train" in app.info[0].value
+
+
+def test_home_lists_runs_and_ticks_the_path(tmp_path: Path) -> None:
+    stored(tmp_path, PRESETS["base"].experiment, [2.3, 0.5, 0.4])
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5], stopped=True)
+    app = opened("app.py")
+    links = [link.proto.label for link in app.get("page_link")]
+    assert "Base network: 0.890" in links and "Dropout" in links
+    assert "Units per layer 16" in links and "stopped after 1 epoch · test loss 0.350" in texts(app)
+
+
+def test_home_puts_the_seeds_of_a_network_on_one_line_and_keeps_single_runs_in_sight(tmp_path: Path) -> None:
+    several = [
+        stored(tmp_path, Experiment(units=16, seed=seed), [2.3, 0.5], test_accuracy=0.8 + 0.05 * seed)
+        for seed in range(3)
+    ]
+    stopped = stored(tmp_path, Experiment(units=16, seed=3), [2.3, 0.5], stopped=True)
+    alone = stored(tmp_path, Experiment(units=32), [2.3, 0.5])
+    app = opened("app.py")
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    assert set(links["Units per layer 16"].removeprefix("runs=").split(".")) == set(several)
+    assert links["Units per layer 32"] == "units=32" and links["Units per layer 16, seed 3"] == "units=16&seed=3"
+    assert "3 seeds · test loss 0.350" in texts(app) and "0.850\u00a0±\u00a00.050" in texts(app)
+    shown = opened("pages/Compare.py", runs=".".join(several))
+    assert re.search(r"\*\*Units per layer 16.*\*\* \| 3 \|", texts(shown))
+    grouped = ways_in.by_network(server.store().runs())
+    assert sorted(sorted(run.run_id for run in own) for own in grouped) == sorted([sorted(several), [stopped], [alone]])
+
+
+@given(text.text(max_size=90), text.integers(1, 60))
+def test_a_long_name_is_parted_and_nothing_of_it_is_lost(name: str, longest: int) -> None:
+    start, rest = ways_in.in_two(name, longest)
+    assert len(start) <= longest and name in (start + rest, f"{start}, {rest}", f"{start} {rest}")
+    assert (rest == "") == (name == start)
+
+
+def test_a_damaged_run_is_named_on_home(tmp_path: Path) -> None:
+    identity = stored(tmp_path, Experiment(units=16), [2.3, 0.5])
+    (tmp_path / "runs" / identity / "metrics.json").write_text("{")
+    app = opened("app.py")
+    app.run()
+    assert any(identity in warning.value for warning in app.warning)
+
+
+# --- Train: controls and URL ------------------------------------------------------------------------------------------
+
+
+def test_train_shows_the_base_network_before_training() -> None:
+    app = opened("pages/Train.py")
+    shown = texts(app)
+    for words in ("669,706", "softmax", "cross-entropy", "Base network"):
+        assert words in shown
+    assert [button.label for button in app.button if button.label == "Train"] == ["Train"]
+    assert url(app) == {}
+
+
+def test_every_basic_control_explains_itself_in_one_sentence() -> None:
+    app = opened("pages/Train.py", schedule="exponential", optimiser="sgd", initialiser="random_normal")
+    shown = Experiment(schedule="exponential", optimiser="sgd", initialiser="random_normal")
+    for name, field in FIELDS.items():
+        if field.relevant(shown):
+            assert control(app, name).help == field.help
+
+
+def test_the_url_sets_the_controls_and_controls_set_the_url() -> None:
+    app = opened("pages/Train.py", units="64", dropout="0.3", schedule="cosine")
+    assert control(app, "units").value == 64
+    assert control(app, "dropout").value == 0.3
+    control(app, "layers").set_value(4).run()
+    assert url(app) == {"units": "64", "dropout": "0.3", "schedule": "cosine", "layers": "4"}
+    assert "Hidden layers 4" in texts(app)
+
+
+def test_wrong_url_parameters_are_named_and_replaced() -> None:
+    app = opened("pages/Train.py", units="99999", colour="red", dropout="0.2", epochs="ten")
+    sentences = [warning.value for warning in app.warning]
+    assert len(sentences) == 3
+    for words in ("99999", "'colour'", "'ten'"):
+        assert any(words in sentence for sentence in sentences)
+    assert url(app) == {"dropout": "0.2"}
+
+
+def test_a_preset_sets_everything_and_reset_brings_the_base_back() -> None:
+    app = opened("pages/Train.py", layers="5")
+    app.button_group(key="preset").set_value("l2").run()
+    assert url(app) == {"l2": "0.01"}
+    next(button for button in app.button if button.label == "Reset").click().run()
+    assert url(app) == {} and control(app, "layers").value == 2
+
+
+def test_widths_that_cannot_be_read_are_named_and_not_taken() -> None:
+    app = opened("pages/Train.py")
+    control(app, "widths").set_value("512-abc").run()
+    assert "512-abc" in app.warning[0].value and url(app) == {}
+    control(app, "widths").set_value("64-32").run()
+    assert url(app) == {"widths": "64-32"}
+
+
+def test_a_control_that_comes_back_shows_the_value_it_had() -> None:
+    app = opened("pages/Train.py", schedule="exponential")
+    control(app, "decay_steps").set_value(500).run()
+    control(app, "schedule").set_value("constant").run()
+    control(app, "schedule").set_value("exponential").run()
+    assert control(app, "decay_steps").value == 500
+    app.switch_page("pages/Data.py").run()
+    app.switch_page("pages/Train.py")
+    for name, value in app.session_state["url pages/Train.py"].items():  # as the menu's link does
+        app.query_params[name] = value
+    app.run()
+    assert control(app, "decay_steps").value == 500 and url(app)["decay_steps"] == "500"
+
+
+def test_a_training_over_the_budget_is_refused_in_one_sentence() -> None:
+    app = opened("pages/Train.py", layers="20", units="2048", epochs="200")
+    next(button for button in app.button if button.label == "Train").click().run()
+    assert "FMNIST_COMPUTE_BUDGET" in app.error[0].value
+
+
+def test_short_runs_do_not_change_estimates(tmp_path: Path) -> None:
+    estimate._correction.clear()
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5], seconds=1.9)
+    assert estimate._correction() == 1.0
+    stored(tmp_path, Experiment(units=32), [2.3, 0.5], seconds=2.1)
+    estimate._correction.clear()
+    assert estimate._correction() > 1.0
+    estimate._correction.clear()
+
+
+# --- Train: results ---------------------------------------------------------------------------------------------------
+
+
+def test_a_stored_run_opens_with_intervals_and_measured_sentences(tmp_path: Path) -> None:
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5, 0.4, 0.6])
+    app = opened("pages/Train.py", units="16")
+    shown = texts(app)
+    assert {metric.label: metric.value for metric in app.metric}["Test accuracy"] == "0.890"
+    assert "95 % interval 0.8" in shown and "921 images" in shown
+    assert "lowest after epoch 2 (0.400) and rose by 50 % to 0.600" in shown and "overfitting" in shown
+    assert "Most confused: Shirt taken for T-shirt/top, 17 of 107" in shown
+    assert [button.proto.label for button in app.get("download_button")] == [
+        "History (CSV)", "Model (Keras)", "TensorBoard logs (zip)",
+    ]  # fmt: skip
+    links = [one.label for one in app.button]
+    assert any("dropout" in link for link in links)
+
+
+def test_the_penalty_in_a_test_loss_is_told(tmp_path: Path) -> None:
+    stored(tmp_path, Experiment(units=16, l2=0.01), [2.3, 0.5], test_penalty=0.12)
+    assert "0.120 of it is the L2 penalty" in texts(opened("pages/Train.py", units="16", l2="0.01"))
+
+
+def test_a_stopped_run_is_marked_and_can_be_trained_in_full(tmp_path: Path) -> None:
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5], stopped=True)
+    app = opened("pages/Train.py", units="16")
+    assert "stopped after 1 of 20 epochs" in texts(app)
+    assert "Train in full" in [button.label for button in app.button]
+
+
+def test_a_diverged_run_opens_and_says_why(tmp_path: Path) -> None:
+    nan = float("nan")
+    stored(tmp_path, Experiment(units=16), [2.3, nan], test_loss=nan, test_loss_std=nan, best_epoch=0)
+    app = opened("pages/Train.py", units="16")
+    shown = texts(app)
+    assert "ended after epoch 1: the loss left the range of numbers" in shown
+    assert "Most confused" not in shown and "Dashed" not in shown
+    figures = {metric.label: metric.value for metric in app.metric}
+    assert figures["Test loss"] == figures["Test accuracy"] == "diverged"
+    assert figures["Lowest validation loss"] == "–"
+    next(one for one in app.button if "a tenth of the learning rate" in one.label).click().run()
+    assert not app.exception and url(app) == {"units": "16", "learning_rate": "0.0001"}
+    assert "nan" not in texts(opened("app.py"))
+
+
+def test_after_one_epoch_nothing_is_said_of_how_validation_loss_went(tmp_path: Path) -> None:
+    stored(tmp_path, Experiment(units=16, epochs=1), [2.3, 0.5])
+    app = opened("pages/Train.py", units="16", epochs="1")
+    assert "1 epoch" in [caption.value for caption in app.caption]
+    assert "One epoch tells little: train twice as long" in [one.label for one in app.button]
+
+
+def test_a_title_leaves_out_what_has_no_effect() -> None:
+    app = opened("pages/Train.py", layers="3", widths="64-32")
+    assert "**Width of each layer 64-32**" in [text.value for text in app.markdown]
+
+
+def test_train_is_disabled_while_ones_own_training_is_under_way() -> None:
+    app = opened("pages/Train.py", units="16", epochs="1")
+    next(button for button in app.button if button.label == "Train").click().run()
+    control(app, "units").set_value(32).run()
+    assert "Your training is under way: Units per layer 16, epochs 1." in texts(app)
+    assert next(button for button in app.button if button.label == "Train").disabled
+
+
+def test_older_runs_are_a_link(tmp_path: Path) -> None:
+    for place in range(ways_in.LATEST + 1):
+        stored(tmp_path, Experiment(units=16 + 8 * place), [2.3, 0.5])
+    links = {link.proto.label: link.proto.query_string for link in opened("app.py").get("page_link")}
+    assert links["1 older run"] == "runs="
+
+
+def test_weights_open_as_histograms(tmp_path: Path) -> None:
+    identity = stored(tmp_path, Experiment(units=16), [2.3, 0.5, 0.4])
+    app = opened("pages/Train.py", units="16")
+    app.session_state[f"weights {identity}"] = True
+    app.run()
+    assert not app.exception
+    assert "Layer" in [box.label for box in app.selectbox]
+
+
+# --- All --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["app.py", "pages/Data.py", "pages/Train.py"])
+def test_damaged_data_is_one_sentence_and_the_page_stays_up(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "nothing"))
+    app = opened(page)
+    assert app.error and all(str(tmp_path / "nothing") in error.value for error in app.error)
+
+
+def test_the_app_process_stays_free_of_tensorflow() -> None:
+    script = """
+import sys
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+import fmnist_core.engine.service
+fmnist_core.engine.service.Engine.start = lambda self: None
+for page in ("app.py", "pages/Data.py", "pages/Train.py"):
+    app = AppTest.from_file("app.py", default_timeout=60)
+    app = (app if page == "app.py" else app.switch_page(page)).run()
+    assert not app.exception, app.exception
+heavy = {"tensorflow", "keras", "umap", "numba", "sklearn", "scipy", "openTSNE"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True)
+
+
+def test_run_names_of_sample_and_full_data_differ() -> None:
+    assert run_id(Experiment(), "full") != run_id(Experiment(), "sample")
