@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from fmnist_core.errors import LabError
+from fmnist_core.errors import BadValueError
 
 Activation = Literal["relu", "tanh", "sigmoid", "softsign", "elu", "selu", "gelu", "silu", "leaky_relu", "linear"]
 Initialiser = Literal[
@@ -41,7 +41,7 @@ GROUPS = ("network", "regularisation", "optimisation", "data", "training")
 FORMAT = 1
 
 
-class ExperimentError(LabError):
+class ExperimentError(BadValueError):
     """A hyperparameter has a value that cannot be used; the text names field, value and allowed range."""
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from fmnist_core.errors import LabError
+from fmnist_core.errors import BadValueError
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.wording import counted
@@ -16,7 +16,7 @@ MOST_NETWORKS, LOWEST_GAIN, HIGHEST_GAIN = 4, 0.01, 100.0
 MOST_WEIGHTS = 24_000_000
 
 
-class InitialisationError(LabError):
+class InitialisationError(BadValueError):
     """What is to be looked at cannot be; the text names the entry, the value and the remedy."""
 
 

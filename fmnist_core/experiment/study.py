@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from fmnist_core.errors import LabError
+from fmnist_core.errors import BadValueError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import cost
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, ExperimentError
@@ -35,7 +35,7 @@ MOST_RUNS, MOST_CHARACTERS = 300, 100_000
 SHARED = ("epochs", "batch_size", "training_fraction", "validation_fraction", "seed")
 
 
-class StudyError(LabError):
+class StudyError(BadValueError):
     """A study that cannot be used; the text names the entry, the value and the remedy."""
 
 

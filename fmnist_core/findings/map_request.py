@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fmnist_core.data import dataset
 from fmnist_core.embedding.maps import MapSettings
 from fmnist_core.embedding.neighbours import METRICS
-from fmnist_core.errors import LabError
+from fmnist_core.errors import BadValueError
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.layer_names import OUTPUT, PIXELS, layers_of
 from fmnist_core.experiment.recording import Weights
@@ -33,7 +33,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 OWN = {"tsne": ("perplexity", "metric", "seed"), "umap": ("n_neighbors", "min_dist", "metric", "seed"), "pca": ()}
 
 
-class RequestError(LabError):
+class RequestError(BadValueError):
     """A map cannot be made as asked; the text names the setting, its value and what is allowed."""
 
 

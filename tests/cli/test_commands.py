@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core.cli import commands
+from fmnist_core import __version__
+from fmnist_core.cli import commands, train_commands
 from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.presets import PRESETS
@@ -132,6 +133,18 @@ def test_doctor_says_all_is_well() -> None:
 def test_every_hyperparameter_is_a_flag() -> None:
     every = Experiment(layers=1, dropout=0.1, batch_norm=True, staircase=True, widths=(8, 9), seed=7)
     flags = [part for name, text in every.query().items() for part in (f"--{name.replace('_', '-')}", text)]
-    chosen = commands._parser().parse_args(["train", *flags])
-    assert commands.experiment_of(chosen) == every
+    chosen = commands.parser().parse_args(["train", *flags])
+    assert train_commands.experiment_of(chosen) == every
     assert all(hasattr(chosen, name) for name in FIELDS)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], *([name, "--version"] for name in commands.COMMANDS)])
+def test_every_command_tells_the_version(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        commands.main(arguments)
+    assert end.value.code == 0 and capsys.readouterr().out == f"Fashion-MNIST Lab {__version__}\n"
+
+
+def test_an_alias_is_the_same_command() -> None:
+    init, initialisers = (commands.parser().parse_args([name]) for name in ("init", "initialisers"))
+    assert init.run_command is initialisers.run_command

@@ -1,0 +1,180 @@
+"""The commands that train: `presets`, `train`, `study` and `table1`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmnist_core.cli import flags
+from fmnist_core.cli.output import ProgressBar, versions, write
+from fmnist_core.data import dataset
+from fmnist_core.experiment.cost import check_budget
+from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError, run_id
+from fmnist_core.experiment.presets import PRESETS
+from fmnist_core.experiment.study import STUDIES, Study, StudyError
+from fmnist_core.experiment.study import check_budget as check_study
+from fmnist_core.findings import statistics
+from fmnist_core.settings import settings
+
+if TYPE_CHECKING:
+    from fmnist_core.findings.run_tables import Trained
+    from fmnist_core.store.run import Run
+
+
+def print_presets(arguments: argparse.Namespace) -> None:
+    """Print each preset's name, what it is, and the settings that differ from the base network."""
+    for preset in PRESETS.values():
+        differs = " ".join(f"--{n.replace('_', '-')} {v}" for n, v in preset.experiment.query().items())
+        print(f"{preset.name:12} {preset.description} {differs}".rstrip())
+
+
+# --- train -------------------------------------------------------------------------------------------------------------
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """The flags of `train`."""
+    parser.add_argument("--preset", metavar="NAME", help="start from a named experiment: " + ", ".join(PRESETS))
+    flags.add_hyperparameters(parser)
+    flags.add_data(parser)
+    flags.add_json(parser)
+
+
+def experiment_of(arguments: argparse.Namespace) -> Experiment:
+    """The experiment that preset and flags describe. Raises: ExperimentError."""
+    preset = arguments.preset
+    if preset is not None and preset not in PRESETS:
+        raise ExperimentError(f"Preset (preset) is {preset!r}, but it must be one of {', '.join(PRESETS)}.")
+    base = PRESETS[preset].experiment.query() if preset else {}
+    return Experiment.parse(base | flags.hyperparameters(arguments))
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train in this process, store the run, print the result."""
+    experiment = experiment_of(arguments)
+    data = dataset.load(arguments.data)
+    parts = dataset.split(data.train_labels, experiment.validation_fraction, experiment.training_fraction)
+    check_budget(experiment, len(parts.train), settings().compute_budget)
+    from fmnist_core.jobs.train_runs import train_and_store
+
+    run = train_and_store(experiment, data.name, watch=ProgressBar(experiment.epochs))
+    result = {
+        "digest": experiment.digest,
+        "experiment": experiment.canonical(),
+        "test_loss": run.metrics["test_loss"],
+        "test_accuracy": run.metrics["test_accuracy"],
+        "seconds": run.metrics["seconds"],
+        "history": _history(run),
+        "versions": versions(),
+        "data": {"name": data.name, "source": data.source},
+    }
+    test = f"Test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}"
+    write(result, arguments.json, lambda: f"{test}, {result['seconds']:.1f} s; run {run.run_id}.")
+
+
+def _history(run: Run) -> list[dict[str, float]]:
+    """The contract's rows: trained epochs only (epoch 0 is the untrained network)."""
+    columns = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+    return [{name: getattr(record, name) for name in columns} for record in run.records if record.epoch]
+
+
+# --- study -------------------------------------------------------------------------------------------------------------
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """The flags of `study`."""
+    parser.add_argument("--preset", metavar="NAME", help="a ready-made study: " + ", ".join(STUDIES))
+    parser.add_argument("--file", metavar="FILE", help="a study's definition as JSON, as page Compare saves it")
+    parser.add_argument("--seeds", metavar="N", help="seeds of each network, 1 to 30")
+    flags.add_hyperparameters(parser)
+    flags.add_data(parser)
+    flags.add_json(parser)
+
+
+def study_of(arguments: argparse.Namespace) -> Study:
+    """The study that preset or file, and flags, describe. Raises: StudyError, ExperimentError."""
+    preset, file = arguments.preset, arguments.file
+    if preset is not None and preset not in STUDIES:
+        raise StudyError(f"Preset (preset) is {preset!r}, but it must be one of {', '.join(STUDIES)}.")
+    if preset and file:
+        raise StudyError(f"Both a preset ({preset}) and a file ({file}) are given; take one of them.")
+    study = _read_study(file) if file else STUDIES[preset or "notebook"]
+    base = Experiment.parse(study.base.query() | flags.hyperparameters(arguments))
+    values: dict[str, Any] = dict(study) | {"base": base}
+    if arguments.seeds is not None:
+        values["seeds"] = flags.count(arguments.seeds)
+    return Study.of(values)
+
+
+def _read_study(name: str) -> Study:
+    try:
+        return Study.from_json(Path(name).read_bytes())
+    except OSError as error:
+        raise StudyError(f"The study's file {name} cannot be read ({error.strerror}); name another one.") from None
+
+
+def train_study(arguments: argparse.Namespace) -> None:
+    """Train what the store does not have of a study, in this process, and print the comparison."""
+    from fmnist_core.engine.service import train_examples
+    from fmnist_core.findings import run_tables
+    from fmnist_core.jobs.train_runs import train_and_store
+    from fmnist_core.store.run_store import RunStore
+
+    study = study_of(arguments)
+    data = dataset.load(arguments.data)
+    check_study(study, lambda experiment: train_examples(experiment, data.name), settings().compute_budget)
+    store = RunStore(settings().runs, settings().runs_budget)
+    runs = study.experiments()
+    trained = []
+    for number, (variant, experiment) in enumerate(runs, start=1):
+        run = store.find(run_id(experiment, data.name))
+        title = f"{number}/{len(runs)} {variant.name}, seed {experiment.seed}"
+        if run is None or not run.complete:
+            run = train_and_store(experiment, data.name, watch=ProgressBar(experiment.epochs, title))
+        trained.append(run_tables.Trained(variant.name, run))
+    write(run_tables.result(trained, trained[0].model), arguments.json, lambda: _comparison(trained))
+
+
+def _comparison(trained: Sequence[Trained]) -> str:
+    """The comparison as text: the table in the notebook's form, then what differs from the first model."""
+    from fmnist_core.findings import run_tables
+
+    rows = [f"{'':32} {'test loss':>16} {'test accuracy':>16} {'seconds':>8}"]
+    for line in run_tables.lines(trained):
+        loss, accuracy = (f"{value.mean:.3f} ± {value.std:.3f}" for value in (line.test_loss, line.test_accuracy))
+        rows.append(f"{line.model[:32]:32} {loss:>16} {accuracy:>16} {line.seconds.mean:8.1f}")
+    differences = statistics.compare(trained[0].model, run_tables.measures(trained), run_tables.compared(trained))
+    names = dict.fromkeys(difference.name for difference in differences)
+    rows += [statistics.sentence([each for each in differences if each.name == name]) for name in names]
+    return "\n".join([*rows, statistics.footnote(differences)])
+
+
+# --- table1 ------------------------------------------------------------------------------------------------------------
+
+
+def add_table1(parser: argparse.ArgumentParser) -> None:
+    """The flags of `table1`."""
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", dest="plan", action="store_const", const="quick", help="narrow networks: minutes")
+    size.add_argument("--full", dest="plan", action="store_const", const="full", help="the paper's 1,000 units: hours")
+    parser.add_argument("--seeds", metavar="N", default="5", help="trainings of each row, 2 to 30")
+    flags.add_data(parser)
+    flags.add_json(parser)
+    parser.set_defaults(plan="quick")
+
+
+def train_table1(arguments: argparse.Namespace) -> None:
+    """Make table 1 of Glorot & Bengio (2010) in this process, or go on with it, and print it."""
+    from fmnist_core.experiment import table1_plan
+    from fmnist_core.findings.table1_result import available, sentences, text
+    from fmnist_core.jobs import table1_trainings
+
+    plan = table1_plan.plan(arguments.plan, flags.count(arguments.seeds))
+    data = dataset.load(arguments.data)
+    table1_plan.check_budget(plan, available(data), settings().compute_budget)
+    print(table1_plan.announced(plan, available(data)), file=sys.stderr)
+    ledger = table1_trainings.Ledger(settings().runs / table1_trainings.LEDGER)
+    result = table1_trainings.run(plan, data, ProgressBar(plan.epochs).fraction, ledger=ledger)
+    write(result, arguments.json, lambda: "\n".join([text(result), *sentences(result)]))
