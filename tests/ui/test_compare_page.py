@@ -175,6 +175,11 @@ def test_every_curve_is_drawn_over_every_axis(curve: str, x: str, tmp_path: Path
     assert not app.exception and url(app)["study"] == study.to_short_json()
 
 
+def test_a_study_of_one_network_opens_from_its_link() -> None:
+    app = opened(PAGE, study=Study.of({"base": SMALL, "seeds": 4}).to_short_json())
+    assert not app.exception and "1 network × 4 seeds" in texts(app)
+
+
 def test_controls_change_the_study_and_the_link() -> None:
     app = opened(PAGE)
     app.button_group(key="compare kind 1").set_value("one").run()

@@ -68,7 +68,7 @@ def kind_of(view: View) -> str:
         return RACE if view.race else RUNS
     if view.study.axes:
         return ONE if len(view.study.axes) == 1 else TWO
-    return next((name for name, study in STUDIES.items() if study.presets == view.study.presets), OWN)
+    return next((name for name, study in STUDIES.items() if study.presets == view.study.presets and name in KINDS), OWN)
 
 
 def _choose(widget: str) -> None:
