@@ -8,6 +8,7 @@ the paper: a peak that towers in one panel would flatten the others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import altair as alt
@@ -17,6 +18,7 @@ import pandas as pd
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.activations import ACTIVATIONS
 
 Measured = Mapping[str, Any]
 # First to last layer: hues that read on a light and on a dark page, and that stand for nothing else beside them.
@@ -31,8 +33,6 @@ QUANTITIES = {
     "weight_gradient": "weight gradient ∂Cost/∂W",
     "singular_value": "singular value of ∂z′/∂z",
 }
-# f'(0) of activations that are smooth there: with small sums, a layer's singular values are about those of W^T times it.
-SLOPES = {"linear": 1.0, "tanh": 1.0, "softsign": 1.0, "elu": 1.0, "sigmoid": 0.25}
 # What the paper reports for tanh (section 4.2.1): about 0.5 with the standard initialisation, 0.8 with the normalised one.
 PAPER = {("tanh", "standard_uniform"): 0.5, ("tanh", "glorot_uniform"): 0.8}
 
@@ -105,8 +105,8 @@ def mean_singular_values(measured: Measured, network: Mapping[str, Any]) -> pd.D
     if any(mean is None for mean in means):
         return pd.DataFrame({"what": [], "value": []})
     found = {"measured": float(np.mean(means))}
-    slope = SLOPES.get(measured["activation"])
-    if slope is not None:
+    slope = ACTIVATIONS[measured["activation"]].slope_at_zero
+    if slope is not None:  # With small sums, a layer's singular values are about those of W^T times it.
         found["closed form"] = slope * float(np.mean([layer["theory"]["mean_singular_value"] for layer in layers]))
     paper = PAPER.get((measured["activation"], network["initialiser"]))
     if paper is not None and network["gain"] == 1:
@@ -164,7 +164,7 @@ def _top(rows: pd.DataFrame, quantity: str, measured: Measured) -> float:
     """Where the vertical axis ends."""
     if rows.empty:
         return 1.0
-    others = rows[~_at_zero(rows)] if measured["activation"] == "relu" and quantity in CUT else rows
+    others = rows[~_at_zero(rows)] if ACTIVATIONS[measured["activation"]].can_die and quantity in CUT else rows
     return float(others["share"].max()) * 1.05 or 1.0
 
 
@@ -217,6 +217,6 @@ def _means_told(marks: pd.DataFrame, activation: str) -> str:
     if not held:
         return ""
     paper = f"; the paper: about {held['paper']:g}" if "paper" in held else ""
-    slope = "1/4" if activation == "sigmoid" else "1"
+    slope = Fraction(ACTIVATIONS[activation].slope_at_zero or 0).limit_denominator(100)
     closed = f"; closed form, f′ = {slope}: {held['closed form']:.3f}" if "closed form" in held else ""
     return f"Mean between layers {held['measured']:.3f}{closed}{paper}"

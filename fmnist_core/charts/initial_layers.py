@@ -16,6 +16,7 @@ import pandas as pd
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
 from fmnist_core.charts.initial_distributions import Measured, broken_told, hidden, labels
+from fmnist_core.experiment.activations import ACTIVATIONS
 
 HEIGHT, LOW = 320, 240  # pixels, title, legend and axis included
 # Title of the axis, and what theory says about it: of weight gradients only that of single images, which is another thing.
@@ -26,7 +27,6 @@ VARIANCES = {
 }
 ROUNDING = 1e-12
 SMALLEST = 1e-300  # a logarithmic axis has no 0
-SQUASHING = ("tanh", "sigmoid", "softsign", "elu", "selu")
 
 
 def variance_table(measured: Measured, quantity: str) -> pd.DataFrame:
@@ -75,20 +75,25 @@ def unit_table(measured: Measured) -> pd.DataFrame:
     rows = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         for number, layer in enumerate(hidden(network), start=1):
-            share = layer["saturated"] if measured["activation"] in SQUASHING else layer["dead_units"] / layer["units"]
+            saturates = ACTIVATIONS[measured["activation"]].can_saturate
+            share = layer["saturated"] if saturates else layer["dead_units"] / layer["units"]
             rows.append({"network": label, "layer": number, "share": share})
     return pd.DataFrame(rows)
 
 
 def idle_units(measured: Measured) -> alt.Chart | None:
     """Bars: saturated activations, or dead units; None for an activation that knows neither."""
-    if measured["activation"] not in (*SQUASHING, "relu"):
+    activation = ACTIVATIONS[measured["activation"]]
+    if not (activation.can_saturate or activation.can_die):
         return None
-    squashes = measured["activation"] in SQUASHING
     models, table = labels(measured), unit_table(measured)
-    what = "saturated activations" if squashes else "dead units"
+    what = "saturated activations" if activation.can_saturate else "dead units"
     title = _most(what, float(table["share"].max()))
-    more = "within 0.05 of a value that the activation never reaches" if squashes else "0 for every image of the batch"
+    more = (
+        "within 0.05 of a value that the activation never reaches"
+        if activation.can_saturate
+        else "0 for every image of the batch"
+    )
     return (
         alt.Chart(table)
         .mark_bar()

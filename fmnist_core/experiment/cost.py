@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
+from fmnist_core.experiment.optimisers import OPTIMISERS
 
 INPUTS, OUTPUTS = 28 * 28, 10
-OPTIMISER_SLOTS = {"adam": 2, "nadam": 2, "sgd": 1, "rmsprop": 2, "adagrad": 1}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def cost(experiment: Experiment, train_examples: int) -> Cost:
     products = 2 * (3 * sum(kernels) - kernels[0])
     parameters = sum(layer.parameters for layer in plan)
     activations = experiment.batch_size * sum(layer.outputs for layer in plan)
-    slots = 2 + OPTIMISER_SLOTS[experiment.optimiser] + len(kept_epochs(experiment.epochs))
+    slots = 2 + OPTIMISERS[experiment.optimiser].slots + len(kept_epochs(experiment.epochs))
     return Cost(
         parameters=parameters,
         flops=float(products) * train_examples * experiment.epochs,

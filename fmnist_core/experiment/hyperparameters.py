@@ -12,31 +12,17 @@ import json
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
 from fmnist_core.errors import BadValueError
-
-Activation = Literal["relu", "tanh", "sigmoid", "softsign", "elu", "selu", "gelu", "silu", "leaky_relu", "linear"]
-Initialiser = Literal[
-    "glorot_uniform",
-    "glorot_normal",
-    "he_uniform",
-    "he_normal",
-    "lecun_uniform",
-    "lecun_normal",
-    "orthogonal",
-    "standard_uniform",
-    "lsuv",
-    "random_normal",
-    "zeros",
-]
-Optimiser = Literal["adam", "sgd", "rmsprop", "nadam", "adagrad"]
-Schedule = Literal["constant", "exponential", "cosine", "inverse_time"]
+from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.experiment.initialisers import INITIALISERS
+from fmnist_core.experiment.optimisers import OPTIMISERS
 
 LOW_UNITS, HIGH_UNITS, HIGH_LAYERS = 8, 2048, 20
-GROUPS = ("network", "regularisation", "optimisation", "data", "training")
 # Raise it when a default or the meaning of a field changes, so that old runs are not taken for new ones.
 FORMAT = 1
 
@@ -53,6 +39,17 @@ def _rounded(value: float) -> float:
 def _widths(value: object) -> object:
     """A JSON list is as good as a tuple."""
     return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A text's allowed values, as pydantic and the screens read them."""
+
+    choices: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
+        """Only the choices are valid."""
+        return core_schema.literal_schema(list(self.choices))
 
 
 Number = Annotated[float, AfterValidator(_rounded)]
@@ -73,7 +70,7 @@ def _uniform_widths(experiment: Experiment) -> bool:
 
 
 def _uses_momentum(experiment: Experiment) -> bool:
-    return experiment.optimiser in ("sgd", "rmsprop")
+    return OPTIMISERS[experiment.optimiser].momentum
 
 
 def _has_decay(experiment: Experiment) -> bool:
@@ -114,16 +111,16 @@ class Experiment(BaseModel):
     layers: int = _hyper(2, "Hidden layers", "How many hidden layers stand between the pixels and the output.", group="network", low=0, high=HIGH_LAYERS, step=1, basic=True, when=_uniform_widths)
     units: int = _hyper(512, "Units per layer", "How many units each hidden layer has.", group="network", low=LOW_UNITS, high=HIGH_UNITS, step=8, basic=True, when=lambda e: e.widths is None and e.layers > 0)
     widths: Annotated[Widths | None, BeforeValidator(_widths)] = _hyper(None, "Width of each layer", "Units layer by layer, such as 512-256-128; replaces the two sliders above.", group="network")
-    activation: Activation = _hyper("relu", "Activation", "The function each hidden unit applies to its weighted sum.", group="network", basic=True, when=_any_hidden)
-    initialiser: Initialiser = _hyper("glorot_uniform", "Initialiser", "How the weights are drawn before training starts.", group="network", basic=True)
+    activation: Annotated[str, OneOf(tuple(ACTIVATIONS))] = _hyper("relu", "Activation", "The function each hidden unit applies to its weighted sum.", group="network", basic=True, when=_any_hidden)
+    initialiser: Annotated[str, OneOf(tuple(INITIALISERS))] = _hyper("glorot_uniform", "Initialiser", "How the weights are drawn before training starts.", group="network", basic=True)
     initialiser_sigma: Number = _hyper(0.05, "Standard deviation of the weights", "Spread of the normal distribution that the initial weights are drawn from.", group="network", low=0.0001, high=1.0, log=True, when=_gaussian)
     dropout: Number = _hyper(0.0, "Dropout", "Share of each hidden layer's units that is switched off at random in each training step.", group="regularisation", low=0.0, high=0.9, step=0.05, basic=True, when=_any_hidden)
     batch_norm: bool = _hyper(False, "Batch normalisation", "Standardises each unit's weighted sum over the batch, before the activation.", group="regularisation", basic=True, when=_any_hidden)
     l2: Number = _hyper(0.0, "L2 penalty", "Adds this factor times the sum of the squared hidden weights to the loss.", group="regularisation", low=0.0, high=0.1, step=0.001, basic=True, when=_any_hidden)
-    optimiser: Optimiser = _hyper("adam", "Optimiser", "The rule that turns gradients into weight changes.", group="optimisation", basic=True)
+    optimiser: Annotated[str, OneOf(tuple(OPTIMISERS))] = _hyper("adam", "Optimiser", "The rule that turns gradients into weight changes.", group="optimisation", basic=True)
     momentum: Number = _hyper(0.0, "Momentum", "Share of the previous weight change that is carried into the next.", group="optimisation", low=0.0, high=0.99, step=0.01, basic=True, when=_uses_momentum)
     learning_rate: Number = _hyper(0.001, "Learning rate", "How far each step moves the weights.", group="optimisation", low=1e-6, high=10.0, log=True, basic=True)
-    schedule: Schedule = _hyper("constant", "Learning-rate schedule", "How the learning rate changes with the training step.", group="optimisation", basic=True)
+    schedule: Annotated[str, OneOf(("constant", "exponential", "cosine", "inverse_time"))] = _hyper("constant", "Learning-rate schedule", "How the learning rate changes with the training step.", group="optimisation", basic=True)
     decay_steps: int = _hyper(100, "Decay steps", "Training steps (batches) until the decay rate has been applied once.", group="optimisation", low=1, high=100_000, step=10, basic=True, when=_has_decay)
     decay_rate: Number = _hyper(0.96, "Decay rate", "Factor of the exponential decay, or strength of the inverse-time decay, per decay steps.", group="optimisation", low=0.01, high=1.0, step=0.01, basic=True, when=_has_decay)
     staircase: bool = _hyper(False, "Staircase", "Lowers the rate in jumps, once per decay steps, not a little at every step.", group="optimisation", basic=True, when=_has_decay)
@@ -275,14 +272,12 @@ def _plain(value: float | None) -> str:
 def _hyperparameter(name: str) -> Hyperparameter:
     field = Experiment.model_fields[name]
     extra: Any = field.json_schema_extra
-    annotation = field.annotation
-    choices = get_args(annotation) if field.annotation not in (int, float, bool) and name != "widths" else ()
-    kind: Any = {int: "int", bool: "bool", float: "float"}.get(annotation, "choice" if choices else "widths")  # type: ignore[arg-type]
+    kinds: dict[Any, Any] = {int: "int", bool: "bool", float: "float", str: "choice"}
     return Hyperparameter(
         name=name,
-        kind=kind,
+        kind=kinds.get(field.annotation, "widths"),
         default=field.default,
-        choices=choices,
+        choices=next((part.choices for part in field.metadata if isinstance(part, OneOf)), ()),
         title=str(field.title),
         help=str(field.description),
         relevant=extra["when"],

@@ -6,19 +6,19 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
+from fmnist_core.experiment.initialisers import INITIALISERS
+from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.experiment.presets import PRESETS
 
-# Names that plain words would get wrong; any other choice shows with its underscores as spaces.
-WORDS = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU", "leaky_relu": "leaky ReLU"}
-WORDS |= {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "nadam": "Nadam", "adagrad": "Adagrad", "lsuv": "LSUV"}
-WORDS |= {"glorot": "Glorot", "he": "He", "lecun": "LeCun"}
+# The choices whose plain words would be wrong; any other shows with its underscores as spaces.
+LABELS = {row.name: row.label for table in (ACTIVATIONS, INITIALISERS, OPTIMISERS) for row in table.values()}
 
 
 def choice(value: str) -> str:
     """A choice as a reader would say it: "leaky ReLU", "Glorot uniform"."""
-    first, _, rest = value.partition("_")
-    return WORDS.get(value) or f"{WORDS.get(first, first)} {rest.replace('_', ' ')}".strip()
+    return LABELS.get(value) or value.replace("_", " ")
 
 
 def value(field: str, held: Any) -> str:

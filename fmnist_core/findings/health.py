@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.findings import evaluation
 
 GUESS = math.log(10)  # the cross-entropy of a blind guess among ten classes
-CAN_DIE = ("relu",)  # the activations with a flat part that passes no gradient at all
-SATURATES = ("tanh", "sigmoid", "softsign")
 # Ours: a few dead units are usual, and are capacity lost rather than harm; from a fifth on it is worth a thought.
 DEAD = 0.2
 # Ours: half of a layer's values in the flat part of the activation (as Glorot & Bengio 2010 show in figures 2 and 3).
@@ -86,9 +85,9 @@ def all_well(experiment: Experiment, records: Sequence[EpochRecord], layers: Seq
     """The quiet sentence where nothing was found, with the numbers that were looked at."""
     last = records[-1]
     parts = []
-    if layers and experiment.activation in CAN_DIE:
+    if layers and ACTIVATIONS[experiment.activation].can_die:
         parts.append(f"at most {_percent(max(layer.dead for layer in layers))} of a layer's units are dead")
-    if layers and experiment.activation in SATURATES:
+    if layers and ACTIVATIONS[experiment.activation].can_saturate:
         parts.append(f"at most {_percent(max(layer.saturated for layer in layers))} of a layer's values are saturated")
     if len(layers) > 1:
         parts.append(f"gradients in the first hidden layer are {_times(_ratio(layers))} as wide as in the last")
@@ -168,11 +167,11 @@ def _gradients(experiment: Experiment, layers: Sequence[LayerState]) -> Flag | N
 
 
 def _to_pass_gradients(experiment: Experiment, vanishing: bool) -> list[dict[str, object]]:
-    """Glorot & Bengio (2010) for symmetric activations, He et al. (2015) for ReLU; then what standardises the sums."""
+    """The initialiser that suits the activation; then what standardises the sums."""
     changes: list[dict[str, object]] = []
     if experiment.activation == "sigmoid" and vanishing:
         changes.append({"activation": "tanh"})
-    scaled = "glorot_uniform" if experiment.activation in (*SATURATES, "linear") else "he_normal"
+    scaled = ACTIVATIONS[experiment.activation].initialiser
     if not experiment.initialiser.startswith(scaled.split("_")[0]):
         changes.append({"initialiser": scaled})
     changes.append({"batch_norm": True})
@@ -227,7 +226,7 @@ def _underfitting(experiment: Experiment, records: Sequence[EpochRecord]) -> Fla
 
 
 def _dead(experiment: Experiment, layer: LayerState) -> Flag | None:
-    if experiment.activation not in CAN_DIE or not layer.dead >= DEAD:
+    if not ACTIVATIONS[experiment.activation].can_die or not layer.dead >= DEAD:
         return None
     text = (
         f"In {_named(layer.layer)}, {_percent(layer.dead)} of the units are 0 for all {layer.images:,} images measured:"
@@ -239,7 +238,7 @@ def _dead(experiment: Experiment, layer: LayerState) -> Flag | None:
 
 
 def _saturated(experiment: Experiment, layer: LayerState) -> Flag | None:
-    if experiment.activation not in SATURATES or not layer.saturated >= SATURATED:
+    if not ACTIVATIONS[experiment.activation].can_saturate or not layer.saturated >= SATURATED:
         return None
     text = (
         f"In {_named(layer.layer)}, {_percent(layer.saturated)} of the values lie in the flat part of"

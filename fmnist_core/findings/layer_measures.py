@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.embedding.neighbours import Neighbours, nearest_to
+from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.findings.health import CAN_DIE, LayerState
+from fmnist_core.findings.health import LayerState
 from fmnist_core.network import backward, diagnostics, forward
-from fmnist_core.network.forward import Array
 
 SAMPLED = 20_000  # values of a layer that are enough for a histogram
 AT_ONCE = 500  # images whose layers are held at a time; for the largest networks 250 MB
@@ -37,7 +37,7 @@ def look(
 
 def _look(experiment: Experiment, layer: backward.Signals) -> LayerLook:
     hidden = layer.name != "output"
-    dead = hidden and experiment.activation in CAN_DIE
+    dead = hidden and ACTIVATIONS[experiment.activation].can_die
     state = LayerState(
         layer.name,
         dead=float((layer.activations == 0).all(axis=0).mean()) if dead else 0.0,

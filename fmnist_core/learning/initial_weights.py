@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.initialisers import INITIALISERS
 from fmnist_core.experiment.recording import Weights
 
 # Mishkin & Matas (2016), the values of the authors' script.
@@ -66,22 +67,10 @@ def finished(
 
 
 def initialiser(experiment: Experiment, fan_in: int, seed: int) -> Any:
-    """The Keras initialiser of one layer.
-
-    standard_uniform is U(-1/sqrt(n_in), 1/sqrt(n_in)), the "commonly used heuristic" of Glorot & Bengio (2010), eq. 1.
-    """
-    match experiment.initialiser:
-        case "standard_uniform":
-            limit = 1 / math.sqrt(fan_in)
-            return keras.initializers.RandomUniform(-limit, limit, seed=seed)
-        case "random_normal":
-            return keras.initializers.RandomNormal(0.0, experiment.initialiser_sigma, seed=seed)
-        case "lsuv":
-            return keras.initializers.Orthogonal(seed=seed)
-        case "zeros":
-            return keras.initializers.Zeros()
-        case name:
-            return keras.initializers.get({"class_name": name, "config": {"seed": seed}})
+    """The Keras initialiser of one layer."""
+    row = INITIALISERS[experiment.initialiser]
+    make = getattr(keras.initializers, row.keras)
+    return make(seed=seed, **row.arguments(fan_in, experiment.initialiser_sigma)) if row.arguments else make()
 
 
 def _names(experiment: Experiment) -> list[str]:

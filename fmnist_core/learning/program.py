@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.experiment.cost import INPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.experiment.recording import Weights
 from fmnist_core.learning import keras_network
 from fmnist_core.learning.dropout_layer import FastDropout
@@ -198,24 +199,15 @@ def _square_sum(tensor: Any) -> Any:
 
 def optimiser(experiment: Experiment) -> Any:
     """The Keras optimiser; its learning rate is set before every step."""
-    rate = experiment.learning_rate
-    match experiment.optimiser:
-        case "sgd":
-            return keras.optimizers.SGD(rate, momentum=experiment.momentum)
-        case "rmsprop":
-            return keras.optimizers.RMSprop(rate, momentum=experiment.momentum)
-        case "nadam":
-            return keras.optimizers.Nadam(rate)
-        case "adagrad":
-            return keras.optimizers.Adagrad(rate)
-        case _:
-            return keras.optimizers.Adam(rate)
+    row = OPTIMISERS[experiment.optimiser]
+    momentum = {"momentum": experiment.momentum} if row.momentum else {}
+    return getattr(keras.optimizers, row.keras)(experiment.learning_rate, **momentum)
 
 
 def graph_key(experiment: Experiment) -> tuple[Any, ...]:
     """Everything that is part of the compiled program; experiments with equal keys share one."""
     e = experiment
-    momentum = e.momentum if e.optimiser in ("sgd", "rmsprop") else 0.0
+    momentum = e.momentum if OPTIMISERS[e.optimiser].momentum else 0.0
     return (
         e.hidden_widths,
         e.activation,

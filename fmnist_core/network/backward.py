@@ -6,15 +6,15 @@ back-propagated gradient that their figure 7 shows (dCost/dW is figure 8). Arith
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.network import forward
-from fmnist_core.network.forward import LEAK, SELU_ALPHA, SELU_SCALE, Array
 
 
 class Signals(NamedTuple):
@@ -81,11 +81,6 @@ def signals(
     return tuple(reversed(found))
 
 
-def derivative(name: str, sums: Array, activations: Array) -> Array:
-    """f'(s) of an activation, as Keras differentiates it. sums: float32, any shape. activations: f(sums)."""
-    return DERIVATIVES[name](sums, activations)
-
-
 def _output_gradient(probabilities: Array, labels: NDArray[np.uint8]) -> Array:
     """d cross-entropy / d logits of a softmax: probabilities minus the one-hot label."""
     gradient = probabilities.copy()
@@ -103,11 +98,12 @@ def _through(
 ) -> tuple[Array, Array]:
     """Slopes dz'/ds of hidden layer `place`, and dCost/ds from dCost/dz' (above)."""
     sums, activations = values[f"hidden_{place}"], values[f"activation_{place}"]
+    derivative = ACTIVATIONS[experiment.activation].derivative
     if not experiment.batch_norm:
-        slopes = derivative(experiment.activation, sums, activations)
+        slopes = derivative(sums, activations)
         return slopes, above * slopes
     norm = _normalised(weights, f"batch_norm_{place}", sums, training)
-    inner = derivative(experiment.activation, values[f"batch_norm_{place}"], activations)
+    inner = derivative(values[f"batch_norm_{place}"], activations)
     scale = norm.gamma / norm.deviation
     if not training:
         return inner * scale, above * inner * scale
@@ -124,33 +120,3 @@ def _normalised(weights: Mapping[str, Array], name: str, sums: Array, training: 
         mean, variance = weights[f"{name}/moving_mean"], weights[f"{name}/moving_variance"]
     deviation = np.sqrt(variance + forward.EPSILON)
     return _Normalised((sums - mean) / deviation, deviation, weights[f"{name}/gamma"])
-
-
-def _gelu_slope(sums: Array, _: Array) -> Array:
-    """Phi(s) + s phi(s), Phi and phi the standard normal distribution function and density."""
-    from scipy.special import erf  # Here, since the screens start without SciPy.
-
-    below = np.float32(0.5) * (1 + erf(sums * np.float32(1 / np.sqrt(2))))
-    density = np.float32(1 / np.sqrt(2 * np.pi)) * np.exp(np.float32(-0.5) * sums * sums)
-    result: Array = below + sums * density
-    return result
-
-
-def _silu_slope(sums: Array, activations: Array) -> Array:
-    sigmoid = forward.activate("sigmoid", sums)
-    return sigmoid + activations * (1 - sigmoid)
-
-
-# Each takes (s, f(s)): most slopes follow from f(s) with less arithmetic.
-DERIVATIVES: dict[str, Callable[[Array, Array], Array]] = {
-    "relu": lambda s, z: (s > 0).astype(np.float32),
-    "tanh": lambda s, z: 1 - z * z,
-    "sigmoid": lambda s, z: z * (1 - z),
-    "softsign": lambda s, z: np.square(1 - np.abs(z)),
-    "elu": lambda s, z: np.where(s > 0, np.float32(1), z + 1),
-    "selu": lambda s, z: np.where(s > 0, SELU_SCALE, z + SELU_SCALE * SELU_ALPHA),
-    "gelu": _gelu_slope,
-    "silu": _silu_slope,
-    "leaky_relu": lambda s, z: np.where(s > 0, np.float32(1), LEAK),
-    "linear": lambda s, z: np.ones_like(s),
-}

@@ -14,22 +14,15 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.network.backward import Signals
-from fmnist_core.network.forward import SELU_ALPHA, SELU_SCALE, Array
 
 BINS = 81  # odd, so that one bin is centred on 0
 QUANTILES = (0.02, 0.25, 0.5, 0.75, 0.98)
 TAIL = 0.001  # bins leave out this share at each end, so that single outliers do not squeeze the rest
 PLENTY = 60_000  # values that are enough for quantiles and histograms; mean and deviation take all
-# What bounded activations come near to but never reach, and how near counts as saturated. Our definition: the paper of
-# Glorot & Bengio (2010) shows saturation in its figures 2 to 4 without a number. tanh: |z'| > 0.95.
-ASYMPTOTES: dict[str, tuple[float, ...]] = {
-    "tanh": (-1.0, 1.0),
-    "softsign": (-1.0, 1.0),
-    "sigmoid": (0.0, 1.0),
-    "elu": (-1.0,),
-    "selu": (-float(SELU_SCALE * SELU_ALPHA),),
-}
+# How near to an asymptote counts as saturated: for tanh, |z'| > 0.95. Our definition: the paper of Glorot & Bengio (2010)
+# shows saturation in its figures 2 to 4 without a number.
 NEAR = 0.05
 
 Direction = Literal["forward", "backward"]
@@ -142,7 +135,7 @@ def singular_values(kernel: Array, slopes: Array) -> Array:
 def saturated(activation: str, values: Array) -> NDArray[np.bool_]:
     """Which activations lie within NEAR of a value that the function approaches but never reaches; any shape."""
     near = np.zeros(values.shape, np.bool_)
-    for asymptote in ASYMPTOTES.get(activation, ()):
+    for asymptote in ACTIVATIONS[activation].asymptotes:
         near |= np.abs(values - np.float32(asymptote)) < np.float32(NEAR)
     return near
 
@@ -179,9 +172,9 @@ def _layer(
     network: Network, layer: Signals, values: Mapping[str, Array], edges: Mapping[str, NDArray[np.float64]]
 ) -> LayerDiagnostics:
     spreads = {name: _spread(one, edges[name]) for name, one in values.items()}
-    kind = network.activation if layer.name != "output" else "softmax"
-    near = saturated(kind, layer.activations)
-    dead = int((layer.activations == 0).all(axis=0).sum()) if kind == "relu" else 0
+    hidden = layer.name != "output"  # The softmax mixes its units: none of them dies or saturates by itself.
+    near = saturated(network.activation, layer.activations) if hidden else np.zeros((1, 1), np.bool_)
+    can_die = hidden and ACTIVATIONS[network.activation].can_die
     return LayerDiagnostics(
         name=layer.name,
         units=layer.sums.shape[1],
@@ -191,7 +184,7 @@ def _layer(
         weight=spreads["weight"],
         bias=spreads["bias"],
         singular_value=spreads.get("singular_value"),
-        dead_units=dead,
+        dead_units=int((layer.activations == 0).all(axis=0).sum()) if can_die else 0,
         saturated=float(near.mean()),
         saturated_units=int(near.all(axis=0).sum()),
         distinct_units=_distinct(values["weight"], values["bias"]),

@@ -5,20 +5,18 @@ The layers, their names and their arithmetic are those of `learning.network.buil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.errors import LabError
+from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.experiment.cost import INPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
 
-Array = NDArray[np.float32]
 EPSILON = np.float32(1e-3)  # Keras' BatchNormalization adds it to the variance.
-LEAK = np.float32(0.2)  # Keras' leaky_relu by name; many others take 0.01.
-SELU_SCALE, SELU_ALPHA = np.float32(1.0507009873554805), np.float32(1.6732632423543772)  # Klambauer et al. (2017)
 AT_ONCE = 1000
 
 
@@ -78,11 +76,6 @@ def kept(rng: np.random.Generator, rate: float, shape: tuple[int, ...]) -> NDArr
     return rng.random(shape, np.float32) >= np.float32(rate)
 
 
-def activate(name: str, sums: Array) -> Array:
-    """The activation of that name, as Keras defines it. sums: float32, any shape."""
-    return ACTIVATIONS[name](sums)
-
-
 def _pass(
     experiment: Experiment,
     weights: Mapping[str, Array],
@@ -99,7 +92,7 @@ def _pass(
         yield Layer(f"hidden_{number}", x := _dense(weights, f"hidden_{number}", x))
         if experiment.batch_norm:
             yield Layer(f"batch_norm_{number}", x := _batch_norm(weights, f"batch_norm_{number}", x, training))
-        yield Layer(f"activation_{number}", x := activate(experiment.activation, x))
+        yield Layer(f"activation_{number}", x := ACTIVATIONS[experiment.activation].function(x))
         if training and experiment.dropout and rng is not None:
             yield Layer(f"dropout_{number}", x := _dropout(x, experiment.dropout, rng))
     yield Layer("logits", x := _dense(weights, "output", x))
@@ -141,39 +134,3 @@ def _dropout(x: Array, rate: float, rng: np.random.Generator) -> Array:
 def _softmax(logits: Array) -> Array:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _sigmoid(x: Array) -> Array:
-    with np.errstate(over="ignore"):  # exp gives inf far below 0, and 1 / inf is the right 0.
-        result: Array = np.reciprocal(1 + np.exp(-x))
-    return result
-
-
-def _elu(x: Array) -> Array:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
-
-
-def _selu(x: Array) -> Array:
-    return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
-
-
-def _gelu(x: Array) -> Array:
-    """Hendrycks & Gimpel (2016), exact: x * Phi(x), Phi the standard normal distribution function."""
-    from scipy.special import erf  # Here, since the screens start without SciPy.
-
-    result: Array = x * np.float32(0.5) * (1 + erf(x * np.float32(1 / np.sqrt(2))))
-    return result
-
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": lambda x: np.maximum(x, 0),
-    "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "softsign": lambda x: x / (1 + np.abs(x)),
-    "elu": _elu,
-    "selu": _selu,
-    "gelu": _gelu,
-    "silu": lambda x: x * _sigmoid(x),
-    "leaky_relu": lambda x: np.where(x > 0, x, LEAK * x),
-    "linear": lambda x: x,
-}

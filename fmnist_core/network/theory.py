@@ -21,12 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.errors import LabError
+from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
-from fmnist_core.network import backward, forward
+from fmnist_core.experiment.hyperparameters import FIELDS
+from fmnist_core.experiment.initialisers import INITIALISERS
 
 Numbers = NDArray[np.float64]
 
-SIGMA = 0.05  # deviation of "random_normal" where none is given: Experiment's default
+SIGMA: float = FIELDS["initialiser_sigma"].default
 GROUPS = 16  # images of about equal length are taken together
 LOGIT_DRAWS = 1000
 # Means over the normal distribution, by the midpoint rule: Gauss-Hermite nodes would lie too far apart where a steep
@@ -63,30 +65,15 @@ class LayerTheory:
 def weight_variance(initialiser: str, fan_in: int, units: int, sigma: float = SIGMA) -> float:
     """Var[W] of an initialiser, before any gain.
 
-    Signals keep their variance forward where n_i Var[W] = 1 (eqs. 8 and 10), backward where n_{i+1} Var[W] = 1 (eqs. 9 and
-    11). glorot: the compromise, eqs. 12 and 16. standard_uniform: eq. 1, n Var[W] = 1/3 (eq. 15). he: He et al. (2015), eq. 10. lecun: LeCun et
-    al. (1998), eq. 16. Keras' normal ones are truncated, and widened so that the variance is right. orthogonal: each row,
-    or each column where these are longer, has length 1 (Saxe et al. 2014). lsuv depends on the data: see `predict`.
+    Signals keep their variance forward where n_i Var[W] = 1 (Glorot & Bengio 2010, eqs. 8 and 10), backward where
+    n_{i+1} Var[W] = 1 (eqs. 9 and 11). lsuv depends on the data: see `predict`.
 
     Raises: TheoryError: the initialiser has no variance of its own.
     """
-    kind = initialiser.removesuffix("_uniform").removesuffix("_normal")
-    match kind:
-        case "standard":
-            return 1 / (3 * fan_in)
-        case "glorot":
-            return 2 / (fan_in + units)
-        case "he":
-            return 2 / fan_in
-        case "lecun":
-            return 1 / fan_in
-        case "orthogonal":
-            return 1 / max(fan_in, units)
-        case "random":
-            return sigma**2
-        case "zeros":
-            return 0.0
-    raise TheoryError(f"There is no formula for the variance of the initialiser {initialiser!r}; take another one.")
+    row = INITIALISERS.get(initialiser)
+    if row is None or row.variance is None:
+        raise TheoryError(f"There is no formula for the variance of the initialiser {initialiser!r}; take another one.")
+    return row.variance(fan_in, units, sigma)
 
 
 def mean_singular_value(fan_in: int, units: int, variance: float) -> float:
@@ -131,7 +118,7 @@ def predict(
     variances, inputs, sums, firsts, seconds = [], [], [], [], []
     with np.errstate(all="ignore"):  # exploding is a result
         for place, (fan_in, units) in enumerate(pairwise(fans)):
-            if initialiser == "lsuv":
+            if INITIALISERS[initialiser].variance is None:
                 variance = 1 / (fan_in * float(second.mean()))
             else:
                 variance = weight_variance(initialiser, fan_in, units, sigma)
@@ -176,15 +163,15 @@ def _gradients(
 def _moments(activation: str, variance: Numbers) -> tuple[Numbers, Numbers]:
     """E[f(s)] and E[f(s)^2] for s ~ N(0, variance), each (groups,)."""
     sums: Any = np.sqrt(variance)[:, None] * NODES
-    values = forward.activate(activation, sums)
+    values = ACTIVATIONS[activation].function(sums)
     return values @ DENSITY, np.square(values) @ DENSITY
 
 
 def _slope(activation: str, variance: Numbers) -> Numbers:
     """E[f'(s)^2] for s ~ N(0, variance), (groups,)."""
     sums: Any = np.sqrt(variance)[:, None] * NODES
-    slopes = backward.derivative(activation, sums, forward.activate(activation, sums))
-    result: Numbers = np.square(slopes) @ DENSITY
+    row = ACTIVATIONS[activation]
+    result: Numbers = np.square(row.derivative(sums, row.function(sums))) @ DENSITY
     return result
 
 
@@ -199,6 +186,6 @@ def _probability_moments(variance: Numbers) -> tuple[Numbers, Numbers]:
 
 def _mean_singular_value(initialiser: str, fan_in: int, units: int, variance: float) -> float:
     """Orthogonal weights stretch all directions alike."""
-    if initialiser in ("orthogonal", "lsuv"):
+    if INITIALISERS[initialiser].orthogonal:
         return math.sqrt(max(fan_in, units) * variance)
     return mean_singular_value(fan_in, units, variance)

@@ -71,6 +71,26 @@ def test_digest_is_the_same_in_another_process() -> None:
     assert out.stdout.split() == [preset.experiment.digest for preset in PRESETS.values()]
 
 
+@pytest.mark.parametrize(
+    ("values", "digest"),
+    [
+        ({}, "3f0a99256beeb89a"),
+        ({"dropout": 0.3}, "7fc3f28894dda6b9"),
+        ({"l2": 0.01, "batch_norm": True}, "0b72ffa67f2d3f6a"),
+        ({"optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1}, "731851afcbd3c26b"),
+        ({"optimiser": "rmsprop", "momentum": 0.5}, "3ca36c791d59aa12"),
+        ({"activation": "leaky_relu", "widths": (256, 128)}, "2d8587156d340c36"),
+        ({"initialiser": "random_normal", "initialiser_sigma": 0.1}, "81ca6ee3ea6b8bbd"),
+        ({"schedule": "exponential", "decay_steps": 50, "staircase": True}, "1b72214bf3213312"),
+        ({"layers": 0, "seed": 3}, "fa52054a07cc2549"),
+    ],
+    ids=str,
+)
+def test_digests_are_those_of_every_earlier_version(values: dict[str, Any], digest: str) -> None:
+    """Stored runs are found by them, so a hyperparameter that is added later must not change one."""
+    assert Experiment.of(values).digest == digest
+
+
 def test_presets_are_the_notebooks() -> None:
     assert list(PRESETS) == ["base", "dropout", "batch-norm", "l2", "lr-schedule", "glorot", "standard"]
     assert PRESETS["base"].experiment.hidden_widths == (512, 512)

@@ -21,7 +21,9 @@ from scipy import stats
 
 from fmnist_core.data import dataset
 from fmnist_core.experiment import cost
-from fmnist_core.experiment.hyperparameters import Activation, Experiment, Initialiser
+from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.initialisers import INITIALISERS
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.recording import EpochRecord, Progress, Weights
 from fmnist_core.learning import initial_weights, keras_network, program, tensorboard_files, training
@@ -219,7 +221,7 @@ VARIANCES = {
 }
 
 
-@pytest.mark.parametrize("name", Initialiser.__args__)  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", INITIALISERS)
 def test_each_initialiser_has_its_variance(name: Any, sample: dataset.Dataset) -> None:
     images = sample.train_images[:1000].reshape(-1, 784)
     found = initial_weights.initial_weights(Experiment(initialiser=name, units=400), images)
@@ -251,7 +253,7 @@ def test_lsuv_gives_every_layer_unit_variance(activation: Any, sample: dataset.D
         signal = np.array(keras.activations.get(activation)(sums))
 
 
-@pytest.mark.parametrize("name", Activation.__args__)  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_each_activation_is_keras_own(name: Any) -> None:
     layer = keras_network.build(Experiment(activation=name, units=8, layers=1)).get_layer("activation_1")
     assert layer.activation is keras.activations.get(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, get_args
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from fmnist_core.data import dataset
 from fmnist_core.errors import LabError
-from fmnist_core.experiment.hyperparameters import Activation, Experiment
+from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.recording import Weights, finite
 from fmnist_core.learning import initial_measures, initial_weights, keras_network
 from fmnist_core.network import backward, diagnostics, forward
@@ -60,7 +61,7 @@ def costs(e: Experiment, weights: Weights, images: np.ndarray, labels: np.ndarra
 # --- Backward ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("norm", ["none", "stored", "batch"])
 def test_gradients_are_keras_own(activation: Any, norm: str, data: tuple[np.ndarray, np.ndarray]) -> None:
     images, labels = data[0][:COUNT], data[1][:COUNT]
@@ -78,14 +79,15 @@ def test_gradients_are_keras_own(activation: Any, norm: str, data: tuple[np.ndar
         np.testing.assert_allclose(layer.gradient.mean(axis=0), theirs[f"{layer.name}/bias"], rtol=2e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_slopes_are_keras_own_far_from_zero(activation: Any) -> None:
     sums = np.array([-1e3, -60, -12, -1.5, -0.3, -1e-3, 1e-3, 0.3, 1.5, 12, 60, 1e3], np.float32)
     variable = tf.constant(sums)
     with tf.GradientTape() as tape:
         tape.watch(variable)
         values = keras.activations.get(activation)(variable)
-    ours = backward.derivative(activation, sums, forward.activate(activation, sums))
+    row = ACTIVATIONS[activation]
+    ours = row.derivative(sums, row.function(sums))
     np.testing.assert_allclose(ours, np.array(tape.gradient(values, variable)), rtol=1e-3, atol=1e-6)
 
 
@@ -218,7 +220,7 @@ def test_dead_units_are_counted_exactly(data: tuple[np.ndarray, np.ndarray]) -> 
 def test_saturation_begins_where_it_is_said_to(activation: str, limit: float) -> None:
     """artanh 0.95, the logit of 0.95, and s / (1 + s) = 0.95."""
     sums = np.array([-limit * 1.01, -limit * 0.99, 0, limit * 0.99, limit * 1.01], np.float32)
-    near = diagnostics.saturated(activation, forward.activate(activation, sums))
+    near = diagnostics.saturated(activation, ACTIVATIONS[activation].function(sums))
     assert near.tolist() == [True, False, False, False, True]
 
 

@@ -6,15 +6,17 @@ import itertools
 import math
 import subprocess
 import sys
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
 from fmnist_core.data import dataset
-from fmnist_core.experiment.hyperparameters import Activation, Experiment, Initialiser
-from fmnist_core.network import backward, forward, theory
+from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.initialisers import INITIALISERS
+from fmnist_core.network import backward, theory
 
 WIDE = 1000
 SEEDS = 6
@@ -53,7 +55,7 @@ def test_the_paper_and_its_successors_give_the_weights_these_variances() -> None
 
 
 def test_every_initialiser_of_the_app_has_a_prediction() -> None:
-    for name in get_args(Initialiser):
+    for name in INITIALISERS:
         layers = theory.predict((50, 40), "tanh", name, np.array([0.2, 0.3]))
         assert [layer.name for layer in layers] == ["hidden_1", "hidden_2", "output"]
         assert all(math.isfinite(value) for layer in layers for value in vars(layer).values() if value != layer.name)
@@ -82,7 +84,7 @@ def test_the_mean_singular_value_is_that_of_a_drawn_matrix(shape: tuple[int, int
         assert found == pytest.approx(theory.mean_singular_value(*shape, variance), rel=0.01)
 
 
-@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("variance", [1e-6, 0.3, 4.0, 400.0])
 def test_means_over_the_normal_distribution_are_those_of_quadrature(activation: str, variance: float) -> None:
     def mean(function: Any) -> float:
@@ -95,14 +97,14 @@ def test_means_over_the_normal_distribution_are_those_of_quadrature(activation: 
         return halves[0][0] + halves[1][0]
 
     def value(s: np.ndarray) -> np.ndarray:
-        return forward.activate(activation, s)
+        return ACTIVATIONS[activation].function(s)
 
     first, second = theory._moments(activation, np.array([variance]))
     slope = theory._slope(activation, np.array([variance]))
     scale = math.sqrt(mean(lambda s: value(s) ** 2))
     assert first[0] == pytest.approx(mean(value), rel=1e-4, abs=1e-5 * scale)
     assert second[0] == pytest.approx(scale**2, rel=1e-4)
-    assert slope[0] == pytest.approx(mean(lambda s: backward.derivative(activation, s, value(s)) ** 2), rel=1e-3)
+    assert slope[0] == pytest.approx(mean(lambda s: ACTIVATIONS[activation].derivative(s, value(s)) ** 2), rel=1e-3)
 
 
 def test_linear_layers_follow_the_papers_products() -> None:

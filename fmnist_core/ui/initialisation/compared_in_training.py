@@ -12,6 +12,7 @@ import streamlit as st
 from fmnist_core.charts import layers_in_training as charts
 from fmnist_core.data import dataset
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.experiment.study import STUDIES, Axis, Study
 from fmnist_core.findings import layers_over_epochs as measures
@@ -30,7 +31,6 @@ ROOM = 1.15
 ICON = ":material/science:"
 BATCHES = (10, 32, 64, 128, 256)
 SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
-ABOUT_ZERO = ("tanh", "softsign")  # activations whose deviation says all: figure 3
 FIGURE_2 = STUDIES["initialisation-sigmoid"].base
 
 
@@ -81,7 +81,10 @@ def show(view: View) -> None:
         return
     _losses(runs)
     tables = {one.model: _over(one.run.run_id, one.run.created.isoformat(), data.name) for one in runs}
-    _activations(tables, view.function in ABOUT_ZERO)
+    activation = ACTIVATIONS[view.function]
+    _activations(
+        tables, activation.odd and activation.bounded
+    )  # Their mean is 0: the deviation says all, as in figure 3.
     _gradients(tables)
     _examples(data.name)
     more = study.model_copy(update={"seeds": 5})

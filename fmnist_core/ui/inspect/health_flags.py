@@ -6,9 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from fmnist_core.data import dataset
-from fmnist_core.experiment import wording
+from fmnist_core.experiment.activations import ACTIVATIONS, Activation
 from fmnist_core.findings import health
 from fmnist_core.findings.health import Flag
+from fmnist_core.network.diagnostics import NEAR
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inside_layers import named
 from fmnist_core.ui.inspect.inspect_view import View
@@ -52,13 +53,14 @@ def _flag(flag: Flag) -> None:
 
 
 def _table(at: At, layers: list[health.LayerState]) -> None:
+    activation = ACTIVATIONS[at.run.experiment.activation]
     table = pd.DataFrame(
         [
             {
                 "layer": named(layer.layer),
                 "units": units,
-                "dead units": layer.dead if at.run.experiment.activation in health.CAN_DIE else None,
-                "saturated values": layer.saturated if at.run.experiment.activation in health.SATURATES else None,
+                "dead units": layer.dead if activation.can_die else None,
+                "saturated values": layer.saturated if activation.can_saturate else None,
                 GRADIENT: layer.gradient_std,
             }
             for layer, units in zip(layers, at.run.experiment.hidden_widths, strict=True)
@@ -70,18 +72,18 @@ def _table(at: At, layers: list[health.LayerState]) -> None:
     formats[GRADIENT] = st.column_config.NumberColumn(format="%.3g")
     st.dataframe(shown, hide_index=True, column_config=formats, width="content")
     foot(
-        _about(at.run.experiment.activation, layers[0].images),
+        _about(activation, layers[0].images),
         ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-health.csv", "text/csv"),
     )
 
 
-def _about(activation: str, images: int) -> str:
+def _about(activation: Activation, images: int) -> str:
     """What the table's columns mean."""
     told = [f"Measured on {images:,} training images, up to {run_at_epoch.BATCH} of each class."]
-    if activation in health.CAN_DIE:
+    if activation.can_die:
         told.append("A unit is dead when it is 0 for all of them.")
-    if activation in health.SATURATES:
-        told.append(f"A value is saturated within 5 % of a limit that {wording.choice(activation)} approaches.")
+    if activation.can_saturate:
+        told.append(f"A value is saturated within {NEAR:g} of a limit that {activation.label} approaches.")
     told.append(
         "dCost/ds: how the cost of one image changes with s, a unit's weighted sum; its standard deviation is taken over"
         " these images and the layer's units."

@@ -8,8 +8,8 @@ import streamlit as st
 from fmnist_core.charts import images, layer_lines, unit_images, value_histograms
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.findings import layer_measures as measures
-from fmnist_core.findings.health import CAN_DIE, SATURATES
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
 from fmnist_core.ui.inspect.run_at_epoch import At
@@ -155,24 +155,26 @@ def _followed(identity: str, created: str, name: str) -> str:
 def _units(at: At, view: View) -> None:
     table = run_at_epoch.over_epochs(*at.key).table
     hidden = table[table["layer"] != "output"]
-    activation = at.run.experiment.activation
+    activation = ACTIVATIONS[at.run.experiment.activation]
     if hidden.empty:
         st.info("This network has no hidden layer, so it has no units that could die or saturate.")
         return
     called = hidden.assign(layer=hidden["layer"].map(named))
     left, right = st.columns(2, gap="medium")
-    if activation in CAN_DIE or activation in SATURATES:
-        column, word = ("dead", "Dead units") if activation in CAN_DIE else ("saturated", "Saturated values")
-        about = (
-            "0 for every image measured" if column == "dead" else f"in the flat part of {wording.choice(activation)}"
-        )
+    if activation.can_die or activation.can_saturate:
+        column, word = ("dead", "Dead units") if activation.can_die else ("saturated", "Saturated values")
+        about = "0 for every image measured" if activation.can_die else f"in the flat part of {activation.label}"
         rows = called[["epoch", "layer"]].assign(value=called[column])
         left.altair_chart(
             layer_lines.over_epochs(rows, f"{word} in each layer", about, "share", at.epoch), key="unit shares"
         )
     else:
+        name = activation.label[0].upper() + activation.label[1:]
         left.info(
-            f"{wording.choice(activation)[0].upper()}{wording.choice(activation)[1:]} has no flat part where all gradient ends: its units neither die nor saturate."
+            f"{name} is nearly flat for very negative sums, but its values do not show it: they are near 0 there, and around"
+            " the sum 0 as well, where it is steep. So no share of saturated values is given."
+            if activation.fades
+            else f"{name} has no flat part where all gradient ends: its units neither die nor saturate."
         )
     rows = called[["epoch", "layer"]].assign(value=called["gradient"].where(called["gradient"] > 0)).dropna()
     if not rows.empty:
@@ -188,11 +190,7 @@ def _units(at: At, view: View) -> None:
         right.altair_chart(chart, key="gradient widths")
     file = hidden.to_csv(index=False)
     epochs = table["epoch"].nunique()
-    limitless = (
-        f" {wording.choice(activation)} has no upper limit, so its units do not saturate."
-        if activation in CAN_DIE
-        else ""
-    )
+    limitless = f" {activation.label} has no upper limit, so its units do not saturate." if activation.can_die else ""
     foot(
         f"Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each class. The dashed line is the epoch of the slider.{limitless}",
         ("Table (CSV)", lambda: file.encode(), f"fashion-mnist-{at.run.run_id}-layers.csv", "text/csv"),

@@ -13,10 +13,10 @@ from fmnist_core.charts import gallery, probabilities, unit_images
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.findings import evaluation
 from fmnist_core.findings import layer_measures as measures
 from fmnist_core.network import forward
-from fmnist_core.network.forward import Array
 from fmnist_core.ui.inspect import mistakes, run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
 from fmnist_core.ui.inspect.run_at_epoch import At
@@ -126,7 +126,7 @@ def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
 
 def told(activation: str, values: Array) -> str:
     """A layer's values in a few words."""
-    if activation in ("relu", "leaky_relu", "elu", "selu", "gelu", "silu"):
+    if ACTIVATIONS[activation].rectifies:
         return f"{int((values > 0).sum()):,} of {len(values):,} units above 0, largest {values.max():.2f}"
     return f"{len(values):,} units from {values.min():.2f} to {values.max():.2f}"
 

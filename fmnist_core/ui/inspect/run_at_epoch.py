@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fmnist_core.charts import value_histograms
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.experiment.activations import Array
 from fmnist_core.experiment.recording import Weights
 from fmnist_core.findings import evaluation
 from fmnist_core.findings import layer_measures as measures
 from fmnist_core.findings.health import LayerState
-from fmnist_core.network.forward import Array
 from fmnist_core.store.run import Run, RunDamaged
 from fmnist_core.ui.data import image_grid
 from fmnist_core.ui.shared import server
