@@ -1,20 +1,5 @@
-"""Data: look at the images before a network does: what they are, how they are prepared and split."""
+"""Page Data."""
 
-import streamlit as st
+from fmnist_core.ui.data import data_page
 
-from fmnist_core.data import dataset
-from fmnist_core.ui.data import class_overview, data_source, data_view, image_grid, preparation_steps, split_preview
-from fmnist_core.ui.shared import frame
-
-with frame.page("Data"):
-    data = dataset.load()
-    view, problems = data_view.ADDRESS.current()
-    st.title("Look at the images")
-    data_source.introduction(data)
-    for problem in problems:
-        st.warning(problem)
-    image_grid.show(data, view)
-    data_source.facts(data)
-    class_overview.show(data)
-    preparation_steps.show(data, view)
-    split_preview.show(data, view)
+data_page.show()

@@ -19,6 +19,7 @@ from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.findings.initial_sentences import hidden, labels
 
 Measured = Mapping[str, Any]
 # First to last layer: hues that read on a light and on a dark page, and that stand for nothing else beside them.
@@ -35,19 +36,6 @@ QUANTITIES = {
 }
 # What the paper reports for tanh (section 4.2.1): about 0.5 with the standard initialisation, 0.8 with the normalised one.
 PAPER = {("tanh", "standard_uniform"): 0.5, ("tanh", "glorot_uniform"): 0.8}
-
-
-def labels(measured: Measured) -> list[str]:
-    """The networks' names, in their order: the initialiser, and the gain where there is one."""
-    named = [
-        wording.choice(n["initialiser"]) + (f" × {n['gain']:g}" if n["gain"] != 1 else "") for n in measured["networks"]
-    ]
-    return [name[0].upper() + name[1:] for name in named]
-
-
-def hidden(network: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The measures of the hidden layers, which the paper's figures show."""
-    return [layer for layer in network["layers"] if layer["name"] != "output"]
 
 
 def histogram_table(measured: Measured, quantity: str) -> pd.DataFrame:

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
-from fmnist_core.charts.initial_distributions import Measured, broken_told, hidden, labels
+from fmnist_core.charts.initial_distributions import Measured, broken_told
 from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.findings.initial_sentences import hidden, labels, plain
 
 HEIGHT, LOW = 320, 240  # pixels, title, legend and axis included
 # Title of the axis, and what theory says about it: of weight gradients only that of single images, which is another thing.
@@ -191,14 +191,3 @@ def _growth(measured: Measured, table: pd.DataFrame, quantity: str) -> str:
     way = "from the first to the last layer" if forward else "from the last to the first layer"
     change = f"times {plain(ratio, 2)}" if ratio >= 0.01 else f"÷ {plain(1 / ratio, 2)}"
     return f"{name!s}: variance {change} {way}"
-
-
-def plain(value: float, digits: int) -> str:
-    """A positive number to that many digits that count; without an exponent where it is readable so."""
-    rounded = float(f"{value:.{digits - 1}e}")
-    for size, word in ((1e9, "billion"), (1e6, "million")):
-        if size <= rounded < 1000 * size:
-            return f"{rounded / size:g} {word}"
-    if not 1e-6 <= rounded < 1e6:
-        return f"{value:.0e}".replace("+", "")
-    return f"{rounded:,.0f}" if rounded >= 100 else np.format_float_positional(rounded, trim="-")

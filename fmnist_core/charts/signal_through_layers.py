@@ -10,7 +10,8 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
-from fmnist_core.charts.initial_layers import log_axis, plain
+from fmnist_core.charts.initial_layers import log_axis
+from fmnist_core.findings.initial_sentences import plain
 
 UNITS, LAYERS, SHOWN = 200, 10, 60
 HEIGHT = 230  # pixels, title and axis included

@@ -22,6 +22,7 @@ FEWEST = 3  # seeds: the t distribution of two is so wide that hardly any differ
 # Measures agree to about this much of their size when they are equal but for the rounding of floating-point numbers.
 ROUNDING = 1e-12
 NAN = math.nan
+PLUS_MINUS = "\u00a0±\u00a0"  # a table's cell must not break at it
 
 Measures = Mapping[str, float]
 Runs = Mapping[str, Mapping[int, Measures]]
@@ -40,6 +41,13 @@ class Summary:
     std: float
     low: float
     high: float
+
+
+def spread(summary: Summary) -> str:
+    """Mean and standard deviation over the seeds; a single seed has none."""
+    if not np.isfinite(summary.mean):
+        return "diverged"
+    return f"{summary.mean:.3f}" if summary.n < 2 else f"{summary.mean:.3f}{PLUS_MINUS}{summary.std:.3f}"
 
 
 @dataclass(frozen=True)

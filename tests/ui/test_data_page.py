@@ -22,6 +22,7 @@ from streamlit.testing.v1 import AppTest
 from fmnist_core.charts import dataset_charts as charts
 from fmnist_core.charts import images, preparation
 from fmnist_core.data import class_pixels, dataset
+from fmnist_core.data.class_draw import draw
 from fmnist_core.ui.data import data_source, data_view, image_grid
 from fmnist_core.ui.data.data_view import SPLITS, View
 
@@ -103,11 +104,11 @@ def test_unknown_parameter_is_named() -> None:
 def test_draws_are_of_the_class_without_repeats_and_grow(seed: int, number: int, label: int) -> None:
     labels = np.tile(np.arange(10, dtype=np.uint8), 30)
     rows = image_grid.part_rows(labels, "training", 0.1)
-    drawn = image_grid.drawn(labels, rows, label, number, seed)
+    drawn = draw(labels, rows, label, number, seed)
     assert set(drawn) <= set(rows.tolist())
     assert len(set(drawn.tolist())) == number
     assert (labels[drawn] == label).all()
-    assert image_grid.drawn(labels, rows, label, number + 1, seed)[:number].tolist() == drawn.tolist()
+    assert draw(labels, rows, label, number + 1, seed)[:number].tolist() == drawn.tolist()
 
 
 def test_parts_are_the_split() -> None:

@@ -25,7 +25,7 @@ from fmnist_core.experiment import table1_plan
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.experiment.table1_plan import Measured
-from fmnist_core.findings import layers_over_epochs
+from fmnist_core.findings import initial_sentences, layers_over_epochs
 from fmnist_core.findings.run_tables import Trained, of_study
 from fmnist_core.findings.table1_result import available
 from fmnist_core.jobs import initial_look
@@ -35,18 +35,18 @@ from fmnist_core.store.run_store import RunStore
 from fmnist_core.ui.initialisation import (
     after_glorot,
     compared_in_training,
-    initial_sentences,
     initialisation_view,
     notebook_comparison,
     why_it_matters,
 )
 from fmnist_core.ui.initialisation.initialisation_view import PARTS, View, from_query
 from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared.pages import Page
 from tests.ui.test_compare_page import pressed, study_in_store
 from tests.ui.test_pages import no_workers, opened, texts, url
 
 __all__ = ["no_workers"]  # a fixture
-PAGE = initialisation_view.PAGE
+PAGE = Page.INITIALISATION.path
 SMALL: dict[str, Any] = {"part": "live", "layers": 2, "units": 16}
 
 

@@ -12,12 +12,11 @@ from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.store.run_store import RUN_ID
 from fmnist_core.ui.shared.address import Address, ViewError, one_of, read_all, unknown
+from fmnist_core.ui.shared.pages import MOST_COMPARED, Page
 
-PAGE = "pages/Compare.py"
 CURVES = ("loss", "accuracy", "gap", "rate")
 AXES = ("epoch", "step", "seconds")
 MEASURES = ("test_accuracy", "test_loss", "best_val_loss", "seconds")
-MOST_RUNS = 60  # chosen from the store at once
 CHOICES: dict[str, tuple[str, ...]] = {"curve": CURVES, "x": AXES, "measure": MEASURES}
 
 
@@ -97,12 +96,12 @@ def read_runs(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of runs, checked for form and number. Raises: ViewError."""
     if not all(map(RUN_ID.fullmatch, names)):
         raise ViewError(f"runs is {'.'.join(names)[:80]!r}, but it must be names of stored runs, joined by dots.")
-    if len(names) > MOST_RUNS:
-        raise ViewError(f"runs names {len(names)} runs, but at most {MOST_RUNS} can be compared; choose fewer.")
+    if len(names) > MOST_COMPARED:
+        raise ViewError(f"runs names {len(names)} runs, but at most {MOST_COMPARED} can be compared; choose fewer.")
     return names
 
 
-ADDRESS = Address(PAGE, from_query)
+ADDRESS = Address(Page.COMPARE.path, from_query)
 
 
 def set_study(values: Mapping[str, Any]) -> None:
@@ -112,3 +111,8 @@ def set_study(values: Mapping[str, Any]) -> None:
         ADDRESS.change(study=Study.of(dict(held) | dict(values)))
     except LabError as error:
         ADDRESS.refuse(f"{error} It is left as it was.")
+
+
+def watch(study: Study) -> None:
+    """Show another study; meant as a button's callback."""
+    ADDRESS.set(study=study, race=(), runs=(), baseline="")

@@ -14,17 +14,16 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_tables, statistics
 from fmnist_core.findings.run_tables import Line, Trained
-from fmnist_core.findings.statistics import Comparison, Summary
+from fmnist_core.findings.statistics import PLUS_MINUS, Comparison, spread
 from fmnist_core.ui.compare import compare_view, over_hyperparameters
 from fmnist_core.ui.compare.compare_view import View
 from fmnist_core.ui.shared import estimate, server
 from fmnist_core.ui.shared.downloads import foot
-from fmnist_core.ui.shared.markdown import escaped
+from fmnist_core.ui.shared.markdown import escaped, table
 
 CURVES = {"loss": "Loss", "accuracy": "Accuracy", "gap": "Generalisation gap", "rate": "Learning rate"}
 AXES = {"epoch": "by epoch", "step": "by step", "seconds": "by time"}
 FEW_SEEDS = 5
-PLUS_MINUS = "\u00a0±\u00a0"  # a table's cell must not break at it
 
 
 def show(trained: list[Trained], view: View, data: Dataset) -> None:
@@ -76,7 +75,7 @@ def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> No
         for line in lines
     ]
     rows = [[*row, estimate.words(line.seconds.mean)] for row, line in zip(rows, lines, strict=True)]
-    markdown(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
+    table(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
     st.caption(
         "Mean ± standard deviation over the seeds; a single seed has none. Bold: what the others are compared with."
     )
@@ -92,7 +91,7 @@ def _against(lines: list[Line], baseline: str, found: list[Comparison], names: t
         if line.model != baseline:
             rows.append([escaped(line.model), *(_difference(own.get(measure)) for measure in names)])
     told = [name.replace("cross_entropy", "cross-entropy").replace("_", " ").capitalize() for name in names]
-    markdown([f"Against {escaped(baseline)}", *told], rows)
+    table([f"Against {escaped(baseline)}", *told], rows)
     text = "Mean difference over the common seeds ± half of its interval; bold beyond the noise."
     if names == run_tables.PLAIN:
         text += " Cross-entropy: the test loss without the L2 penalty, which is no fault of a network's answers."
@@ -101,19 +100,6 @@ def _against(lines: list[Line], baseline: str, found: list[Comparison], names: t
 
 def _name(line: Line, baseline: str) -> str:
     return f"**{escaped(line.model)}**" if line.model == baseline else escaped(line.model)
-
-
-def markdown(heads: list[str], rows: list[list[str]]) -> None:
-    """A table whose first column is text and whose others are numbers."""
-    bar = ["---", *["--:"] * (len(heads) - 1)]
-    st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
-
-
-def spread(held: Summary) -> str:
-    """Mean and standard deviation over the seeds; a single seed has none."""
-    if not np.isfinite(held.mean):
-        return "diverged"
-    return f"{held.mean:.3f}" if held.n < 2 else f"{held.mean:.3f}{PLUS_MINUS}{held.std:.3f}"
 
 
 def _difference(one: Comparison | None) -> str:

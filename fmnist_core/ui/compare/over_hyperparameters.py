@@ -16,7 +16,8 @@ from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare import compare_view
 from fmnist_core.ui.compare.compare_view import View
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared import pages, server
+from fmnist_core.ui.shared.pages import Page
 
 MEASURES = {
     "test_accuracy": "Test accuracy",
@@ -113,6 +114,4 @@ def _links(identities: list[str]) -> None:
         name = wording.name(run.experiment, leave_out=("seed",))
         # The name last: a link takes one line, and a narrow page cuts off its end.
         label = f"Seed {run.experiment.seed}, {run_sentences.tested(run.metrics, 'test_accuracy')}: {name}"
-        st.page_link(
-            "pages/Train.py", label=label, icon=":material/arrow_forward:", query_params=run.experiment.query()
-        )
+        pages.link(Page.TRAIN, label, run.experiment.query(), "arrow_forward")

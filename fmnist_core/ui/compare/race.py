@@ -17,8 +17,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare import compare_view
 from fmnist_core.ui.compare.compare_view import View
-from fmnist_core.ui.shared import estimate, server
-from fmnist_core.ui.train import live_training
+from fmnist_core.ui.shared import estimate, server, training_progress
 
 PERIOD = 0.5  # seconds between two looks
 SIDES = ("Left", "Right")
@@ -144,7 +143,7 @@ def _watch(race: tuple[Experiment, ...]) -> None:
         st.rerun()
         return
     text, button = st.columns([5, 1], vertical_alignment="center")
-    text.progress(min(map(live_training.share, snapshots)), text=live_training.sentence(snapshots[0]))
+    text.progress(min(map(training_progress.share, snapshots)), text=training_progress.sentence(snapshots[0]))
     name = snapshots[0].run_id
     button.button("Stop", icon=":material/stop:", on_click=server.stop, args=(name,), width="stretch")
     for sentence in filter(None, (server.goes_on(name), snapshots[0].notice)):
@@ -162,7 +161,7 @@ def _watch(race: tuple[Experiment, ...]) -> None:
 def _figures(title: str, snapshot: Snapshot) -> None:
     last = snapshot.history[-1] if snapshot.history else None
     st.markdown(f"**{title}**")
-    live_training.metrics(
+    training_progress.metrics(
         {
             "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
             "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
@@ -178,7 +177,7 @@ def _rows(names: list[str], snapshots: tuple[Snapshot, ...]) -> pd.DataFrame:
 
 
 def _lane_rows(name: str, snapshot: Snapshot) -> pd.DataFrame:
-    rows = live_training.frame(snapshot.history)
+    rows = training_progress.frame(snapshot.history)
     rows = rows[rows["epoch"] > 0]
     named: dict[str, Any] = {"model": name, "seed": snapshot.experiment.seed, "run_id": name}
     named["l2"] = snapshot.experiment.l2

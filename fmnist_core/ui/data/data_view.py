@@ -10,8 +10,8 @@ from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.ui.shared.address import Address, ViewError, changed, one_of, read_all, unknown, whole
+from fmnist_core.ui.shared.pages import Page
 
-PAGE = "pages/Data.py"
 SPLITS = ("training", "validation", "test")
 MOST_IMAGES, MOST_DRAWS = 20, 9_999
 SHARE = FIELDS["validation_fraction"]
@@ -75,4 +75,4 @@ def _written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-ADDRESS = Address(PAGE, lambda texts: from_query(texts, len(dataset.load().train_images)))
+ADDRESS = Address(Page.DATA.path, lambda texts: from_query(texts, len(dataset.load().train_images)))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import images, theme
 from fmnist_core.data import dataset
+from fmnist_core.data.class_draw import draw
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.ui.data.data_view import ADDRESS, MOST_DRAWS, MOST_IMAGES, SPLITS, View
 from fmnist_core.ui.shared.downloads import foot
@@ -61,15 +62,6 @@ def _controls(view: View) -> None:
     )
 
 
-def drawn(labels: NDArray[np.uint8], rows: NDArray[np.int32], label: int, number: int, seed: int) -> NDArray[np.int32]:
-    """Row numbers of up to `number` images of a class, a random draw from `rows` without repeats.
-
-    A larger number keeps the images of a smaller one; a class's draw does not depend on which others are shown.
-    """
-    own = rows[labels[rows] == label]
-    return np.random.default_rng((seed, label)).permutation(own)[:number]
-
-
 def part_rows(labels: NDArray[np.uint8], split: str, validation_fraction: float) -> NDArray[np.int32]:
     """The row numbers of one part; `labels` are the training labels, or the test labels for split "test"."""
     if split == "test":
@@ -85,7 +77,7 @@ def _rows(
     test = split == "test"
     pictures, labels = (data.test_images, data.test_labels) if test else (data.train_images, data.train_labels)
     rows = part_rows(labels, split, validation_fraction)
-    chosen = {label: drawn(labels, rows, label, number, seed) for label in classes}
+    chosen = {label: draw(labels, rows, label, number, seed) for label in classes}
     file = "test" if test else "training"
     return [
         images.Row(CLASSES[label], theme.CLASS_COLOURS[label], pictures[own], _told(file, label, own))

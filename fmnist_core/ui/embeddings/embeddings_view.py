@@ -12,8 +12,8 @@ from fmnist_core.findings.map_request import BOUNDS, METHODS, SPLITS, MapRequest
 from fmnist_core.store.run import Run
 from fmnist_core.ui.shared import epoch_slider, run_picker
 from fmnist_core.ui.shared.address import Address, ViewError, changed, decimal, one_of, read_all, unknown, whole
+from fmnist_core.ui.shared.pages import Page
 
-PAGE = "pages/Embeddings.py"
 PARTS = ("map", "grid", "separation")
 COLOURS = ("class", "predicted", "right", "confidence")
 DEFAULT = MapRequest("")
@@ -96,4 +96,4 @@ def _written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-ADDRESS = Address(PAGE, from_query)
+ADDRESS = Address(Page.EMBEDDINGS.path, from_query)

@@ -13,24 +13,23 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings import run_sentences, run_tables
+from fmnist_core.findings.statistics import PLUS_MINUS
 from fmnist_core.store.run import Run
-from fmnist_core.ui.compare import compare_view
-from fmnist_core.ui.compare.comparison_results import PLUS_MINUS
-from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.shared import estimate, pages, server
 from fmnist_core.ui.shared.markdown import escaped
-from fmnist_core.ui.train import experiment_controls
+from fmnist_core.ui.shared.pages import Page
 
 LATEST = 8  # of single runs, and of networks with several
 LONGEST = 38  # characters of a link, so that it fits a narrow page
 # The order in which the notebook trains its models; Glorot's initialisation is the base network's own.
 PATH = ("base", "dropout", "batch-norm", "l2", "lr-schedule", "standard")
 # What the notebook does with its trained models, and what it leaves out.
-AFTER: tuple[tuple[str, str, str, dict[str, str]], ...] = (
-    (compare_view.PAGE, "Compare the five, seed by seed", "stacked_line_chart", {}),
-    ("pages/Inspect.py", "Look at its mistakes", "search", {}),
-    ("pages/Embeddings.py", "Map its output layer with t-SNE", "bubble_chart", {"points": "3000"}),
-    ("pages/Embeddings.py", "Every layer with UMAP", "bubble_chart", {"part": "grid", "method": "umap"}),
-    ("pages/Initialisation.py", "How to begin: Glorot & Bengio", "start", {}),
+AFTER: tuple[tuple[Page, str, dict[str, str]], ...] = (
+    (Page.COMPARE, "Compare the five, seed by seed", {}),
+    (Page.INSPECT, "Look at its mistakes", {}),
+    (Page.EMBEDDINGS, "Map its output layer with t-SNE", {"points": "3000"}),
+    (Page.EMBEDDINGS, "Every layer with UMAP", {"part": "grid", "method": "umap"}),
+    (Page.INITIALISATION, "How to begin: Glorot & Bengio", {}),
 )
 WIDTHS = (5, 2, 2)
 
@@ -41,7 +40,7 @@ def notebook_path(data_name: str) -> None:
     st.markdown(
         "The classic exercise in order: look at the data, train a base network, then change one thing at a time."
     )
-    st.page_link("pages/Data.py", label="Look at the data", icon=":material/grid_view:")
+    pages.link(Page.DATA, "Look at the data")
     for name in PATH:
         preset = PRESETS[name]
         run = server.stored(run_id(preset.experiment, data_name))
@@ -49,16 +48,10 @@ def notebook_path(data_name: str) -> None:
         label = (
             f"{preset.title}: {run_sentences.tested(run.metrics, 'test_accuracy')}" if run and done else preset.title
         )
-        icon = ":material/check_circle:" if done else ":material/radio_button_unchecked:"
-        st.page_link(
-            experiment_controls.PAGE,
-            label=label,
-            icon=icon,
-            query_params=preset.experiment.query(),
-            help=preset.description,
-        )
-    for page, label, icon, query in AFTER:
-        st.page_link(page, label=label, icon=f":material/{icon}:", query_params=query)
+        symbol = "check_circle" if done else "radio_button_unchecked"
+        pages.link(Page.TRAIN, label, preset.experiment.query(), symbol, preset.description)
+    for page, label, query in AFTER:
+        pages.link(page, label, query)
     st.caption("The number beside a finished step is its accuracy on the test images.")
 
 
@@ -82,9 +75,7 @@ def free_play() -> None:
     }
     for label, (question, values) in ideas.items():
         query = Experiment.of(values).query()
-        st.page_link(
-            experiment_controls.PAGE, label=label, icon=":material/arrow_forward:", query_params=query, help=question
-        )
+        pages.link(Page.TRAIN, label, query, "arrow_forward", question)
 
 
 def teach() -> None:
@@ -110,7 +101,7 @@ def runs() -> None:
     if active := server.mine():
         query = active.experiment.query()
         label = f"Under way: {wording.name(active.experiment)}"
-        st.page_link(experiment_controls.PAGE, label=label, icon=":material/visibility:", query_params=query)
+        pages.link(Page.TRAIN, label, query, "visibility")
     if not found:
         st.info("No network has been trained here yet. Open page Train and press Train: the base network is set.")
         return
@@ -128,7 +119,7 @@ def runs() -> None:
     older = len(single[LATEST:]) + sum(map(len, several[LATEST:]))
     if older:
         label = wording.counted(older, "older run")
-        st.page_link(compare_view.PAGE, label=label, icon=":material/history:", query_params={"runs": ""})
+        pages.link(Page.COMPARE, label, {"runs": ""}, "history")
 
 
 def by_network(found: Sequence[Run]) -> list[list[Run]]:
@@ -149,7 +140,7 @@ def _row(run: Run) -> None:
     name, accuracy = run.name or wording.name(run.experiment), run_sentences.tested(run.metrics, "test_accuracy")
     told = [] if run.complete else [f"stopped after {wording.counted(run.metrics['epochs_done'], 'epoch')}"]
     told += [f"test loss {run_sentences.tested(run.metrics, 'test_loss')}", estimate.words(run.metrics["seconds"])]
-    _line(name, experiment_controls.PAGE, run.experiment.query(), accuracy, told, run)
+    _line(name, Page.TRAIN, run.experiment.query(), accuracy, told, run)
 
 
 def _seeds(own: Sequence[Run]) -> None:
@@ -157,8 +148,8 @@ def _seeds(own: Sequence[Run]) -> None:
     last = own[0]
     name = last.name or wording.name(last.experiment, leave_out=("seed",))
     told = [wording.counted(len(own), "seed"), f"test loss {_over_seeds(own, 'test_loss')}"]
-    query = compare_view.View(study=None, runs=tuple(run.run_id for run in own[: compare_view.MOST_RUNS])).query()
-    _line(name, compare_view.PAGE, query, _over_seeds(own, "test_accuracy"), told, last)
+    query = {"runs": ".".join(run.run_id for run in own[: pages.MOST_COMPARED])}
+    _line(name, Page.COMPARE, query, _over_seeds(own, "test_accuracy"), told, last)
 
 
 def _over_seeds(own: Sequence[Run], measure: str) -> str:
@@ -169,13 +160,13 @@ def _over_seeds(own: Sequence[Run], measure: str) -> str:
     return f"{fmean(values):.3f}{PLUS_MINUS}{stdev(values):.3f}"
 
 
-def _line(name: str, page: str, query: Mapping[str, str], accuracy: str, told: list[str], run: Run) -> None:
+def _line(name: str, page: Page, query: Mapping[str, str], accuracy: str, told: list[str], run: Run) -> None:
     """A link and its figures. A link takes one line and no more: what it has no room for stands under it."""
     network, figure, when = st.columns(WIDTHS)
     label, rest = in_two(name, LONGEST)
     sample = ["sample"] if run.data_name == "sample" else []
     with network.container(gap=None):
-        st.page_link(page, label=escaped(label), query_params=query)
+        pages.link(page, escaped(label), query, symbol=None)
         st.caption(" · ".join([*([escaped(rest)] if rest else []), *sample, *told]))
     figure.markdown(accuracy)
     when.caption(f"{run.created.astimezone():%d %b %Y, %H:%M}")

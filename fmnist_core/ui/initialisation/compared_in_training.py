@@ -17,11 +17,11 @@ from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.experiment.study import STUDIES, Axis, Study
 from fmnist_core.findings import layers_over_epochs as measures
 from fmnist_core.findings.run_tables import Trained, models
-from fmnist_core.ui.compare import compare_view, study_progress
 from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, View, trained, training
 from fmnist_core.ui.initialisation.live_layers import choice, initialisers
 from fmnist_core.ui.initialisation.page_parts import CARD, way
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared import pages, server, study_progress
+from fmnist_core.ui.shared.pages import Page
 
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1000, 2048)
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -88,12 +88,8 @@ def show(view: View) -> None:
     _gradients(tables)
     _examples(data.name)
     more = study.model_copy(update={"seeds": 5})
-    st.page_link(
-        compare_view.PAGE,
-        label="One seed can be luck: compare them over 5 seeds on page Compare",
-        icon=":material/stacked_line_chart:",
-        query_params=compare_view.View(study=more).query(),
-    )
+    label = "One seed can be luck: compare them over 5 seeds on page Compare"
+    pages.link(Page.COMPARE, label, {"study": more.to_short_json()})
 
 
 def _as_live(view: View) -> None:

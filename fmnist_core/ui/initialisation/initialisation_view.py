@@ -11,8 +11,8 @@ from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.initial_networks import HIGHEST_GAIN, LOWEST_GAIN
 from fmnist_core.experiment.study import STUDIES
 from fmnist_core.ui.shared.address import Address, ViewError, changed, decimal, one_of, read_all, unknown, whole
+from fmnist_core.ui.shared.pages import Page
 
-PAGE = "pages/Initialisation.py"
 PARTS = ("why", "live", "training", "notebook", "table1", "after")
 PLANS = ("quick", "full")
 TRAINED = STUDIES["initialisation-deep"].base
@@ -125,4 +125,4 @@ def training(experiment: Experiment) -> View:
     return View(part="training", **{name: getattr(experiment, field) for name, field in TRAINED_BY.items()})
 
 
-ADDRESS = Address(PAGE, from_query)
+ADDRESS = Address(Page.INITIALISATION.path, from_query)

@@ -17,9 +17,9 @@ from fmnist_core.engine.analysis import Analysis
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.experiment.initial_networks import InitialisationError, fits
+from fmnist_core.findings.initial_sentences import sentences, spreads, table
 from fmnist_core.findings.layers_over_epochs import IMAGES, batch
 from fmnist_core.jobs import initial_look
-from fmnist_core.ui.initialisation.initial_sentences import sentences, spreads, table
 from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, HIGHEST_SEED, MOST_COMPARED, View
 from fmnist_core.ui.initialisation.page_parts import CARD, way
 from fmnist_core.ui.shared import analysis_panel, server

@@ -10,12 +10,12 @@ from fmnist_core.experiment.cost import cost
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.findings import run_tables, statistics
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.findings.statistics import Summary
-from fmnist_core.ui.compare import compare_view, study_progress
-from fmnist_core.ui.compare.comparison_results import PLUS_MINUS, markdown, spread
+from fmnist_core.findings.statistics import PLUS_MINUS, Summary, spread
 from fmnist_core.ui.initialisation.initialisation_view import View
 from fmnist_core.ui.initialisation.page_parts import way
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared import pages, server, study_progress
+from fmnist_core.ui.shared.markdown import table
+from fmnist_core.ui.shared.pages import Page
 
 SAME, DEEP = STUDIES["initialisation"], STUDIES["initialisation-deep"]
 NOTEBOOK = (
@@ -61,7 +61,7 @@ def results(trained: list[Trained]) -> None:
         [line.model, str(len(line.seeds)), spread(line.test_loss), spread(line.test_accuracy), _seconds(line.seconds)]
         for line in lines
     ]
-    markdown(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
+    table(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
     found = statistics.compare(lines[0].model, run_tables.measures(trained), run_tables.compared(trained))
     names = dict.fromkeys(one.name for one in found)
     told = [statistics.sentence([one for one in found if one.name == name]) for name in names]
@@ -77,8 +77,7 @@ def _seconds(held: Summary) -> str:
 
 
 def _link(label: str, study: Study) -> None:
-    query = compare_view.View(study=study).query()
-    st.page_link(compare_view.PAGE, label=label, icon=":material/stacked_line_chart:", query_params=query)
+    pages.link(Page.COMPARE, label, {"study": study.to_short_json()})
 
 
 # --- Time -------------------------------------------------------------------------------------------------------------

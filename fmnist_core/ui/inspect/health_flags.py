@@ -14,8 +14,9 @@ from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inside_layers import named
 from fmnist_core.ui.inspect.inspect_view import View
 from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared import pages
 from fmnist_core.ui.shared.downloads import foot
-from fmnist_core.ui.train import experiment_controls
+from fmnist_core.ui.shared.pages import Page
 
 GRADIENT = "deviation of dCost/ds"
 
@@ -44,12 +45,7 @@ def _flag(flag: Flag) -> None:
         st.markdown(f"**:material/flag: {flag.title}**{where}")
         st.markdown(flag.text)
         if flag.experiment is not None:
-            st.page_link(
-                experiment_controls.PAGE,
-                label=f"Try: {flag.suggestion}",
-                icon=":material/arrow_forward:",
-                query_params=flag.experiment.query(),
-            )
+            pages.link(Page.TRAIN, f"Try: {flag.suggestion}", flag.experiment.query(), "arrow_forward")
 
 
 def _table(at: At, layers: list[health.LayerState]) -> None:

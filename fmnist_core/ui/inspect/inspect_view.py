@@ -10,8 +10,8 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment.hyperparameters import HIGH_LAYERS
 from fmnist_core.ui.shared import epoch_slider, run_picker
 from fmnist_core.ui.shared.address import Address, ViewError, changed, one_of, read_all, unknown, whole
+from fmnist_core.ui.shared.pages import Page
 
-PAGE = "pages/Inspect.py"
 SECTIONS = ("mistakes", "classes", "image", "inside", "health", "try")
 FIGURES = ("counts", "shares")
 ORDERS = ("sure", "doubtful")
@@ -97,4 +97,4 @@ def _written(value: Any) -> str:
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-ADDRESS = Address(PAGE, from_query)
+ADDRESS = Address(Page.INSPECT.path, from_query)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import value_histograms
 from fmnist_core.data import dataset
+from fmnist_core.data.class_draw import draw
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.experiment.activations import Array
 from fmnist_core.experiment.recording import Weights
@@ -18,7 +19,6 @@ from fmnist_core.findings import evaluation
 from fmnist_core.findings import layer_measures as measures
 from fmnist_core.findings.health import LayerState
 from fmnist_core.store.run import Run, RunDamaged
-from fmnist_core.ui.data import image_grid
 from fmnist_core.ui.shared import server
 
 BATCH = 50  # training images of each class that layers are measured on
@@ -127,9 +127,7 @@ def training_rows(run: Run, each: int) -> NDArray[np.int32]:
     labels = dataset.load(run.data_name).train_labels
     experiment = run.experiment
     rows = dataset.split(labels, experiment.validation_fraction, experiment.training_fraction).train
-    return np.sort(
-        np.concatenate([image_grid.drawn(labels, rows, label, each, seed=0) for label in range(len(CLASSES))])
-    )
+    return np.sort(np.concatenate([draw(labels, rows, label, each, seed=0) for label in range(len(CLASSES))]))
 
 
 def batch(run: Run) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

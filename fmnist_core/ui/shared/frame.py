@@ -4,39 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import streamlit as st
 
 from fmnist_core.charts import theme
 from fmnist_core.data import dataset
 from fmnist_core.errors import LabError
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared import pages, server
+from fmnist_core.ui.shared.pages import Page
 
-ROOT = Path(__file__).parents[3]
 ICON = "👕"  # An emoji, as the browser has it: a Material symbol would be fetched from Google.
-MENU = (
-    ("app.py", "Home", ":material/home:"),
-    ("pages/Data.py", "Data", ":material/grid_view:"),
-    ("pages/Train.py", "Train", ":material/model_training:"),
-    ("pages/Compare.py", "Compare", ":material/stacked_line_chart:"),
-    ("pages/Inspect.py", "Inspect", ":material/search:"),
-    ("pages/Embeddings.py", "Embeddings", ":material/bubble_chart:"),
-    ("pages/Initialisation.py", "Initialisation", ":material/start:"),
-)
-
-OF_A_RUN = ("pages/Inspect.py", "pages/Embeddings.py")
 CHOSEN = "run"  # the session's key of the run that was looked at last, on whichever of these pages
 
 
 @contextmanager
-def page(title: str) -> Iterator[None]:
+def page(this: Page) -> Iterator[None]:
     """Everything around a page's own content; every page starts with `with frame.page(...)`.
 
     A LabError that leaves the block is shown as its sentence, never as a trace.
     """
     name = "Fashion-MNIST Lab"
-    st.set_page_config(page_title=name if title == "Home" else f"{title} · {name}", page_icon=ICON, layout="wide")
+    st.set_page_config(
+        page_title=name if this is Page.HOME else f"{this.title} · {name}", page_icon=ICON, layout="wide"
+    )
     theme.enable()
     with st.sidebar:
         _menu()
@@ -50,18 +40,17 @@ def page(title: str) -> Iterator[None]:
 
 
 def _menu() -> None:
-    for path, label, icon in MENU:
-        if (ROOT / path).exists():
-            st.page_link(path, label=label, icon=icon, query_params=carried(path))
+    for each in Page:
+        pages.link(each, each.title, carried(each))
 
 
-def carried(path: str) -> Mapping[str, str]:
+def carried(page: Page) -> Mapping[str, str]:
     """The URL parameters that a page last had in this session: the menu leads back to where one was, and to the run
     that was looked at last.
     """
-    found: Mapping[str, str] = st.session_state.get(f"url {path}", {})
+    found: Mapping[str, str] = st.session_state.get(f"url {page.path}", {})
     run = st.session_state.get(CHOSEN)
-    return {**found, "run": run} if run and path in OF_A_RUN else found
+    return {**found, "run": run} if run and page.needs == "run" else found
 
 
 def _data_line() -> None:

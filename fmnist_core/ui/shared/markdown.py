@@ -1,8 +1,10 @@
-"""Text that people typed, made safe to stand inside Streamlit's Markdown."""
+"""Streamlit's Markdown: text that people typed, made safe to stand in it; and tables."""
 
 from __future__ import annotations
 
 import re
+
+import streamlit as st
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#|$~:<>])")
 
@@ -10,3 +12,9 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]#|$~:<>])")
 def escaped(text: str) -> str:
     """The text with a backslash before every character that Markdown, LaTeX or a table would take for its own."""
     return SPECIAL.sub(r"\\\1", text)
+
+
+def table(heads: list[str], rows: list[list[str]]) -> None:
+    """A table whose first column is text and whose others are numbers; cells are Markdown."""
+    bar = ["---", *["--:"] * (len(heads) - 1)]
+    st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))

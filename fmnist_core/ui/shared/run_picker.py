@@ -12,10 +12,10 @@ from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.findings import run_sentences
 from fmnist_core.store.run import Run
 from fmnist_core.store.run_store import RUN_ID
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared import pages, server
 from fmnist_core.ui.shared.address import Address, ViewError
 from fmnist_core.ui.shared.frame import CHOSEN
-from fmnist_core.ui.train import experiment_controls
+from fmnist_core.ui.shared.pages import Page
 
 MOST_LISTED = 200
 SHOWN = 26  # characters that the closed box shows; a number cut in the middle would be a wrong one
@@ -62,7 +62,7 @@ def choose(address: Address[Any], name: str) -> Run | None:
 def nothing_yet() -> None:
     """The empty state: no network has been trained here."""
     st.info("No network has been trained here yet. Train one first: the base network takes under a minute.")
-    st.page_link(experiment_controls.PAGE, label="Train the base network", icon=":material/model_training:")
+    pages.link(Page.TRAIN, "Train the base network")
 
 
 def title(run: Run) -> str:

@@ -15,8 +15,9 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, ExperimentError, Hyperparameter
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.ui.shared import address
+from fmnist_core.ui.shared.pages import Page
 
-PAGE = "pages/Train.py"
+PAGE = Page.TRAIN.path
 GROUPS = {
     "network": "Network",
     "regularisation": "Regularisation",

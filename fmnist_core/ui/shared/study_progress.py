@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from fmnist_core.data.dataset import Dataset
@@ -12,16 +14,16 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import Study, Variant
 from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.ui.compare import compare_view
-from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.shared import estimate, pages, server
 from fmnist_core.ui.shared.markdown import escaped
+from fmnist_core.ui.shared.pages import Page
 
 PERIOD = 1.0  # seconds between two looks
 MOST_NAMED = 8
 
 
-def show(study: Study, data: Dataset) -> list[Trained]:
-    """The head; returns the runs that are there."""
+def show(study: Study, data: Dataset, watch: Callable[[Study], None] | None = None) -> list[Trained]:
+    """The head; returns the runs that are there. watch: on page Compare, how that page shows another study."""
     trained = run_tables.of_study(study, data.name, server.stored)
     variants = len(study.variants())
     st.markdown(
@@ -33,7 +35,7 @@ def show(study: Study, data: Dataset) -> list[Trained]:
     if snapshot and snapshot.state == "running":
         _progress(study, data.name, len(trained))
     else:
-        _start(study, data.name, trained, snapshot)
+        _start(study, data.name, trained, snapshot, watch)
     if snapshot:
         _failures(study, data.name, snapshot)
     return trained
@@ -50,7 +52,13 @@ def seconds_for(experiments: list[Experiment], data_name: str) -> float:
     return sum(estimate.seconds(one, train_examples(one, data_name)) for one in experiments)
 
 
-def _start(study: Study, data_name: str, trained: list[Trained], snapshot: StudySnapshot | None) -> None:
+def _start(
+    study: Study,
+    data_name: str,
+    trained: list[Trained],
+    snapshot: StudySnapshot | None,
+    watch: Callable[[Study], None] | None,
+) -> None:
     todo = missing(study, data_name, trained)
     if not todo:
         return
@@ -74,7 +82,7 @@ def _start(study: Study, data_name: str, trained: list[Trained], snapshot: Study
         " Runs that the store has are reused; it goes on when you leave the page, and lets single trainings go first."
     )
     if other:
-        _elsewhere(other)
+        _elsewhere(other, watch)
 
 
 def _what(study: Study) -> None:
@@ -90,12 +98,14 @@ def _described(variant: Variant) -> str:
     return f": {PRESETS[variant.values['preset']].description}" if "preset" in variant.values else ""
 
 
-def _elsewhere(other: Study) -> None:
+def _elsewhere(other: Study, watch: Callable[[Study], None] | None) -> None:
     text, link = st.columns([3, 1], vertical_alignment="center")
     text.info(f"Your study is under way: {escaped(other.title)}.")
-    # A button: a link to the page that is open would leave the browser's address as it is.
-    values = {"study": other, "race": (), "runs": (), "baseline": ""}
-    link.button("Watch it", icon=":material/visibility:", on_click=compare_view.ADDRESS.set, kwargs=values)
+    if watch is None:
+        with link:
+            pages.link(Page.COMPARE, "Watch it", {"study": other.to_short_json()}, "visibility")
+    else:  # a link to the page that is open would leave the browser's address as it is
+        link.button("Watch it", icon=":material/visibility:", on_click=watch, args=(other,))
 
 
 @st.fragment(run_every=PERIOD)

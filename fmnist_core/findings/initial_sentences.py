@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from fmnist_core.charts import initial_distributions as charts
-from fmnist_core.charts.initial_layers import plain
+from fmnist_core.experiment import wording
 from fmnist_core.experiment.wording import percent
 
 COLUMNS = ("activation_std", "gradient_std", "weight_gradient_std", "mean_singular_value", "saturated")
@@ -20,9 +20,22 @@ SMALLEST_PART = 10_000  # from here on a part is too small for its size to matte
 LITTLE = 1.5  # a factor between layers that is called "about the same"
 
 
+def labels(measured: Mapping[str, Any]) -> list[str]:
+    """The networks' names, in their order: the initialiser, and the gain where there is one."""
+    named = [
+        wording.choice(n["initialiser"]) + (f" × {n['gain']:g}" if n["gain"] != 1 else "") for n in measured["networks"]
+    ]
+    return [name[0].upper() + name[1:] for name in named]
+
+
+def hidden(network: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The measures of the hidden layers, which the paper's figures show."""
+    return [layer for layer in network["layers"] if layer["name"] != "output"]
+
+
 def sentences(measured: Mapping[str, Any]) -> list[str]:
     """One for each network: where it breaks, or how signals and gradients change on their ways; then the paper's point."""
-    pairs = list(zip(charts.labels(measured), measured["networks"], strict=True))
+    pairs = list(zip(labels(measured), measured["networks"], strict=True))
     told = [f"**{label}**: {_network(network)}" for label, network in pairs]
     whole = [network for _, network in pairs if not network["breakdown"] and not symmetric(network)]
     return told + _weight_gradients(whole)
@@ -30,13 +43,13 @@ def sentences(measured: Mapping[str, Any]) -> list[str]:
 
 def symmetric(network: Mapping[str, Any]) -> bool:
     """Whether in each hidden layer all units have the same weights."""
-    return all(layer["distinct_units"] == 1 for layer in charts.hidden(network))
+    return all(layer["distinct_units"] == 1 for layer in hidden(network))
 
 
 def _network(network: Mapping[str, Any]) -> str:
     if network["breakdown"]:
         return _broken(network["breakdown"])
-    layers = charts.hidden(network)
+    layers = hidden(network)
     if symmetric(network):
         return _symmetric(network)
     found = [_along(layers, "activation", "the activations' deviation", "first", "last")]
@@ -60,7 +73,7 @@ def _broken(place: Mapping[str, str]) -> str:
 
 def _symmetric(network: Mapping[str, Any]) -> str:
     """All units of a layer are copies of each other."""
-    layers = charts.hidden(network)
+    layers = hidden(network)
     held = layers[0]
     units = f"all {held['units']:,} units of each hidden layer are equal: the same weights, the same activation"
     if not any(layer["gradient"]["std"] for layer in layers):
@@ -101,8 +114,8 @@ def _part(ratio: float) -> str:
 def spreads(measured: Mapping[str, Any], quantity: str) -> str:
     """For a figure's caption: in each network, how the spread in the first hidden layer compares with that in the last."""
     told = []
-    for label, network in zip(charts.labels(measured), measured["networks"], strict=True):
-        layers = charts.hidden(network)
+    for label, network in zip(labels(measured), measured["networks"], strict=True):
+        layers = hidden(network)
         first, last = layers[0][quantity]["std"], layers[-1][quantity]["std"]
         if len(layers) > 1 and first and last:
             told.append(f"{label}: {_beside(first / last)}.")
@@ -145,7 +158,7 @@ def _named(layer: Mapping[str, Any]) -> str:
 def _weight_gradients(networks: Sequence[Mapping[str, Any]]) -> list[str]:
     """The point of figure 8: weight gradients hide what the back-propagated ones show."""
     for network in networks:
-        layers = charts.hidden(network)
+        layers = hidden(network)
         first, last = layers[0], layers[-1]
         values = [layer[name]["std"] for layer in (first, last) for name in ("gradient", "weight_gradient")]
         if len(layers) < 2 or not all(values):
@@ -169,3 +182,14 @@ def table(measured: Mapping[str, Any]) -> pd.DataFrame:
             counts = {name: layer[name] for name in ("dead_units", "distinct_units")}
             rows.append({"initialiser": network["initialiser"], "gain": network["gain"], **summary, **own, **counts})
     return pd.DataFrame(rows, columns=list(TABLE))
+
+
+def plain(value: float, digits: int) -> str:
+    """A positive number to that many digits that count; without an exponent where it is readable so."""
+    rounded = float(f"{value:.{digits - 1}e}")
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if size <= rounded < 1000 * size:
+            return f"{rounded / size:g} {word}"
+    if not 1e-6 <= rounded < 1e6:
+        return f"{value:.0e}".replace("+", "")
+    return f"{rounded:,.0f}" if rounded >= 100 else np.format_float_positional(rounded, trim="-")

@@ -1,0 +1,42 @@
+"""Compare: several networks side by side, each with several seeds, told apart from noise."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core.data import dataset
+from fmnist_core.ui.compare import (
+    compare_view,
+    comparison_results,
+    race,
+    regularisers_explained,
+    stored_runs,
+    study_controls,
+)
+from fmnist_core.ui.shared import frame, study_progress
+from fmnist_core.ui.shared.pages import Page
+
+
+def show() -> None:
+    """The whole page."""
+    with frame.page(Page.COMPARE):
+        view, problems = compare_view.ADDRESS.current()
+        data = dataset.load()
+        st.title("Compare networks")
+        st.markdown(
+            "One run can be lucky. Train each network from several seeds, and see which differences are more than chance."
+        )
+        with st.sidebar:
+            study_controls.show(view)
+        for problem in problems:
+            st.warning(problem)
+        if view.study:
+            trained = study_progress.show(view.study, data, compare_view.watch)
+        elif view.race:
+            trained = race.show(view, data)
+        else:
+            trained = stored_runs.show(view)
+        if trained:
+            comparison_results.show(trained, view, data)
+            regularisers_explained.show([one.run for one in trained], data)
+            comparison_results.files(trained, view)

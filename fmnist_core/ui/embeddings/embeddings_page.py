@@ -1,0 +1,39 @@
+"""Embeddings: how every layer sees the clothes, from the first epoch to the last, and how far to trust the picture."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core.ui.embeddings import all_layers, class_separation, map_controls, mapped_images, one_map
+from fmnist_core.ui.embeddings.embeddings_view import ADDRESS
+from fmnist_core.ui.shared import epoch_slider, frame, run_picker
+from fmnist_core.ui.shared.pages import Page
+
+PARTS = {"map": "One layer", "grid": "All layers over training", "separation": "Separation in numbers"}
+
+
+def show() -> None:
+    """The whole page."""
+    with frame.page(Page.EMBEDDINGS):
+        view, problems = ADDRESS.current()
+        st.title("How layers see the clothes")
+        st.markdown(
+            "Each layer turns an image into a list of numbers. A map draws lists that are alike close to each other:"
+            " watch how the classes come apart, layer by layer and epoch by epoch."
+        )
+        with st.sidebar:
+            run = map_controls.run(view)
+        for problem in problems:
+            st.warning(problem)
+        if run is None:
+            run_picker.nothing_yet()
+        else:
+            with st.sidebar:
+                map_controls.show(view, run, mapped_images.available(run, view.split))
+            ADDRESS.segments("What to see", "part", PARTS, view.part)
+            if view.part == "map":
+                one_map.show(view, run, epoch_slider.choose(ADDRESS, run, view.epoch))
+            elif view.part == "grid":
+                all_layers.show(view, run)
+            else:
+                class_separation.show(view, run)

@@ -1,0 +1,57 @@
+"""Initialisation: Glorot & Bengio (2010) on one's own network: why the first weights decide whether deep layers learn."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core.ui.initialisation import (
+    after_glorot,
+    compared_in_training,
+    live_layers,
+    notebook_comparison,
+    table1_section,
+    why_it_matters,
+)
+from fmnist_core.ui.initialisation.initialisation_view import ADDRESS
+from fmnist_core.ui.shared import frame
+from fmnist_core.ui.shared.pages import Page
+
+PARTS = {
+    "why": "Why",
+    "live": "At the start, live",
+    "training": "During training",
+    "notebook": "The notebook's comparison",
+    "table1": "Table 1",
+    "after": "After Glorot",
+}
+
+
+def show() -> None:
+    """The whole page."""
+    with frame.page(Page.INITIALISATION):
+        view, problems = ADDRESS.current()
+        st.title("How weights begin")
+        st.markdown(
+            "Before the first step of training, weights are drawn at random. How widely they are spread decides whether a deep"
+            " network learns at all: Glorot & Bengio (2010), step by step, on your own network."
+        )
+        for problem in problems:
+            st.warning(problem)
+        ADDRESS.segments("What to see", "part", PARTS, view.part)
+        match view.part:
+            case "live":
+                with st.sidebar:
+                    live_layers.controls(view)
+                live_layers.show(view)
+            case "training":
+                with st.sidebar:
+                    compared_in_training.controls(view)
+                compared_in_training.show(view)
+            case "notebook":
+                notebook_comparison.show()
+            case "table1":
+                table1_section.show(view)
+            case "after":
+                after_glorot.show()
+            case _:
+                why_it_matters.show(view)

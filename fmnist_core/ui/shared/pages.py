@@ -1,0 +1,51 @@
+"""The pages: one row each. The menu, the links, and the names in the session's state follow from it.
+
+A new page is a row here, a folder `fmnist_core/ui/NAME` with `NAME_page.show`, and a script of two lines in `pages/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Literal
+
+import streamlit as st
+
+MOST_COMPARED = 60  # stored runs in one address of page Compare
+
+
+def material(symbol: str) -> str:
+    """A Material symbol as Streamlit's icons name it."""
+    return f":material/{symbol}:"
+
+
+class Page(Enum):
+    """Every page, in the menu's order: its title, its Material symbol, and what it needs ("run": a stored run)."""
+
+    HOME = ("Home", "home")
+    DATA = ("Data", "grid_view")
+    TRAIN = ("Train", "model_training")
+    COMPARE = ("Compare", "stacked_line_chart")
+    INSPECT = ("Inspect", "search", "run")
+    EMBEDDINGS = ("Embeddings", "bubble_chart", "run")
+    INITIALISATION = ("Initialisation", "start")
+
+    def __init__(self, title: str, symbol: str, needs: Literal["", "run"] = "") -> None:
+        self.title, self.icon, self.needs = title, material(symbol), needs
+
+    @property
+    def path(self) -> str:
+        """Its script, as Streamlit names it."""
+        return "app.py" if self is Page.HOME else f"pages/{self.title}.py"
+
+
+def link(
+    page: Page,
+    label: str,
+    query: Mapping[str, str] | None = None,
+    symbol: str | None = "",
+    help: str | None = None,
+) -> None:
+    """A link to a page, with its view as URL parameters. label: Markdown. symbol: "" for the page's own, None for none."""
+    icon = material(symbol) if symbol else page.icon if symbol == "" else None
+    st.page_link(page.path, label=label, icon=icon, query_params=dict(query or {}), help=help)

@@ -1,0 +1,108 @@
+"""Train: set the hyperparameters, press Train, watch the network learn, read what it got."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core.charts import learning_rate_curve, network_diagram
+from fmnist_core.data import dataset
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.cost import Cost, cost
+from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.experiment.schedule import learning_rates
+from fmnist_core.ui.shared import estimate, frame, server
+from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.train import experiment_controls, live_training, output_explained, training_results
+
+PERIOD = 1.0  # seconds between two looks at a training elsewhere
+
+
+def plan_of(experiment: Experiment, data: dataset.Dataset) -> tuple[Cost, int]:
+    """The cost, and the number of training images after the split."""
+    examples = train_examples(data.name, experiment.validation_fraction, experiment.training_fraction)
+    return cost(experiment, examples), examples
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def train_examples(data_name: str, validation_fraction: float, training_fraction: float) -> int:
+    labels = dataset.load(data_name).train_labels
+    return len(dataset.split(labels, validation_fraction, training_fraction).train)
+
+
+def picture(experiment: Experiment, plan: Cost) -> None:
+    st.html(network_diagram.html(plan.layers, wording.choice(experiment.activation), experiment.dropout))
+
+
+def before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> None:
+    """The network, what it will cost, and what its output, loss and metric mean. busy: something else is trained."""
+    button, text = st.columns([1, 3], vertical_alignment="center")
+    button.button(
+        "Train",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=server.submit,
+        args=(experiment,),
+        disabled=busy,
+        help="One training at a time: yours is still under way." if busy else None,
+        width="stretch",
+    )
+    text.markdown(
+        f"**{plan.parameters:,}** parameters · **{examples:,}** training images · **{plan.steps_per_epoch * experiment.epochs:,}**"
+        f" steps · about **{estimate.words(estimate.seconds(experiment, examples))}** on this machine"
+    )
+    picture(experiment, plan)
+    if experiment.schedule != "constant" or experiment.warmup_steps:
+        st.altair_chart(
+            learning_rate_curve.chart(learning_rates(experiment, plan.steps_per_epoch), plan.steps_per_epoch),
+            key="schedule",
+        )
+    output_explained.reading_aid(experiment)
+
+
+@st.fragment(run_every=PERIOD)
+def elsewhere(identity: str, experiment: Experiment) -> None:
+    """The way back to the training that this session has under way; when that ends, the page is drawn again."""
+    mine = server.mine()
+    if mine is None or mine.run_id != identity:
+        st.rerun()
+        return
+    text, link = st.columns([3, 1], vertical_alignment="center")
+    text.info(f"Your training is under way: {wording.name(experiment)}.")
+    if link.button("Watch it", icon=":material/visibility:", on_click=experiment_controls.follow, args=(experiment,)):
+        st.rerun()
+
+
+def current_state(experiment: Experiment, data: dataset.Dataset) -> None:
+    """The state this experiment is in: running, finished, failed, or not yet trained."""
+    plan, examples = plan_of(experiment, data)
+    identity = run_id(experiment, data.name)
+    st.markdown(f"**{wording.name(experiment)}**")
+    if refusal := server.refusal():
+        st.error(refusal)
+    if (other := server.mine()) and other.run_id != identity:
+        elsewhere(other.run_id, other.experiment)
+    if server.running(identity):
+        live_training.show(identity)
+    elif run := server.stored(identity):
+        if notice := server.notice(identity):
+            st.info(notice)
+        training_results.show(run)
+    else:
+        if broken := server.failed(identity):
+            st.error(f"The last training of this network failed: {broken.error}")
+        before(experiment, plan, examples, busy=other is not None)
+        return
+    with st.expander(f"The network: {plan.parameters:,} parameters"):
+        picture(experiment, plan)
+        output_explained.reading_aid(experiment)
+
+
+def show() -> None:
+    """The whole page."""
+    with frame.page(Page.TRAIN):
+        st.title("Train a network")
+        with st.sidebar:
+            current = experiment_controls.experiment()
+        for problem in experiment_controls.problems():
+            st.warning(problem)
+        current_state(current, dataset.load())
