@@ -148,7 +148,7 @@ import numpy as np
 import streamlit as st
 from fmnist_core.data import dataset
 from fmnist_core.charts import atlas, theme
-from fmnist_core.ui.components.scatter import cloud
+from fmnist_core.ui.components.scatter import scatter_map as scatter
 
 st.set_page_config(layout="wide")
 data = dataset.load("sample")
