@@ -87,6 +87,7 @@ def _hyper(
     help: str,
     *,
     group: str,
+    suggested: tuple[Any, ...],
     low: float | None = None,
     high: float | None = None,
     step: float | None = None,
@@ -94,8 +95,20 @@ def _hyper(
     basic: bool = False,
     when: Callable[[Experiment], bool] = _always,
 ) -> Any:
-    """One hyperparameter's declaration; `when` tells for which experiments it has an effect."""
-    extra: Any = {"group": group, "step": step, "log": log, "basic": basic, "when": when, "low": low, "high": high}
+    """One hyperparameter's declaration.
+
+    suggested: values that show something, for page Compare to start with. when: for which experiments it has an effect.
+    """
+    extra: Any = {
+        "group": group,
+        "suggested": suggested,
+        "step": step,
+        "log": log,
+        "basic": basic,
+        "when": when,
+        "low": low,
+        "high": high,
+    }
     return Field(default, ge=low, le=high, title=title, description=help, json_schema_extra=extra)
 
 
@@ -108,30 +121,30 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    layers: int = _hyper(2, "Hidden layers", "How many hidden layers stand between the pixels and the output.", group="network", low=0, high=HIGH_LAYERS, step=1, basic=True, when=_uniform_widths)
-    units: int = _hyper(512, "Units per layer", "How many units each hidden layer has.", group="network", low=LOW_UNITS, high=HIGH_UNITS, step=8, basic=True, when=lambda e: e.widths is None and e.layers > 0)
-    widths: Annotated[Widths | None, BeforeValidator(_widths)] = _hyper(None, "Width of each layer", "Units layer by layer, such as 512-256-128; replaces the two sliders above.", group="network")
-    activation: Annotated[str, OneOf(tuple(ACTIVATIONS))] = _hyper("relu", "Activation", "The function each hidden unit applies to its weighted sum.", group="network", basic=True, when=_any_hidden)
-    initialiser: Annotated[str, OneOf(tuple(INITIALISERS))] = _hyper("glorot_uniform", "Initialiser", "How the weights are drawn before training starts.", group="network", basic=True)
-    initialiser_sigma: Number = _hyper(0.05, "Standard deviation of the weights", "Spread of the normal distribution that the initial weights are drawn from.", group="network", low=0.0001, high=1.0, log=True, when=_gaussian)
-    dropout: Number = _hyper(0.0, "Dropout", "Share of each hidden layer's units that is switched off at random in each training step.", group="regularisation", low=0.0, high=0.9, step=0.05, basic=True, when=_any_hidden)
-    batch_norm: bool = _hyper(False, "Batch normalisation", "Standardises each unit's weighted sum over the batch, before the activation.", group="regularisation", basic=True, when=_any_hidden)
-    l2: Number = _hyper(0.0, "L2 penalty", "Adds this factor times the sum of the squared hidden weights to the loss.", group="regularisation", low=0.0, high=0.1, step=0.001, basic=True, when=_any_hidden)
-    optimiser: Annotated[str, OneOf(tuple(OPTIMISERS))] = _hyper("adam", "Optimiser", "The rule that turns gradients into weight changes.", group="optimisation", basic=True)
-    momentum: Number = _hyper(0.0, "Momentum", "Share of the previous weight change that is carried into the next.", group="optimisation", low=0.0, high=0.99, step=0.01, basic=True, when=_uses_momentum)
-    learning_rate: Number = _hyper(0.001, "Learning rate", "How far each step moves the weights.", group="optimisation", low=1e-6, high=10.0, log=True, basic=True)
-    schedule: Annotated[str, OneOf(("constant", "exponential", "cosine", "inverse_time"))] = _hyper("constant", "Learning-rate schedule", "How the learning rate changes with the training step.", group="optimisation", basic=True)
-    decay_steps: int = _hyper(100, "Decay steps", "Training steps (batches) until the decay rate has been applied once.", group="optimisation", low=1, high=100_000, step=10, basic=True, when=_has_decay)
-    decay_rate: Number = _hyper(0.96, "Decay rate", "Factor of the exponential decay, or strength of the inverse-time decay, per decay steps.", group="optimisation", low=0.01, high=1.0, step=0.01, basic=True, when=_has_decay)
-    staircase: bool = _hyper(False, "Staircase", "Lowers the rate in jumps, once per decay steps, not a little at every step.", group="optimisation", basic=True, when=_has_decay)
-    warmup_steps: int = _hyper(0, "Warm-up steps", "Training steps over which the rate first climbs linearly to its full value.", group="optimisation", low=0, high=10_000, step=10)
-    batch_size: int = _hyper(128, "Batch size", "How many images each training step looks at.", group="training", low=1, high=4096, step=1, log=True, basic=True)
-    epochs: int = _hyper(20, "Epochs", "How many times training goes through all training images.", group="training", low=1, high=200, step=1, basic=True)
-    patience: int = _hyper(0, "Early-stopping patience", "Stops after this many epochs without a lower validation loss and takes the best weights back; 0 never stops early.", group="training", low=0, high=50, step=1)
-    training_fraction: Number = _hyper(1.0, "Share of the training images", "Trains on this share of the images that are left after the validation split.", group="data", low=0.01, high=1.0, step=0.01)
-    validation_fraction: Number = _hyper(0.1, "Validation share", "Share of the training images that is kept aside to watch for overfitting.", group="data", low=0.05, high=0.5, step=0.01)
-    label_noise: Number = _hyper(0.0, "Label noise", "Share of the training labels that is replaced by a wrong class.", group="data", low=0.0, high=0.9, step=0.05)
-    seed: int = _hyper(0, "Seed", "Start of all random numbers: initial weights, batch order, dropout, label noise.", group="training", low=0, high=2**31 - 1, step=1)
+    layers: int = _hyper(2, "Hidden layers", "How many hidden layers stand between the pixels and the output.", group="network", suggested=(1, 2, 4), low=0, high=HIGH_LAYERS, step=1, basic=True, when=_uniform_widths)
+    units: int = _hyper(512, "Units per layer", "How many units each hidden layer has.", group="network", suggested=(64, 256, 1024), low=LOW_UNITS, high=HIGH_UNITS, step=8, basic=True, when=lambda e: e.widths is None and e.layers > 0)
+    widths: Annotated[Widths | None, BeforeValidator(_widths)] = _hyper(None, "Width of each layer", "Units layer by layer, such as 512-256-128; replaces the two sliders above.", group="network", suggested=((256,), (256, 128), (256, 128, 64)))
+    activation: Annotated[str, OneOf(tuple(ACTIVATIONS))] = _hyper("relu", "Activation", "The function each hidden unit applies to its weighted sum.", group="network", suggested=("relu", "tanh", "sigmoid"), basic=True, when=_any_hidden)
+    initialiser: Annotated[str, OneOf(tuple(INITIALISERS))] = _hyper("glorot_uniform", "Initialiser", "How the weights are drawn before training starts.", group="network", suggested=("glorot_uniform", "standard_uniform", "he_normal"), basic=True)
+    initialiser_sigma: Number = _hyper(0.05, "Standard deviation of the weights", "Spread of the normal distribution that the initial weights are drawn from.", group="network", suggested=(0.01, 0.05, 0.2), low=0.0001, high=1.0, log=True, when=_gaussian)
+    dropout: Number = _hyper(0.0, "Dropout", "Share of each hidden layer's units that is switched off at random in each training step.", group="regularisation", suggested=(0.0, 0.15, 0.3, 0.5), low=0.0, high=0.9, step=0.05, basic=True, when=_any_hidden)
+    batch_norm: bool = _hyper(False, "Batch normalisation", "Standardises each unit's weighted sum over the batch, before the activation.", group="regularisation", suggested=(False, True), basic=True, when=_any_hidden)
+    l2: Number = _hyper(0.0, "L2 penalty", "Adds this factor times the sum of the squared hidden weights to the loss.", group="regularisation", suggested=(0.0, 0.0001, 0.001, 0.01), low=0.0, high=0.1, step=0.001, basic=True, when=_any_hidden)
+    optimiser: Annotated[str, OneOf(tuple(OPTIMISERS))] = _hyper("adam", "Optimiser", "The rule that turns gradients into weight changes.", group="optimisation", suggested=("adam", "sgd", "rmsprop"), basic=True)
+    momentum: Number = _hyper(0.0, "Momentum", "Share of the previous weight change that is carried into the next.", group="optimisation", suggested=(0.0, 0.5, 0.9), low=0.0, high=0.99, step=0.01, basic=True, when=_uses_momentum)
+    learning_rate: Number = _hyper(0.001, "Learning rate", "How far each step moves the weights.", group="optimisation", suggested=(0.0001, 0.001, 0.01), low=1e-6, high=10.0, log=True, basic=True)
+    schedule: Annotated[str, OneOf(("constant", "exponential", "cosine", "inverse_time"))] = _hyper("constant", "Learning-rate schedule", "How the learning rate changes with the training step.", group="optimisation", suggested=("constant", "cosine"), basic=True)
+    decay_steps: int = _hyper(100, "Decay steps", "Training steps (batches) until the decay rate has been applied once.", group="optimisation", suggested=(50, 100, 400), low=1, high=100_000, step=10, basic=True, when=_has_decay)
+    decay_rate: Number = _hyper(0.96, "Decay rate", "Factor of the exponential decay, or strength of the inverse-time decay, per decay steps.", group="optimisation", suggested=(0.8, 0.9, 0.96), low=0.01, high=1.0, step=0.01, basic=True, when=_has_decay)
+    staircase: bool = _hyper(False, "Staircase", "Lowers the rate in jumps, once per decay steps, not a little at every step.", group="optimisation", suggested=(False, True), basic=True, when=_has_decay)
+    warmup_steps: int = _hyper(0, "Warm-up steps", "Training steps over which the rate first climbs linearly to its full value.", group="optimisation", suggested=(0, 100, 1000), low=0, high=10_000, step=10)
+    batch_size: int = _hyper(128, "Batch size", "How many images each training step looks at.", group="training", suggested=(32, 128, 512), low=1, high=4096, step=1, log=True, basic=True)
+    epochs: int = _hyper(20, "Epochs", "How many times training goes through all training images.", group="training", suggested=(5, 10, 20), low=1, high=200, step=1, basic=True)
+    patience: int = _hyper(0, "Early-stopping patience", "Stops after this many epochs without a lower validation loss and takes the best weights back; 0 never stops early.", group="training", suggested=(0, 3), low=0, high=50, step=1)
+    training_fraction: Number = _hyper(1.0, "Share of the training images", "Trains on this share of the images that are left after the validation split.", group="data", suggested=(0.01, 0.1, 1.0), low=0.01, high=1.0, step=0.01)
+    validation_fraction: Number = _hyper(0.1, "Validation share", "Share of the training images that is kept aside to watch for overfitting.", group="data", suggested=(0.1, 0.3, 0.5), low=0.05, high=0.5, step=0.01)
+    label_noise: Number = _hyper(0.0, "Label noise", "Share of the training labels that is replaced by a wrong class.", group="data", suggested=(0.0, 0.2, 0.4), low=0.0, high=0.9, step=0.05)
+    seed: int = _hyper(0, "Seed", "Start of all random numbers: initial weights, batch order, dropout, label noise.", group="training", suggested=(), low=0, high=2**31 - 1, step=1)
 # fmt: on
 
     @property
@@ -220,6 +233,7 @@ class Hyperparameter:
     title: str
     help: str
     group: str
+    suggested: tuple[Any, ...]
     basic: bool
     relevant: Callable[[Experiment], bool]
 
@@ -281,7 +295,7 @@ def _hyperparameter(name: str) -> Hyperparameter:
         title=str(field.title),
         help=str(field.description),
         relevant=extra["when"],
-        **{key: extra[key] for key in ("low", "high", "step", "log", "group", "basic")},
+        **{key: extra[key] for key in ("low", "high", "step", "log", "group", "suggested", "basic")},
     )
 
 

@@ -338,3 +338,13 @@ def test_study_stays_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_hyperparameter_but_the_seed_can_be_an_axis_with_values_that_differ() -> None:
+    effective = {"initialiser": "random_normal", "optimiser": "sgd", "schedule": "exponential"}
+    assert [name for name, field in FIELDS.items() if not field.suggested] == ["seed"]
+    for name, field in FIELDS.items():
+        if field.suggested:
+            base = {key: value for key, value in effective.items() if key != name}
+            study = Study.of({"base": base, "axes": [{"field": name, "values": field.suggested}]})
+            assert len(study.variants()) >= 2 and study.axes[0].values == field.suggested

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.data import dataset
-from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.experiment.study import STUDIES, Study
@@ -316,3 +316,14 @@ def test_a_run_that_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(RunStore, "delete", refuse)
     app = pressed(app, "Delete 1 chosen run")
     assert any("cannot be written" in warning.value for warning in app.warning)
+
+
+@pytest.mark.parametrize("field", ["momentum", "decay_steps", "staircase", "warmup_steps", "validation_fraction"])
+def test_any_hyperparameter_can_be_chosen_as_an_axis(field: str) -> None:
+    base = SMALL | {"optimiser": "sgd", "schedule": "exponential"}
+    app = link(Study.of({"base": base, "axes": [{"field": "dropout", "values": (0.0, 0.3)}]}))
+    [chosen] = [box for box in app.selectbox if box.label == "Hyperparameter"]
+    app = chosen.select(field).run()
+    assert not app.exception and not app.warning
+    (axis,) = Study.from_json(url(app)["study"]).axes
+    assert (axis.field, axis.values) == (field, FIELDS[field].suggested)

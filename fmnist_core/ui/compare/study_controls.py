@@ -17,26 +17,7 @@ ONE, TWO, OWN, RACE, RUNS = "one", "two", "own", "race", "runs"
 # A ready-made study with axes is reached by a link: chosen here, it would lose its base, and be one of these anyway.
 KINDS = {name: study.name for name, study in STUDIES.items() if study.presets}
 KINDS |= {ONE: "One hyperparameter", TWO: "Two hyperparameters", RACE: "A race of two", RUNS: "Stored runs"}
-# Values that show something; a field without them starts with its default and its bounds' neighbours.
-SUGGESTED: dict[str, tuple[Any, ...]] = {
-    "layers": (1, 2, 4),
-    "units": (64, 256, 1024),
-    "widths": ((256,), (256, 128), (256, 128, 64)),
-    "activation": ("relu", "tanh", "sigmoid"),
-    "initialiser": ("glorot_uniform", "standard_uniform", "he_normal"),
-    "dropout": (0.0, 0.15, 0.3, 0.5),
-    "batch_norm": (False, True),
-    "l2": (0.0, 0.0001, 0.001, 0.01),
-    "optimiser": ("adam", "sgd", "rmsprop"),
-    "learning_rate": (0.0001, 0.001, 0.01),
-    "schedule": ("constant", "cosine"),
-    "batch_size": (32, 128, 512),
-    "epochs": (5, 10, 20),
-    "patience": (0, 3),
-    "training_fraction": (0.01, 0.1, 1.0),
-    "label_noise": (0.0, 0.2, 0.4),
-}
-AXES = tuple(name for name in SUGGESTED)
+AXES = tuple(name for name, field in FIELDS.items() if field.suggested)
 FIRST, SECOND = "dropout", "l2"
 
 
@@ -82,7 +63,7 @@ def _choose(widget: str) -> None:
     elif kind in STUDIES:
         compare_view.ADDRESS.change(study=Study.of(dict(STUDIES[kind]) | shared), race=(), baseline="")
     elif kind in (ONE, TWO):
-        axes = [{"field": name, "values": SUGGESTED[name]} for name in (FIRST, SECOND)[: 1 + (kind == TWO)]]
+        axes = [{"field": name, "values": FIELDS[name].suggested} for name in (FIRST, SECOND)[: 1 + (kind == TWO)]]
         compare_view.ADDRESS.change(baseline="", race=())
         compare_view.set_study({"name": "", "presets": (), "axes": axes} | shared)
 
@@ -144,7 +125,7 @@ def _axis(study: Study, place: int, axis: Axis) -> None:
 
 def _set_field(place: int, widget: str) -> None:
     name = st.session_state[widget]
-    _set_axis(place, name, SUGGESTED.get(name, (FIELDS[name].default,)))
+    _set_axis(place, name, FIELDS[name].suggested)
 
 
 def _set_axis(place: int, name: str, values: tuple[Any, ...]) -> None:
