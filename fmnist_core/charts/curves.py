@@ -61,10 +61,10 @@ def curve(
     return chart
 
 
-def norms(history: pd.DataFrame, column: str, title: str) -> alt.Chart:
-    """One column of the history over the epochs, such as the gradient norm."""
+def norms(history: pd.DataFrame, column: str, title: str, limit: float = 0.0) -> alt.LayerChart | alt.FacetChart:
+    """One column of the history over the epochs, such as the gradient norm. limit: drawn as a line, unless it is 0."""
     rows = history.loc[history["epoch"] > 0, ["epoch", column]].rename(columns={column: "value"})
-    return (
+    line = (
         alt.Chart(rows)
         .mark_line(point=alt.OverlayMarkDef(size=20), color=theme.MUTED)
         .encode(
@@ -72,8 +72,10 @@ def norms(history: pd.DataFrame, column: str, title: str) -> alt.Chart:
             y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
             tooltip=["epoch:Q", alt.Tooltip("value:Q", title=title, format=".4g")],
         )
-        .properties(height=170, title=title)
     )
+    limits = alt.Chart(pd.DataFrame({"limit": [limit] if limit else []}))
+    rule = limits.mark_rule(strokeDash=[4, 4], color=theme.INK).encode(y="limit:Q", tooltip="limit:Q")
+    return alt.layer(line, rule).properties(height=170, title=title)
 
 
 def _points(measure: str, history: pd.DataFrame) -> list[dict[str, object]]:

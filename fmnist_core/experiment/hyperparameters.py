@@ -138,6 +138,7 @@ class Experiment(BaseModel):
     decay_rate: Number = _hyper(0.96, "Decay rate", "Factor of the exponential decay, or strength of the inverse-time decay, per decay steps.", group="optimisation", suggested=(0.8, 0.9, 0.96), low=0.01, high=1.0, step=0.01, basic=True, when=_has_decay)
     staircase: bool = _hyper(False, "Staircase", "Lowers the rate in jumps, once per decay steps, not a little at every step.", group="optimisation", suggested=(False, True), basic=True, when=_has_decay)
     warmup_steps: int = _hyper(0, "Warm-up steps", "Training steps over which the rate first climbs linearly to its full value.", group="optimisation", suggested=(0, 100, 1000), low=0, high=10_000, step=10)
+    clip_norm: Number = _hyper(0.0, "Gradient clipping", "Where the norm of all gradients together is larger than this, a step scales them down to it; 0 never does.", group="optimisation", suggested=(0.0, 0.1, 1.0), low=0.0, high=10.0, step=0.1)
     batch_size: int = _hyper(128, "Batch size", "How many images each training step looks at.", group="training", suggested=(32, 128, 512), low=1, high=4096, step=1, log=True, basic=True)
     epochs: int = _hyper(20, "Epochs", "How many times training goes through all training images.", group="training", suggested=(5, 10, 20), low=1, high=200, step=1, basic=True)
     patience: int = _hyper(0, "Early-stopping patience", "Stops after this many epochs without a lower validation loss and takes the best weights back; 0 never stops early.", group="training", suggested=(0, 3), low=0, high=50, step=1)

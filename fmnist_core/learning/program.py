@@ -33,9 +33,10 @@ NORM_EVERY = 8  # The norm of all gradients takes a sixth of a step's time; of e
 
 
 class Steps(NamedTuple):
-    """What a chunk of steps gave, each float32 (steps,): loss with penalty, images right, Euclidean norm of all gradients.
+    """What a chunk of steps gave, each float32 (steps,): loss with penalty, images right, Euclidean norm of all gradients
+    before clipping.
 
-    The norm is nan where it was not asked for.
+    The norm is nan where it was not asked for; with clipping it is always there.
     """
 
     losses: NDArray[np.float32]
@@ -68,6 +69,7 @@ class Program:
         self.capacity = min(max(CHUNK_IMAGES // experiment.batch_size, 1), 256)
         self.rate = tf.Variable(0.0, trainable=False)
         self.factor = tf.Variable(0.0, trainable=False)
+        self.clip_norm = tf.Variable(0.0, trainable=False) if experiment.clip_norm else None
         self.key = tf.Variable(tf.zeros(2, tf.uint32), trainable=False)
         penalty = _Penalty(self.factor) if experiment.l2 else None
         self.model = keras_network.build(experiment, self._dropout, penalty)
@@ -93,6 +95,8 @@ class Program:
             variable.assign(tf.fill(variable.shape, tf.cast(value, variable.dtype)))
         self.rate.assign(experiment.dropout)
         self.factor.assign(experiment.l2)
+        if self.clip_norm is not None:
+            self.clip_norm.assign(experiment.clip_norm)
 
     def compile(self, batch: int) -> None:
         """Trace all functions and compile the chunk program: a loop over no steps. batch: images a step."""
@@ -173,7 +177,11 @@ class Program:
             probabilities = self.model(tf.cast(images, tf.float32), training=True)
             loss = self.model.compute_loss(images, labels, probabilities, training=True)
         gradients = tape.gradient(loss, variables)
-        norm = tf.cond(measure, lambda: _norm(gradients), lambda: tf.constant(math.nan))
+        if self.clip_norm is None:
+            norm = tf.cond(measure, lambda: _norm(gradients), lambda: tf.constant(math.nan))
+        else:  # Pascanu, Mikolov & Bengio (2013)
+            norm = _norm(gradients)
+            gradients = [gradient * (self.clip_norm / tf.maximum(norm, self.clip_norm)) for gradient in gradients]
         self.optimiser.apply(gradients, self.model.trainable_variables)
         right = tf.reduce_sum(tf.cast(tf.argmax(probabilities, 1, tf.int32) == labels, tf.float32))
         return loss, right, norm
@@ -214,6 +222,7 @@ def graph_key(experiment: Experiment) -> tuple[Any, ...]:
         e.batch_norm,
         bool(e.dropout),
         bool(e.l2),
+        bool(e.clip_norm),
         e.optimiser,
         momentum,
         e.batch_size,

@@ -93,6 +93,7 @@ def keras_schedule(e: Experiment, steps: int) -> Any:
 def keras_optimiser(e: Experiment, rate: Any) -> Any:
     classes = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop", "nadam": "Nadam", "adagrad": "Adagrad"}
     momentum = {"momentum": e.momentum} if e.optimiser in ("sgd", "rmsprop") else {}
+    momentum |= {"global_clipnorm": e.clip_norm} if e.clip_norm else {}
     return getattr(keras.optimizers, classes[e.optimiser])(rate, **momentum)
 
 
@@ -111,6 +112,9 @@ def keras_optimiser(e: Experiment, rate: Any) -> Any:
         {"optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1},
         {"optimiser": "rmsprop", "momentum": 0.5},
         {"layers": 0, "batch_size": 2},
+        {"clip_norm": 0.3, "optimiser": "sgd", "learning_rate": 0.5},
+        {"clip_norm": 0.3, "l2": 0.01},
+        {"clip_norm": 5.0, "activation": "tanh"},
     ],
     ids=str,
 )

@@ -336,7 +336,8 @@ def test_a_schedule_shows_rate_and_loss(schedule: str, tmp_path: Path) -> None:
 
 
 def test_several_regularisers_have_tabs_and_several_runs_a_choice(tmp_path: Path) -> None:
-    runs = [stored(tmp_path, dropout=rate, l2=0.02, batch_norm=True, schedule="cosine") for rate in (0.2, 0.4)]
+    everything: dict[str, Any] = {"l2": 0.02, "batch_norm": True, "schedule": "cosine", "clip_norm": 1.0}
+    runs = [stored(tmp_path, dropout=rate, **everything) for rate in (0.2, 0.4)]
     app = shown(tmp_path, *runs)
     assert [tab.label for tab in app.tabs] == list(regularisers_explained.EXPLAINERS)
     assert "**Dropout 0.2.**" in texts(app) and "The loss is the cross-entropy" not in texts(app)
@@ -384,3 +385,9 @@ def test_a_run_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
 def test_it_loads_no_tensorflow() -> None:
     script = "import sys, fmnist_core.ui.compare.regularisers_explained; assert not {'tensorflow', 'keras', 'scipy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_clipping_gives_its_limit_and_the_norms_of_the_run(tmp_path: Path) -> None:
+    app = shown(tmp_path, stored(tmp_path, clip_norm=0.3))
+    assert [tab.label for tab in app.tabs] == ["Gradient clipping"]
+    assert "Gradient clipping at 0.3" in texts(app) and "norm before clipping was 1 to 1" in texts(app)

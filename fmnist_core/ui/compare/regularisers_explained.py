@@ -8,22 +8,28 @@ import streamlit as st
 
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.errors import LabError
+from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.store.run import Run
-from fmnist_core.ui.compare import batch_norm_explained, dropout_explained, l2_explained, schedule_explained
+from fmnist_core.ui.compare import (
+    batch_norm_explained,
+    dropout_explained,
+    l2_explained,
+    schedule_explained,
+    short_explanations,
+)
 from fmnist_core.ui.compare import explained_parts as parts
 
-NOTHING = (
-    "None of these runs has a regulariser: train a network with dropout, batch normalisation, an L2 penalty or a"
-    " learning-rate schedule to see here what it does."
-)
 Explainer = Callable[[Run, Sequence[Run], Dataset], None]
 EXPLAINERS: dict[str, tuple[Callable[[Experiment], bool], Explainer]] = {
     "Dropout": (lambda e: bool(e.canonical().get("dropout")), dropout_explained.show),
     "Batch normalisation": (lambda e: bool(e.canonical().get("batch_norm")), batch_norm_explained.show),
     "L2 penalty": (lambda e: bool(e.canonical().get("l2")), l2_explained.show),
     "Learning-rate schedule": (lambda e: e.schedule != "constant", schedule_explained.show),
+    "Gradient clipping": (lambda e: bool(e.clip_norm), short_explanations.clipping),
 }
+*_FIRST, _LAST = [wording.inside(title) for title in EXPLAINERS]
+NOTHING = f"None of these runs has a part that is explained here: train a network with {', '.join(_FIRST)} or {_LAST} to see what it does."
 
 
 def show(runs: Sequence[Run], data: Dataset) -> None:

@@ -104,7 +104,9 @@ def _more(run: Run, history: pd.DataFrame) -> None:
             rates = learning_rates(run.experiment, per_epoch)[: len(run.step_losses)]
             st.altair_chart(learning_rate_curve.chart(rates, per_epoch), key="rates")
         left, right = st.columns(2, gap="medium")
-        left.altair_chart(curves.norms(history, "gradient_norm", "Gradient norm, epoch mean"))
+        clip_norm = run.experiment.clip_norm
+        title = f"Gradient norm{' before clipping' if clip_norm else ''}, epoch mean"
+        left.altair_chart(curves.norms(history, "gradient_norm", title, clip_norm))
         right.altair_chart(curves.norms(history, "weight_norm", "Norm of all weights"))
 
 
