@@ -22,14 +22,14 @@ AXES = {"epoch": "epoch", "step": "training steps", "seconds": "training time (s
 # Title, unit, format of the axis, format of the tooltip.
 MEASURES = {
     "loss": ("Loss: lower is better", "cross-entropy", "~g", ".4f"),
-    "accuracy": ("Accuracy: higher is better", "share of images right", "~%", ".2%"),
+    "accuracy": ("Accuracy: higher is better", "share of correct predictions", "~%", ".2%"),
 }
 VALIDATION, TRAINING = theme.VALIDATION_NAME, theme.TRAIN_NAME
 WIDTHS, RIM = {VALIDATION: 2.5, TRAINING: 1.75}, 3.5  # Of lines, and how much wider one is for each that lies on it.
 # Losses above 3, worse than a guess (ln 10), and above 6 times the median lie outside: they would flatten the rest.
 HIGH, TIMES_MEDIAN = 3.0, 6.0
 WIDE = 99  # Positive values that span more than this, from two orders on, get a logarithmic axis.
-CHANGE = "L2 penalty: as it falls within an epoch, it draws the line down."
+CHANGE = "The L2 penalty falls within an epoch, which pulls the line down."
 HEIGHT, LINE = 420, 18  # Pixels: a picture with titles, two lines of legend and axis; a further line of the legend.
 
 
@@ -92,7 +92,7 @@ def rates(
     means["width"] += RIM * means["model"].map(above).astype(float)
     scale = alt.Scale(type="log" if spans(means["mean"]) else "linear", padding=10)
     y = {"title": "learning rate", "axis": alt.Axis(format="~g", tickCount=4), "scale": scale}
-    shared = "Models with the same rate lie on each other." if any(above.values()) else ""
+    shared = "Models with the same rate overlap." if any(above.values()) else ""
     told = theme.titled("Learning rate: how far each step moves the weights", shared)
     return _picture({"means": means}, models, x_axis(x, end), y, ".3~g").properties(
         height=_tall(height, models), title=told
@@ -208,10 +208,10 @@ def _how_to_read(means: pd.DataFrame, models: Sequence[str], top: float | None =
     lines = {
         "Solid: validation. Dashed: training.": means["split"].nunique() > 1,
         " Thin: single runs.": each,
-        f" Above {top or 0:.3g}: outside.": top is not None,
+        f" Above {top or 0:.3g}: not shown.": top is not None,
         "\n": True,
         f"Band: ± one standard deviation over {most} seeds. ": most > 1,
-        "Click a name to bring it out.": len(models) > 1,
+        "Click a name to highlight it.": len(models) > 1,
     }
     return "".join(line for line, shown in lines.items() if shown).strip().split("\n")
 

@@ -61,13 +61,13 @@ def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] 
     )
     names = alt.Axis(labelAngle=-40, labelLimit=120, **theme.BARE)
     base = alt.Chart(chosen_rows).encode(
-        x=alt.X("predicted:N", sort=list(classes), title="taken for", axis=names),
+        x=alt.X("predicted:N", sort=list(classes), title="predicted class", axis=names),
         y=alt.Y("true:N", sort=list(classes), title="true class", axis=alt.Axis(labelLimit=120, **theme.BARE)),
         tooltip=[
             alt.Tooltip("true:N", title="true class"),
-            alt.Tooltip("predicted:N", title="taken for"),
+            alt.Tooltip("predicted:N", title="predicted class"),
             alt.Tooltip("images:Q", format=",d"),
-            alt.Tooltip("share:Q", title="of the true class", format=".1%"),
+            alt.Tooltip("share:Q", title="share of the true class", format=".1%"),
         ],
     )
     frame = alt.datum.chosen
@@ -87,7 +87,7 @@ def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] 
     outline = base.transform_filter(frame).mark_rect(filled=False, strokeWidth=2.5, cornerRadius=2, stroke=theme.INK)
     return alt.layer(cells, figures, outline).properties(
         height=430,
-        title=theme.titled("Which class is taken for which", "Grey: right answers. Orange: mistakes; click a cell."),
+        title=theme.titled("Which classes the network confuses", "Grey: correct. Orange: mistakes; click a cell."),
     )
 
 
@@ -126,5 +126,5 @@ def score_dots(table: pd.DataFrame, classes: Sequence[str]) -> Layered:
         x=alt.X("value:Q", title="share", scale=across, axis=alt.Axis(format=".0%", grid=True))
     )
     return alt.layer(intervals, dots).properties(
-        height=440, title=theme.titled("How well each class is found", "Dots: value. Lines: 95 % interval.")
+        height=440, title=theme.titled("Precision, recall and F1 of each class", "Dots: value. Lines: 95 % interval.")
     )

@@ -99,7 +99,7 @@ def _kept(steps: Iterable[tuple[float, float]], points: list[dict[str, object]])
 
 def _axis_title(measure: str, penalty: bool) -> str:
     if measure == "accuracy":
-        return "share of images right"
+        return "share of correct predictions"
     return "cross-entropy + L2 penalty" if penalty else "cross-entropy"
 
 

@@ -93,12 +93,12 @@ def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
             color=alt.Color("class:N", legend=None, scale=theme.class_colours(tuple(classes))),
             tooltip=[
                 "class:N",
-                alt.Tooltip("value:Q", title="pixel value, about", format=".0f"),
+                alt.Tooltip("value:Q", title="pixel value (bin centre)", format=".0f"),
                 alt.Tooltip("share:Q", title="share of its pixels above 0", format=".1%"),
                 alt.Tooltip("black:Q", title="pixels that are 0", format=".0%"),
             ],
         )
-        .properties(height=460, title="Pixels that are not black, by their brightness")
+        .properties(height=460, title="Brightness of the pixels that are not black")
     )
 
 

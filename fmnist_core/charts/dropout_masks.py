@@ -59,7 +59,7 @@ def _unit_key() -> str:
     kinds = (
         (None, "off in this step"),
         (0.0, "on, activation 0"),
-        (1.0, "on: the stronger, the larger its activation"),
+        (1.0, "on: the stronger the colour, the larger the activation"),
     )
     parts = []
     for share, words in kinds:
@@ -79,7 +79,7 @@ def masks(probabilities: Mapping[int, float], full: float, name: str) -> alt.Lay
     rows = pd.DataFrame(
         {"step": step, "probability": value, "newest": step == newest} for step, value in probabilities.items()
     )
-    x = alt.X("step:O", title="step (each with a mask of its own)", axis=alt.Axis(labelAngle=0))
+    x = alt.X("step:O", title="step (each with its own mask)", axis=alt.Axis(labelAngle=0))
     y = alt.Y("probability:Q", title=f"probability of {name}", scale=alt.Scale(domain=[0, 1]))
     dots = (
         alt.Chart(rows)

@@ -39,12 +39,12 @@ def html(items: Sequence[Item], classes: Sequence[str], width: int = 150) -> str
 
 def told(item: Item, classes: Sequence[str]) -> str:
     """The item in words, for who cannot see it."""
-    true = f"{classes[item.true]}" if item.true is not None else "of no known class"
+    true = f"{classes[item.true]}" if item.true is not None else "class unknown"
     if item.probabilities is None:
         return f"{item.title}: {true}"
     best = evaluation.top(item.probabilities[None], BARS)[0]
     said = ", ".join(f"{classes[k]} {percent(float(item.probabilities[k]))}" for k in best)
-    return f"{item.title}: {true}; the network says {said}"
+    return f"{item.title}: {true}; predicted probabilities: {said}"
 
 
 def bars(probabilities: NDArray[np.float32], classes: Sequence[str], true: int | None, number: int = BARS) -> str:
@@ -128,5 +128,5 @@ def _lines(item: Item, classes: Sequence[str]) -> list[str]:
     lines = [item.title if item.true is None else f"{item.title}: {classes[item.true]}"]
     if item.probabilities is not None:
         best = int(item.probabilities.argmax())
-        lines.append(f"taken for {classes[best]}, {percent(float(item.probabilities[best]))}")
+        lines.append(f"predicted {classes[best]}, {percent(float(item.probabilities[best]))}")
     return lines

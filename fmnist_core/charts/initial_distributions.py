@@ -159,7 +159,7 @@ def _top(rows: pd.DataFrame, quantity: str, measured: Measured) -> float:
 def _cut_told(rows: pd.DataFrame, quantity: str, measured: Measured) -> str:
     if rows.empty or float(rows["share"].max()) <= _top(rows, quantity, measured):
         return ""
-    return f" Its peak at 0, {wording.percent(float(rows['share'].max()))} at most, is cut off"
+    return f" The peak at 0, up to {wording.percent(float(rows['share'].max()))}, is cut off"
 
 
 def _stop(told: str, more: str) -> str:
@@ -196,8 +196,8 @@ def broken_told(network: Mapping[str, Any]) -> str:
         return ""
     place = broken["layer"].replace("hidden_", "layer ").replace("output", "the output layer")
     if broken["direction"] == "forward":
-        return f"The signal is too large for a number from {place} on."
-    return f"The gradient is too large for a number from {place} back."
+        return f"The signal overflows from {place} on."
+    return f"The gradient overflows from {place} backwards."
 
 
 def _means_told(marks: pd.DataFrame, activation: str) -> str:

@@ -132,7 +132,7 @@ def lsuv(network: Mapping[str, Any]) -> Layered:
     scale = alt.Scale(domain=["before", "between", "after"], range=[theme.MUTED, theme.MUTED, theme.MODEL_COLOURS[0]])
     base = alt.Chart(table).encode(
         x=alt.X("layer:N", sort=order, title="layer", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("variance:Q", title="variance of the sums s", scale=alt.Scale(type="log", padding=12), axis=log_axis(table["variance"])),
+        y=alt.Y("variance:Q", title="variance of the pre-activations s", scale=alt.Scale(type="log", padding=12), axis=log_axis(table["variance"])),
         tooltip=["layer:N", "round:Q", "when:N", alt.Tooltip("variance:Q", format=".4~g")],
     )  # fmt: skip
     spans = base.mark_line(color=theme.MUTED, strokeWidth=1.5).encode(detail="layer:N", order="round:Q")
@@ -141,7 +141,7 @@ def lsuv(network: Mapping[str, Any]) -> Layered:
         color=alt.Color("when:N", scale=scale, legend=legend)
     )
     told = theme.titled(
-        "LSUV sets each layer's variance to 1, one after the other", "before and after its weights were divided"
+        "LSUV sets each layer's variance to 1, layer by layer", "before and after its weights are divided"
     )
     return alt.layer(spans, points).properties(height=LOW, title=told)
 
@@ -172,7 +172,7 @@ def _missing(measured: Measured, table: pd.DataFrame) -> list[str]:
         if network["breakdown"]:
             found.append(f"{label}: {_lowered(broken_told(network))}")
         elif not ((table["network"] == label) & (table["kind"] == "measured")).any():
-            found.append(f"{label}: not drawn, as all values of a layer are equal: the variance is 0.")
+            found.append(f"{label}: not drawn: all values of a layer are equal, so the variance is 0.")
     return found
 
 

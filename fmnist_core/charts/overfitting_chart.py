@@ -47,13 +47,13 @@ def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
     subtitle = [
         f"Dot: epoch of the lowest validation loss{about}.",
         "Right: that loss → the loss after the last epoch.",
-        *["Losses include the L2 penalty, whose fall can hide a rise."] * penalised(rows, models),
+        *["The losses include the L2 penalty, whose fall can hide a rise."] * penalised(rows, models),
     ]
     rises = (table["rise"] > LEVEL * table["loss"]).any()
     told = (
-        "Overfitting: from the dot on, validation loss rises"
+        "Overfitting: after the dot, validation loss rises"
         if rises
-        else "No overfitting seen: no validation loss rises"
+        else "No overfitting visible: no validation loss rises"
     )
     title = theme.titled(told, subtitle)
     return picture.properties(height=ROW * len(models) + ROOM + LINE * (len(subtitle) - 2), title=title)

@@ -53,5 +53,7 @@ def over_epochs(table: pd.DataFrame, classes: Sequence[str], epoch: int) -> Laye
     now = (
         alt.Chart(pd.DataFrame({"epoch": [epoch]})).mark_rule(color=theme.MUTED, strokeDash=[4, 3]).encode(x="epoch:Q")
     )
-    title = theme.titled("What it took this image for, epoch by epoch", f"Thick: the true class, {true}.")
+    title = theme.titled(
+        "Predicted probabilities for this image, epoch by epoch", f"Thick line: the true class, {true}."
+    )
     return alt.layer(now, lines, dots).properties(height=300, title=title)

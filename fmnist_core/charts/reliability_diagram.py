@@ -14,7 +14,7 @@ MARGIN = 44  # pixels for the labels of both vertical axes, so that the two char
 TOLD = [
     alt.Tooltip("images:Q", format=",d"),
     alt.Tooltip("confidence:Q", title="mean confidence", format=".3f"),
-    alt.Tooltip("accuracy:Q", title="right answers", format=".3f"),
+    alt.Tooltip("accuracy:Q", title="accuracy", format=".3f"),
     alt.Tooltip("low:Q", title="95 % interval from", format=".3f"),
     alt.Tooltip("high:Q", title="to", format=".3f"),
 ]
@@ -42,7 +42,7 @@ def diagram(table: pd.DataFrame) -> Layered:
     bars = base.mark_rect(color=theme.TRAIN, opacity=0.55, stroke=theme.PAPER, strokeWidth=1).encode(
         x=alt.X("from:Q", title=None, scale=SHARES, axis=alt.Axis(labels=False, grid=False)),
         x2="to:Q",
-        y=alt.Y("accuracy:Q", title="right answers", scale=SHARES, axis=alt.Axis(format=".0%", minExtent=MARGIN)),
+        y=alt.Y("accuracy:Q", title="accuracy", scale=SHARES, axis=alt.Axis(format=".0%", minExtent=MARGIN)),
         y2=alt.datum(0),
     )
     ends = base.mark_rule(strokeWidth=2, color=theme.INK).encode(
@@ -54,7 +54,7 @@ def diagram(table: pd.DataFrame) -> Layered:
         .mark_line(color=theme.MUTED, strokeDash=[5, 4])
         .encode(x=alt.X("at:Q", scale=SHARES), y=alt.Y("at:Q", scale=SHARES))
     )
-    title = theme.titled("Is it right as often as it is sure?", "On the dashed line, confidence and accuracy agree.")
+    title = theme.titled("Does accuracy match confidence?", "On the dashed line, confidence and accuracy agree.")
     return alt.layer(bars, diagonal, ends, dots).properties(height=300, title=title)
 
 
@@ -66,7 +66,7 @@ def counts(table: pd.DataFrame) -> alt.Chart:
         .encode(
             x=alt.X(
                 "from:Q",
-                title="confidence: the probability of its answer",
+                title="confidence: the probability of the prediction",
                 scale=SHARES,
                 axis=alt.Axis(format=".0%", grid=False),
             ),

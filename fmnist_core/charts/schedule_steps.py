@@ -13,7 +13,7 @@ from fmnist_core.charts.value_spread import Array
 
 MOST_POINTS, MOST_MARKS = 600, 40
 MOST_NUMBERS = 10
-RATES = {"counting steps, as it trained": theme.TRAIN, "if it counted epochs": theme.MUTED}
+RATES = {"counted in steps, as in this training": theme.TRAIN, "if counted in epochs": theme.MUTED}
 ALIGNED = 62  # Width of both y axes in pixels, so that charts below each other share their x axis.
 
 

@@ -18,15 +18,15 @@ Layered = alt.LayerChart | alt.FacetChart
 # Title, how to read it, name of the axis, format of the axis and of the figures.
 MEASURES = {
     "knn": (
-        "Do images lie among their own class?",
+        "Are the nearest neighbours of the same class?",
         "Share of images whose nearest neighbours in the layer vote for their class",
         "nearest-neighbour accuracy",
         "~%",
         ".1%",
     ),
     "silhouette": (
-        "Are classes compact and apart?",
-        "Mean silhouette in the layer: 1 is far apart, 0 touches, below 0 overlaps",
+        "Are the classes compact and well separated?",
+        "Mean silhouette in the layer: 1 far apart, 0 touching, below 0 overlapping",
         "silhouette",
         "~g",
         ".3f",

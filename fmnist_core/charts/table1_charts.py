@@ -136,7 +136,7 @@ def _verdict(result: Mapping[str, Any], activation: str) -> str:
     if test is None or test["n"] < 2:
         return "not comparable yet"
     if test["n"] < TELLING_SEEDS:
-        return f"{test['n']} seeds are too few to tell"
+        return f"{test['n']} seeds are too few to decide"
     if not test["differs"]:
         return f"no difference beyond p = {result['protocol']['alpha']:g}"
     size = f"{abs(test['difference']):.1f} points"

@@ -20,8 +20,8 @@ MEASURES: dict[str, tuple[str, Sequence[Reading]]] = {
     "trustworthiness": (
         "Trustworthiness",
         (
-            Reading(0.95, "what is close in the map is hardly ever far apart in the layer"),
-            Reading(0.85, "what is close in the map is seldom far apart in the layer"),
+            Reading(0.95, "what is close in the map is almost never far apart in the layer"),
+            Reading(0.85, "what is close in the map is rarely far apart in the layer"),
             Reading(0.7, "what is close in the map is often far apart in the layer"),
             Reading(-math.inf, "closeness in this map says little about the layer"),
         ),
@@ -29,14 +29,14 @@ MEASURES: dict[str, tuple[str, Sequence[Reading]]] = {
     "continuity": (
         "Continuity",
         (
-            Reading(0.95, "what is close in the layer is hardly ever far apart in the map"),
-            Reading(0.85, "what is close in the layer is seldom far apart in the map"),
-            Reading(0.7, "what is close in the layer is often torn apart in the map"),
-            Reading(-math.inf, "the map tears most neighbourhoods apart"),
+            Reading(0.95, "what is close in the layer is almost never far apart in the map"),
+            Reading(0.85, "what is close in the layer is rarely far apart in the map"),
+            Reading(0.7, "what is close in the layer is often far apart in the map"),
+            Reading(-math.inf, "the map breaks up most neighbourhoods"),
         ),
     ),
     "overlap": (
-        "Neighbours kept",
+        "Neighbours preserved",
         (
             Reading(0.5, "more than half of the 15 nearest neighbours are the same ones in layer and map"),
             Reading(0.2, "some of the 15 nearest neighbours are the same ones: trust groups, not single pairs"),
@@ -46,8 +46,8 @@ MEASURES: dict[str, tuple[str, Sequence[Reading]]] = {
     "silhouette": (
         "Silhouette in the layer",
         (
-            Reading(0.5, "the classes are compact and well apart"),
-            Reading(0.2, "the classes are apart, with blurred edges"),
+            Reading(0.5, "the classes are compact and well separated"),
+            Reading(0.2, "the classes are separated, with blurred edges"),
             Reading(0.0, "the classes touch"),
             Reading(-math.inf, "the classes overlap: many images are nearer to another class"),
         ),
@@ -85,7 +85,7 @@ def reading(measure: str, value: float) -> str:
 def accuracy_reading(layer: float, mapped: float) -> str:
     """What the accuracies of nearest neighbours in a layer and in its map say together."""
     if mapped < layer - CLOSE:
-        return "neighbours tell classes apart less well in the map than in the layer: some of the mixing is the map's"
+        return "neighbours separate the classes less well in the map than in the layer: some of the mixing comes from the map"
     if mapped > layer + CLOSE:
-        return "neighbours tell classes apart better in the map: it looks cleaner than the layer is"
-    return "neighbours tell classes apart as well in the map as in the layer"
+        return "neighbours separate the classes better in the map: it looks cleaner than the layer is"
+    return "neighbours separate the classes as well in the map as in the layer"

@@ -116,7 +116,7 @@ def _titled(title: str, rows: pd.DataFrame, epoch: int | None) -> alt.TitleParam
     marked = _marked(rows, epoch)
     if marked is None:
         return title
-    nearest = "" if marked == epoch else f", the nearest here to epoch {epoch} of the slider"
+    nearest = "" if marked == epoch else f", the nearest one shown to epoch {epoch} of the slider"
     return theme.titled(
         title, f"Epochs {rows['epoch'].min()} to {rows['epoch'].max()} at once. Outlined: epoch {marked}{nearest}."
     )

@@ -148,7 +148,7 @@ def _mapped(source: Source, files: tuple[tuple[str, int, int], ...], root: Path,
     except OSError as error:
         arrays = _read(source)
         reason = (
-            f"The data cache {root} cannot be written ({error.strerror or error}); each process now holds its own copy"
+            f"The data cache {root} cannot be written ({error.strerror or error}); each process now keeps its own copy"
         )
         notices = (*notices, f"{reason}: free some space or set FMNIST_CACHE to another folder.")
     return Dataset(source.name, source.title, **arrays, notice=" ".join(notices))

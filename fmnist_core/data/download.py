@@ -32,7 +32,7 @@ TIMEOUT = 10  # seconds without a byte
 CHUNK = 64 * 1024
 NEEDED = 100 * 1024**2  # bytes: 31 MB packed, 55 MB in the cache, and some air
 MEGABYTE = 1e6
-STOPPED = "The download was stopped; it can go on from where it ended."
+STOPPED = "The download was stopped; it can be resumed."
 
 Report = Callable[[float, str], None]
 
@@ -111,7 +111,7 @@ def _file(path: Path, address: str, expected: Expected, report: Report, should_s
     if not _is_right(growing, expected):
         growing.unlink()
         raise DownloadError(
-            f"{address} does not hold Fashion-MNIST's file (its SHA-256 is another one); it was thrown away: press the"
+            f"{address} does not hold Fashion-MNIST's file (its SHA-256 differs); it was deleted: press the"
             " button again, or set FMNIST_MIRROR to another address."
         )
     growing.replace(path)
@@ -144,7 +144,7 @@ def _ask(address: str, start: int) -> http.client.HTTPResponse | None:
     except HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return None  # The file is whole, or its hash will tell that it is not.
-        answered = f"the server answers {error.code} ({error.reason})"
+        answered = f"the server answered {error.code} ({error.reason})"
         remedy = "try again later, or set FMNIST_MIRROR to another address."
         raise DownloadError(f"{address} cannot be fetched: {answered}; {remedy}") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -155,7 +155,7 @@ def _unreachable(address: str, error: Exception) -> str:
     reason = error.reason if isinstance(error, URLError) else error
     told = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     host = urlsplit(address).hostname or address
-    return f"{host} cannot be reached ({told}); check the connection to the internet and press the button again."
+    return f"{host} cannot be reached ({told}); check the internet connection and press the button again."
 
 
 def _chunks(
@@ -172,8 +172,8 @@ def _chunks(
         if not chunk:
             if whole is not None and have != whole:
                 raise DownloadError(
-                    f"The connection broke after {have / MEGABYTE:.1f} of {whole / MEGABYTE:.1f} MB; press the button again to go"
-                    " on from there."
+                    f"The connection broke after {have / MEGABYTE:.1f} of {whole / MEGABYTE:.1f} MB; press the button again to"
+                    " resume."
                 )
             return
         file.write(chunk)

@@ -40,11 +40,11 @@ def read(folder: Path, name: str, expected: Expected) -> NDArray[np.uint8]:
     """
     path = find(folder, name)
     content = _content(path, expected.size + 1)
-    remedy = "replace it by a fresh copy, or unset FMNIST_DATA if it names this folder."
+    remedy = "replace it with a fresh copy, or unset FMNIST_DATA if it names this folder."
     if len(content) != expected.size:
         size = f"more than {expected.size:,}" if len(content) > expected.size else f"{len(content):,}"
         raise DataError(
-            path, f"holds {size} bytes once decompressed, but Fashion-MNIST's has {expected.size:,}; {remedy}"
+            path, f"has {size} bytes once decompressed, but Fashion-MNIST's has {expected.size:,}; {remedy}"
         )
     if (found := hashlib.sha256(content).hexdigest()) != expected.sha256:
         raise DataError(
@@ -75,7 +75,7 @@ def _content(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             return gzip.GzipFile(fileobj=file).read(limit) if path.suffix == ".gz" else file.read(limit)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(path, f"is cut off or damaged ({error}); replace it by a fresh copy.") from None
+        raise DataError(path, f"is cut off or damaged ({error}); replace it with a fresh copy.") from None
     except OSError as error:
         raise DataError(path, f"cannot be read ({error.strerror}); correct the folder or its permissions.") from None
 
@@ -83,14 +83,14 @@ def _content(path: Path, limit: int) -> bytes:
 def parse(content: bytes, path: Path) -> NDArray[np.uint8]:
     """The uint8 array of an IDX file's content. Raises: DataError for any other content."""
     if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-        raise DataError(path, "is not an IDX file of unsigned bytes; replace it by a fresh copy.")
+        raise DataError(path, "is not an IDX file of unsigned bytes; replace it with a fresh copy.")
     header = 4 + 4 * content[3]
     shape = np.frombuffer(content[4:header], ">u4") if len(content) >= header else np.empty(0, ">u4")
     size = 1
     for length in shape:
         size *= int(length)
     if len(shape) != content[3] or not len(shape) or size != len(content) - header:
-        raise DataError(path, "has a header that does not fit its length; replace it by a fresh copy.")
+        raise DataError(path, "has a header that does not fit its length; replace it with a fresh copy.")
     return np.frombuffer(content, np.uint8, offset=header).reshape([int(length) for length in shape])
 
 

@@ -81,7 +81,7 @@ def drawn(canvas: Grey) -> Grey:
     sides = canvas.shape
     if canvas.dtype != np.uint8 or len(sides) != 2 or sides[0] != sides[1] or not sides[0] or sides[0] % SIDE:
         raise PictureError(
-            f"The drawing is an array of shape {sides} and type {canvas.dtype}, but it must be a square of grey values"
+            f"The drawing has shape {sides} and type {canvas.dtype}, but it must be a square of grey values"
             f" (uint8) with a multiple of {SIDE} pixels a side."
         )
     square = sides[0] // SIDE
@@ -94,10 +94,10 @@ def drawn(canvas: Grey) -> Grey:
 
 def _check_bytes(content: bytes) -> None:
     if not content:
-        raise PictureError("The picture has 0 bytes: the file is empty; choose another one.")
+        raise PictureError("The picture is empty (0 bytes); choose another one.")
     if len(content) > MOST_BYTES:
         raise PictureError(
-            f"The picture has {len(content):,} bytes, but at most {MOST_BYTES:,} are read; save it smaller, or as JPEG."
+            f"The picture has {len(content):,} bytes, but at most {MOST_BYTES:,} are allowed; save it smaller, or as JPEG."
         )
 
 
@@ -116,7 +116,7 @@ def _decoded(content: bytes) -> tuple[Image.Image, Grey]:
     except UnidentifiedImageError:
         begins = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in content[:8])
         raise PictureError(
-            f"The file is no PNG, JPEG or WebP picture that can be read (it begins with {begins}); choose another one."
+            f"The file is not a readable PNG, JPEG or WebP picture (it begins with {begins}); choose another one."
         ) from None
     except Image.DecompressionBombError:
         raise _too_large("more pixels than any screen") from None
@@ -157,7 +157,7 @@ def _check_size(width: int, height: int, most: int = MOST_PIXELS) -> None:
 
 def _too_large(size: str, most: int = MOST_PIXELS) -> PictureError:
     return PictureError(
-        f"The picture has {size}, but at most {most // 1_000_000} million are decoded; make it smaller first."
+        f"The picture has {size}, but at most {most // 1_000_000} million are allowed; make it smaller first."
     )
 
 
@@ -211,23 +211,23 @@ def _on_background(picture: Image.Image) -> tuple[Image.Image, Grey]:
 def _seen(colour: Image.Image, grey: Grey, inverted: bool | None) -> Seen:
     if np.ptp(grey) < FAINT:
         raise PictureError(
-            f"The picture has one shade only (grey values {grey.min()} to {grey.max()}); choose one in which a garment"
+            f"The picture has only one shade (grey values {grey.min()} to {grey.max()}); choose one in which a garment"
             " stands out from its background."
         )
     level, object_ = _background(grey)
     middle = float(grey[object_].mean()) if object_ is not None else float(_inner(grey).mean())
     inverted = level > middle if inverted is None else inverted
     if grey.shape == (SIDE, SIDE):
-        square, object_, text = grey, None, "It has 28 x 28 pixels already and stays whole."
+        square, object_, text = grey, None, "It already has 28 x 28 pixels and is used as it is."
     elif object_ is not None:
         square = _around(grey, object_, level)
-        text = f"Trimmed to what differs from the even background (grey value {level}), and made square."
+        text = f"Trimmed to what differs from the uniform background (grey value {level}), and padded to a square."
     else:
-        square, text = _centre(grey), "The background is not even: the middle square is taken."
+        square, text = _centre(grey), "The background is not uniform: the central square is used."
     small = np.asarray(Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BOX))
     final = _light_on_black(small, level, inverted, blacken=object_ is not None)
-    exchanged = "Light and dark are exchanged" if inverted else "Light and dark stay as they were"
-    why = f"the background has grey value {level}, what stands before it {middle:.0f} on average"
+    exchanged = "Light and dark are inverted" if inverted else "Light and dark are unchanged"
+    why = f"the background has grey value {level}, the object {middle:.0f} on average"
     steps = (
         Step("Your picture", "Upright, without transparency.", _thumbnail(colour)),
         Step("Cropped, in grey", text, _thumbnail(Image.fromarray(square))),

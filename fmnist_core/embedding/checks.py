@@ -18,11 +18,13 @@ def check_features(features: NDArray[np.float32]) -> None:
     Raises: EmbeddingError for values that are not finite, and where all rows are equal.
     """
     if features.ndim != 2 or not features.size:
-        raise EmbeddingError(f"There is nothing to embed: the features have the shape {features.shape}; choose points.")
+        raise EmbeddingError(
+            f"There is nothing to embed: the features have the shape {features.shape}; choose some images."
+        )
     bad = int(np.sum(~np.isfinite(features).all(axis=1)))
     if bad:
         raise EmbeddingError(
-            f"{bad:,} of {len(features):,} points hold values that are not finite in this layer (the training has "
+            f"{bad:,} of {len(features):,} points have values that are not finite in this layer (the training has "
             "diverged); choose an earlier epoch, or train with a smaller learning rate."
         )
     if (features == features[0]).all():
@@ -50,5 +52,5 @@ def check_distinct(features: NDArray[np.float32], needed: int) -> None:
             return
     raise EmbeddingError(
         f"Only {len(seen):,} of {len(features):,} points differ in this layer (most of its units are dead or saturated), "
-        f"but a neighbourhood takes {needed:,}; choose another layer or epoch, or a smaller neighbourhood."
+        f"but a neighbourhood needs {needed:,}; choose another layer or epoch, or a smaller neighbourhood."
     )

@@ -118,4 +118,6 @@ def _check(others: int, k: int, metric: str) -> None:
     if metric not in METRICS:
         raise EmbeddingError(f"The metric is {metric!r}, but it must be one of {', '.join(METRICS)}.")
     if not 1 <= k <= others:
-        raise EmbeddingError(f"{k:,} neighbours are asked for, but there are {others:,} points; choose more points.")
+        raise EmbeddingError(
+            f"{k:,} neighbours are requested, but there are only {others:,} points; choose more points."
+        )

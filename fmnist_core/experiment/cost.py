@@ -88,5 +88,5 @@ def check_budget(experiment: Experiment, train_examples: int, budget: float) -> 
     if needed > budget:
         raise ExperimentError(
             f"This training needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
-            f" allows ({budget:.1e}); take fewer layers, units or epochs (the setting FMNIST_COMPUTE_BUDGET is the limit)."
+            f" allows ({budget:.1e}); choose fewer layers, units or epochs (the setting FMNIST_COMPUTE_BUDGET is the limit)."
         )

@@ -38,7 +38,7 @@ def requested(
         )
     for gain in gains:
         if not (math.isfinite(gain) and LOWEST_GAIN <= gain <= HIGHEST_GAIN):
-            raise InitialisationError(f"Gain is {gain:g}, but it must be from {LOWEST_GAIN:g} to {HIGHEST_GAIN:g}.")
+            raise InitialisationError(f"Gain is {gain:g}, but it must be between {LOWEST_GAIN:g} and {HIGHEST_GAIN:g}.")
     pairs = list(zip(initialisers, gains, strict=True))
     if len(set(pairs)) < len(pairs):
         raise InitialisationError(
@@ -52,7 +52,7 @@ def requested(
     if weights > MOST_WEIGHTS:
         raise InitialisationError(
             f"{counted(layers, 'hidden layer')} of {units:,} units for {counted(len(experiments), 'initialiser')} have"
-            f" {weights / 1e6:.0f} million weights, but at most {MOST_WEIGHTS / 1e6:.0f} million fit a live look; take fewer"
+            f" {weights / 1e6:.0f} million weights, but at most {MOST_WEIGHTS / 1e6:.0f} million can be shown live; choose fewer"
             " layers, units or initialisers."
         )
     return list(zip(experiments, gains, strict=True))

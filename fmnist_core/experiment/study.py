@@ -133,11 +133,11 @@ class Study(BaseModel):
     def _consistent(self) -> Self:
         last, highest = self.base.seed + self.seeds - 1, int(FIELDS["seed"].high or 0)
         if last > highest:
-            raise ValueError(f"Seed (seed) reaches {last}, but it must be at most {highest}; take a lower one.")
+            raise ValueError(f"Seed (seed) reaches {last}, but it must be at most {highest}; choose a lower one.")
         if self.presets and self.axes:
             raise ValueError(f"The study has presets ({', '.join(self.presets)}) and axes; keep one of the two.")
         for twice in _repeated(tuple(axis.field for axis in self.axes)):
-            raise ValueError(f"{FIELDS[twice].title} ({twice}) is on both axes; take another hyperparameter for one.")
+            raise ValueError(f"{FIELDS[twice].title} ({twice}) is on both axes; choose another hyperparameter for one.")
         _check_effects(self.variants())
         return self
 
@@ -194,7 +194,7 @@ class Study(BaseModel):
     def from_json(cls, text: str | bytes) -> Self:
         """The study of `to_json`'s text. Raises: StudyError."""
         if len(text) > MOST_CHARACTERS:
-            raise StudyError(f"The study has {len(text):,} characters, but at most {MOST_CHARACTERS:,} are read.")
+            raise StudyError(f"The study has {len(text):,} characters, but at most {MOST_CHARACTERS:,} are allowed.")
         try:
             values = json.loads(text)
             if isinstance(values, dict):
@@ -222,13 +222,13 @@ def check_budget(study: Study, train_examples: Callable[[Experiment], int], budg
     if variants * study.seeds > MOST_RUNS:
         raise StudyError(
             f"This study has {variants * study.seeds:,} runs ({variants} variants times {study.seeds} seeds), but at most"
-            f" {MOST_RUNS} are allowed; take fewer values or seeds."
+            f" {MOST_RUNS} are allowed; choose fewer values or seeds."
         )
     needed = study.flops(train_examples)
     if needed > budget:
         raise StudyError(
             f"This study needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
-            f" allows ({budget:.1e}); take fewer variants, seeds or epochs, or a smaller share of the training images"
+            f" allows ({budget:.1e}); choose fewer variants, seeds or epochs, or a smaller training fraction"
             " (the setting FMNIST_COMPUTE_BUDGET is the limit)."
         )
 
@@ -248,7 +248,7 @@ def _same(one: Variant, other: Variant) -> str:
         return f"{both}; leave one of these presets out."
     titles = [f"{FIELDS[name].title} ({name})" for name in one.values if one.values[name] != other.values[name]]
     has = "has" if len(titles) == 1 else "together have"
-    return f"{' and '.join(titles)} {has} no effect here: {both}; leave it out, or take a base where it matters."
+    return f"{' and '.join(titles)} {has} no effect here: {both}; leave it out, or choose a base where it matters."
 
 
 def _sentence(error: ValidationError) -> str:

@@ -133,7 +133,7 @@ def plan(name: str = "quick", seeds: object = 5) -> Plan:
     if not isinstance(seeds, int) or not FEWEST_SEEDS <= seeds <= MOST_SEEDS:
         raise ExperimentError(
             f"The number of seeds (seeds) is {str(seeds)[:40]!r}, but it must be a whole number from {FEWEST_SEEDS} to"
-            f" {MOST_SEEDS}; take {TELLING_SEEDS} or more to tell rows apart."
+            f" {MOST_SEEDS}; use {TELLING_SEEDS} or more to distinguish the rows."
         )
     quick = Plan(seeds=seeds)
     full = replace(quick, name="full", units=1000, epochs=10, images=None, search_seeds=1)
@@ -194,7 +194,7 @@ def check_budget(plan: Plan, available: int, budget: float) -> None:
     if needed > budget:
         raise ExperimentError(
             f"The {plan.name} table 1 needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what"
-            f" this server allows ({budget:.1e}); take fewer seeds or the quick version (the setting"
+            f" this server allows ({budget:.1e}); choose fewer seeds or the quick version (the setting"
             " FMNIST_COMPUTE_BUDGET is the limit)."
         )
 
@@ -215,7 +215,7 @@ def announced(plan: Plan, available: int, done: int = 0) -> str:
     minutes = seconds(plan, available) * (1 - done / plan.trainings) / 60
     told = f"{max(1, round(minutes))} min" if minutes < 90 else f"{minutes / 60:.0f} hours"
     if done:
-        return f"{done} of {plan.trainings} trainings are done; the others take about {told} on this machine."
+        return f"{done} of {plan.trainings} trainings are done; the rest take about {told} on this machine."
     return (
         f"The {plan.name} table trains {plan.trainings} networks of {plan.layers} x {plan.units:,} units,"
         f" {plan.passes(available)} epochs each: {flops(plan, available):.1e} floating-point operations, about {told} on this machine."

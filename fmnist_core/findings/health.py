@@ -90,12 +90,12 @@ def all_well(experiment: Experiment, records: Sequence[EpochRecord], layers: Seq
     if layers and ACTIVATIONS[experiment.activation].can_saturate:
         parts.append(f"at most {_percent(max(layer.saturated for layer in layers))} of a layer's values are saturated")
     if len(layers) > 1:
-        parts.append(f"gradients in the first hidden layer are {_times(_ratio(layers))} as wide as in the last")
+        parts.append(f"gradients in the first hidden layer are {_times(_ratio(layers))} as large as in the last")
     if last.epoch:
         parts.append(f"training loss is {last.loss:.3f} and validation loss {last.val_loss:.3f}")
     else:
-        parts.append(f"before training, the loss is {last.loss:.3f} (a blind guess: {GUESS:.3f})")
-    return f"Nothing wrong seen: {', '.join(parts)}."
+        parts.append(f"before training, the loss is {last.loss:.3f} (a random guess: {GUESS:.3f})")
+    return f"No sign of trouble: {', '.join(parts)}."
 
 
 # --- The whole network -------------------------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ def _diverged(experiment: Experiment, records: Sequence[EpochRecord], layers: Se
     layer = next((layer.layer for layer in layers if not layer.finite), "")
     if bad is None and not layer:
         return None
-    when = f"in epoch {bad} the loss left the range of numbers" if bad is not None else "values are no longer numbers"
-    where = f"; the first layer without numbers is {_named(layer)}" if layer else ""
+    when = f"the loss diverged in epoch {bad}" if bad is not None else "the values have overflowed"
+    where = f"; the first layer affected is {_named(layer)}" if layer else ""
     text = f"At a learning rate of {wording.number(experiment.learning_rate)}, {when}{where}."
     return _suggest(experiment, Flag("Diverged", layer, text), _slower(experiment, 10))
 
@@ -128,11 +128,11 @@ def _not_moving(experiment: Experiment, records: Sequence[EpochRecord], images: 
         return None
     went = f"Validation loss went from {first.val_loss:.3f} to {last.val_loss:.3f} in {wording.counted(last.epoch, 'epoch')}"
     noise = (
-        f"; validation accuracy never exceeded {_percent(best)}, which {images:,} images cannot tell from guessing (10 %)"
+        f"; validation accuracy never exceeded {_percent(best)}, which on {images:,} images is no different from guessing (10 %)"
         if guessing
         else ""
     )
-    flag = Flag("The loss is not moving", "", f"{went} (a blind guess: {GUESS:.3f}){noise}.")
+    flag = Flag("The loss is not falling", "", f"{went} (a random guess: {GUESS:.3f}){noise}.")
     return _suggest(experiment, flag, *_to_move(experiment))
 
 
@@ -158,9 +158,9 @@ def _gradients(experiment: Experiment, layers: Sequence[LayerState]) -> Flag | N
         return None
     vanishing = ratio < VANISHING
     text = (
-        f"The gradient that reaches {_named(first.layer)} is {_times(ratio)} as wide as in {_named(last.layer)}"
+        f"The gradient that reaches {_named(first.layer)} is {_times(ratio)} as large as in {_named(last.layer)}"
         f" (standard deviation of dCost/ds: {first.gradient_std:.2g} and {last.gradient_std:.2g}):"
-        + (" the first layers hardly learn." if vanishing else " the first layers are thrown about.")
+        + (" the first layers barely learn." if vanishing else " the first layers change erratically.")
     )
     flag = Flag("Vanishing gradients" if vanishing else "Exploding gradients", first.layer, text)
     return _suggest(experiment, flag, *_to_pass_gradients(experiment, vanishing))
@@ -208,8 +208,8 @@ def _underfitting(experiment: Experiment, records: Sequence[EpochRecord]) -> Fla
     if last.accuracy >= PEOPLE or last.accuracy > last.val_accuracy + 0.02 or last.accuracy < 0.2:
         return None
     text = (
-        f"After {wording.counted(last.epoch, 'epoch')} it is right for {_percent(last.accuracy)} of the images it learns"
-        f" from and {_percent(last.val_accuracy)} of the others; people agree with the labels for {_percent(PEOPLE)}."
+        f"After {wording.counted(last.epoch, 'epoch')} it is correct on {_percent(last.accuracy)} of the training images"
+        f" and {_percent(last.val_accuracy)} of the validation images; people agree with the labels on {_percent(PEOPLE)}."
     )
     changes: list[dict[str, object]] = []
     if experiment.l2:
@@ -229,8 +229,8 @@ def _dead(experiment: Experiment, layer: LayerState) -> Flag | None:
     if not ACTIVATIONS[experiment.activation].can_die or not layer.dead >= DEAD:
         return None
     text = (
-        f"In {_named(layer.layer)}, {_percent(layer.dead)} of the units are 0 for all {layer.images:,} images measured:"
-        " from these images they learn nothing."
+        f"In {_named(layer.layer)}, {_percent(layer.dead)} of the units output 0 for all {layer.images:,} images measured:"
+        " they learn nothing from these images."
     )
     return _suggest(
         experiment, Flag("Dead units", layer.layer, text), {"activation": "leaky_relu"}, _slower(experiment, 3)
@@ -242,7 +242,7 @@ def _saturated(experiment: Experiment, layer: LayerState) -> Flag | None:
         return None
     text = (
         f"In {_named(layer.layer)}, {_percent(layer.saturated)} of the values lie in the flat part of"
-        f" {wording.choice(experiment.activation)}, where hardly any gradient passes."
+        f" {wording.choice(experiment.activation)}, where almost no gradient passes."
     )
     changes: list[dict[str, object]] = [{"batch_norm": True}]
     if experiment.activation == "sigmoid":

@@ -64,13 +64,11 @@ class MapRequest:
                 raise RequestError(f"{name} is {getattr(self, name)!r}, but it must be one of {', '.join(allowed)}.")
         for name, (low, high) in BOUNDS.items():
             if not low <= getattr(self, name) <= high:
-                raise RequestError(
-                    f"{name} is {getattr(self, name):,}, but it must be a number from {low:g} to {high:,g}."
-                )
+                raise RequestError(f"{name} is {getattr(self, name):,}, but it must be between {low:g} and {high:,g}.")
         if self.method == "tsne" and self.dimensions != 2:
-            raise RequestError("dimensions is 3, but t-SNE maps are drawn in 2; take UMAP or PCA for 3.")
+            raise RequestError("dimensions is 3, but t-SNE maps have 2; choose UMAP or PCA for 3.")
         if not self.epochs:
-            raise RequestError("epochs is empty, but a map shows at least one epoch.")
+            raise RequestError("epochs is empty, but a map needs at least one epoch.")
         self._check_neighbours()
 
     def _check_neighbours(self) -> None:
@@ -78,11 +76,11 @@ class MapRequest:
             most = (self.points - 1) // 3
             raise RequestError(
                 f"perplexity is {self.perplexity:g}, but {self.points:,} images allow at most {most} (a third of the other"
-                " images); lower it, or take more images."
+                " images); lower it, or use more images."
             )
         if self.method == "umap" and self.n_neighbors > self.points - 1:
             raise RequestError(
-                f"n_neighbors is {self.n_neighbors}, but there are only {self.points - 1:,} other images; lower it, or take"
+                f"n_neighbors is {self.n_neighbors}, but there are only {self.points - 1:,} other images; lower it, or use"
                 " more images."
             )
 

@@ -29,7 +29,7 @@ def length(experiment: Experiment, metrics: Mapping[str, Any], history: pd.DataF
     """How many epochs were trained, and why it ended where it ended early because the loss is no number."""
     done = int(metrics["epochs_done"])
     if done < experiment.epochs and not metrics["stopped"] and diverged(history):
-        return f"ended after epoch {done}: the loss left the range of numbers"
+        return f"ended after epoch {done}: the loss diverged"
     return wording.counted(done, "epoch")
 
 
@@ -45,28 +45,28 @@ def overfitting(history: pd.DataFrame) -> str:
     if not len(rows):
         return "No epoch was completed."
     if diverged(history):
-        return "The loss left the range of numbers: the learning rate is too high for this network."
+        return "Training diverged: the learning rate is too high for this network."
     last, best = rows.iloc[-1], rows.iloc[int(rows["val_loss"].argmin())]
     low, where = f"{best.val_loss:.3f}", f"epoch {best.epoch:.0f}"
     if len(rows) == 1:
-        return f"Validation loss is {low} after one epoch: too short to see overfitting."
+        return f"Validation loss is {low} after one epoch: too early to see overfitting."
     if best.epoch == last.epoch:
-        return f"Validation loss was lowest at the very end ({low} after {where}): no overfitting to see; more epochs may help."
+        return f"Validation loss was lowest at the very end ({low} after {where}): no overfitting visible; more epochs may help."
     start = f"Validation loss was lowest after {where} ({low})"
     if last.val_loss <= best.val_loss * (1 + LEVEL):
-        return f"{start} and has stayed level since ({last.val_loss:.3f} at the end): longer training gained nothing on images it does not learn from."
+        return f"{start} and has stayed level since ({last.val_loss:.3f} at the end): training longer did not improve the validation loss."
     rise = f"{start} and rose by {100 * (last.val_loss / best.val_loss - 1):.0f} % to {last.val_loss:.3f}"
     if last.loss >= best.loss:
-        return f"{rise}, and training loss did not fall either ({best.loss:.3f} to {last.loss:.3f}): that is unsteady training rather than overfitting; try a lower learning rate."
+        return f"{rise}, and training loss did not fall either ({best.loss:.3f} to {last.loss:.3f}): this is unstable training rather than overfitting; try a lower learning rate."
     return f"{rise}, while training loss went on falling from {best.loss:.3f} to {last.loss:.3f}: this is overfitting. {_accuracy_since(best, last)}"
 
 
 def _accuracy_since(best: pd.Series, last: pd.Series) -> str:
     """What validation accuracy did while validation loss rose."""
-    moved = f"Validation accuracy went from {best.val_accuracy:.3f} to {last.val_accuracy:.3f} meanwhile"
+    moved = f"Meanwhile, validation accuracy went from {best.val_accuracy:.3f} to {last.val_accuracy:.3f}"
     if last.val_accuracy >= best.val_accuracy:
-        return f"{moved}: it errs no more often, but is surer of itself where it errs."
-    return f"{moved}: it also errs more often."
+        return f"{moved}: it makes no more mistakes, but is more confident in them."
+    return f"{moved}: it also makes more mistakes."
 
 
 def overfits(history: pd.DataFrame) -> bool:
@@ -80,11 +80,11 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
     pairs = [(counts[a][b], a, b) for a in range(len(counts)) for b in range(len(counts)) if a != b]
     most, true, taken = max(pairs)
     if not most:
-        return "No test image was put into a wrong class."
+        return "Every test image was classified correctly."
     total, back, back_total = sum(counts[true]), counts[taken][true], sum(counts[taken])
     return (
-        f"Most confused: {classes[true]} taken for {classes[taken]}, {most:,} of {total:,}"
-        f" ({100 * most / total:.0f} %); the other way round {back:,} of {back_total:,}."
+        f"Most confused: {classes[true]} predicted as {classes[taken]}, {most:,} of {total:,}"
+        f" ({100 * most / total:.0f} %); the reverse {back:,} of {back_total:,}."
     )
 
 
@@ -93,16 +93,14 @@ def next_steps(experiment: Experiment, history: pd.DataFrame, stopped: bool) -> 
     steps: list[tuple[str, dict[str, object]]] = []
     if diverged(history):
         lower = max(float(f"{experiment.learning_rate / 10:.6g}"), FIELDS["learning_rate"].low or 0.0)
-        steps.append(("The loss left the range of numbers: a tenth of the learning rate", {"learning_rate": lower}))
+        steps.append(("It diverged: a tenth of the learning rate", {"learning_rate": lower}))
     elif overfits(history) and not stopped:
         if not experiment.dropout and experiment.hidden_widths:
-            steps.append(
-                ("It overfits: switch off 30 % of the units at random in each step (dropout)", {"dropout": 0.3})
-            )
+            steps.append(("It overfits: drop 30 % of the units at random in each step (dropout)", {"dropout": 0.3}))
         if not experiment.patience:
-            steps.append(("It overfits: stop by itself when validation loss rises (patience 3)", {"patience": 3}))
+            steps.append(("It overfits: stop early when validation loss rises (patience 3)", {"patience": 3}))
     elif experiment.epochs < 200 and not stopped:
-        seen = "Validation loss has not risen" if history["epoch"].max() > 1 else "One epoch tells little"
+        seen = "Validation loss has not risen" if history["epoch"].max() > 1 else "One epoch says little"
         steps.append((f"{seen}: train twice as long", {"epochs": min(200, 2 * experiment.epochs)}))
-    steps.append(("How much is chance? The same network from another seed", {"seed": experiment.seed + 1}))
+    steps.append(("How much is chance? The same network with another seed", {"seed": experiment.seed + 1}))
     return [(text, experiment.model_copy(update=change)) for text, change in steps]

@@ -177,7 +177,7 @@ def uneven(trained: Sequence[Trained]) -> str:
     shares = sorted({one.run.experiment.validation_fraction for one in trained})
     if len(shares) > 1:
         told = " and ".join(f"{share:g}" for share in shares)
-        return f"These runs kept different shares of the images for validation ({told}): their curves are not alike."
+        return f"These runs used different validation fractions ({told}): their curves are not comparable."
     return ""
 
 

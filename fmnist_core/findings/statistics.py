@@ -183,7 +183,7 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
     different = [c for c in comparisons if c.differs]
     alike = [_measure(c) for c in comparisons if not c.differs]
     if not different and first.n < FEWEST:
-        return f"Two seeds tell too little about {first.name}{_left_out(first)}: take three or more, better five."
+        return f"Two seeds say too little about {first.name}{_left_out(first)}: use three or more, preferably five."
     if not different:
         return f"{first.name} shows no difference beyond the noise in {_listed(alike, 'or')} {seeds}."
     told = _listed([_change(c) for c in different], "and")
@@ -200,8 +200,8 @@ def footnote(comparisons: Sequence[Comparison]) -> str:
     together = f": {wording.percent(1 - ALPHA)} for all {count} comparisons together (Bonferroni)"
     return (
         f"Each ± is half of a {level:.4g} % interval for the mean difference from {first.baseline} over the seeds that"
-        f" both have (paired t test){together if count > 1 else ''}; with normal noise, at most {round(ALPHA * 100)} of 100"
-        " such studies claim a difference where there is none."
+        f" both have (paired t test){together if count > 1 else ''}; if the noise is normal, at most {round(ALPHA * 100)} of 100"
+        " such studies report a difference where there is none."
     )
 
 
@@ -210,23 +210,23 @@ def mcnemar_sentence(name_a: str, name_b: str, result: McNemar) -> str:
     better = name_a if result.only_a > result.only_b else name_b
     verdict = f"no difference beyond chance ({_p(result.p)})"
     if result.p < ALPHA:
-        verdict = f"this trained {better} is right more often ({_p(result.p)}), but another seed may turn it round"
+        verdict = f"this trained {better} is correct more often ({_p(result.p)}), but another seed may reverse it"
     return (
-        f"On the same {result.n:,} test images, {name_a} alone is right on {result.only_a:,} and {name_b} alone on"
+        f"On the same {result.n:,} test images, only {name_a} is correct on {result.only_a:,} and only {name_b} on"
         f" {result.only_b:,}: {verdict}."
     )
 
 
 def _too_few(one: Comparison) -> str:
     if one.n == 1:
-        return f"One seed can't tell{_left_out(one)}: train {one.name} and {one.baseline} with more seeds."
+        return f"One seed is not enough{_left_out(one)}: train {one.name} and {one.baseline} with more seeds."
     if one.left_out:
-        return f"No seed can tell: with each, {one.name} or {one.baseline} diverged; a lower learning rate may help."
-    return f"No seed can tell yet: train {one.name} and {one.baseline} with the same seeds."
+        return f"No seed can be compared: with each, {one.name} or {one.baseline} diverged; a lower learning rate may help."
+    return f"There is nothing to compare yet: train {one.name} and {one.baseline} with the same seeds."
 
 
 def _left_out(one: Comparison) -> str:
-    return f" ({one.left_out} more left out, because a run diverged)" if one.left_out else ""
+    return f" ({one.left_out} more left out because a run diverged)" if one.left_out else ""
 
 
 def _change(one: Comparison) -> str:

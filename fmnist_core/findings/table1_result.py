@@ -157,17 +157,17 @@ def text(result: Mapping[str, Any]) -> str:
 def _told(test: Mapping[str, Any]) -> str:
     activation, n, difference = test["activation"], test["n"], test["difference"]
     if n < 2:
-        return f"With {activation}, too few trainings stayed in the range of numbers to compare the initialisations."
+        return f"With {activation}, too many trainings diverged to compare the initialisations."
     if n < TELLING_SEEDS:
-        return f"With {activation}, {n} seeds are too few to tell: {_signed(difference)} percentage points so far."
+        return f"With {activation}, {n} seeds are too few to decide: {_signed(difference)} percentage points so far."
     interval = f"95 % interval {_signed(test['low'])} to {_signed(test['high'])}"
     found = f"{_signed(difference)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
     if not test["p"] < statistics.ALPHA:
-        return f"With {activation}, no difference is seen between normalised and standard initialisation: {found}."
-    if not test["differs"]:
         return (
-            f"With {activation}, the initialisations differ, but not beyond the paper's bound of p = {ALPHA}: {found}."
+            f"With {activation}, there is no clear difference between normalised and standard initialisation: {found}."
         )
+    if not test["differs"]:
+        return f"With {activation}, the initialisations differ, but not at the paper's level of p = {ALPHA}: {found}."
     verdict = "lowers" if difference < 0 else "raises"
     return f"With {activation}, the normalised initialisation {verdict} the test error: {found}."
 
@@ -187,7 +187,7 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     best, *others = (row["name"] for row in bold)
     seeds = len(bold[0]["test_error"]["seeds"])
     listed = " and ".join([", ".join(others[:-1]), others[-1]] if len(others) > 1 else others)
-    beside = f"; {listed} can't be told from it with {seeds} seeds (p ≥ {ALPHA})" if others else ""
+    beside = f"; {listed} cannot be distinguished from it with {seeds} seeds (p ≥ {ALPHA})" if others else ""
     return [f"In bold: {best} has the lowest mean test error{beside}."]
 
 
@@ -197,9 +197,7 @@ def _doubts(row: Mapping[str, Any]) -> list[str]:
         return [f"{row['name']}: training diverged with every learning rate."]
     found = []
     if row["at_edge"]:
-        found.append(
-            f"{row['name']}: the best learning rate, {row['learning_rate']:g}, is the last one that was tried."
-        )
+        found.append(f"{row['name']}: the best learning rate, {row['learning_rate']:g}, is the last one tried.")
     if row["diverged"]:
         found.append(f"{row['name']}: {row['diverged']} of the trainings diverged and are left out.")
     return found

@@ -72,7 +72,9 @@ def weight_variance(initialiser: str, fan_in: int, units: int, sigma: float = SI
     """
     row = INITIALISERS.get(initialiser)
     if row is None or row.variance is None:
-        raise TheoryError(f"There is no formula for the variance of the initialiser {initialiser!r}; take another one.")
+        raise TheoryError(
+            f"There is no formula for the variance of the initialiser {initialiser!r}; choose another one."
+        )
     return row.variance(fan_in, units, sigma)
 
 

@@ -101,7 +101,7 @@ class RunStore:
                 (target / "reason.txt").write_text(reason)
         except StoreError:
             pass  # already moved by another process, or a read-only store: the sentence is still true
-        return RunDamaged(f"The stored run {run_id} is damaged: {reason}; it was set aside, train it again.")
+        return RunDamaged(f"The stored run {run_id} is damaged: {reason}; it was moved out of the way, train it again.")
 
     def commit(self, staged: Path, run_id: str, complete: bool) -> None:
         """Rename a finished folder into place; a stopped run never replaces a complete one. Raises: StoreError."""
@@ -144,7 +144,7 @@ class RunStore:
     def stage(self, run_id: str) -> Path:
         """A new empty folder to write a run into. Raises: StoreError."""
         if not RUN_ID.fullmatch(run_id):
-            raise StoreError(f"{run_id[:40]!r} is not the name of a run.")
+            raise StoreError(f"{run_id[:40]!r} is not a run's id.")
         with self._writing():
             prefix = f"{run_id}+{socket.gethostname()}+{os.getpid()}+"
             return Path(tempfile.mkdtemp(prefix=prefix, dir=self._path(STAGING, "x").parent))

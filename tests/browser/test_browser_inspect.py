@@ -123,6 +123,6 @@ def test_a_picture_is_shown_as_the_network_sees_it(page: Page, identity_and_serv
     chooser = page.get_by_test_id("stFileUploaderDropzoneInput")
     chooser.set_input_files({"name": "dress.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()})
     expect(page.get_by_text("What the network sees")).to_be_visible()
-    expect(page.get_by_text("Light and dark are exchanged")).to_be_visible()
+    expect(page.get_by_text("Light and dark are inverted")).to_be_visible()
     page.get_by_role("radio", name="Leave as they are").click()
-    expect(page.get_by_text("Light and dark stay as they were")).to_be_visible()
+    expect(page.get_by_text("Light and dark are unchanged")).to_be_visible()

@@ -157,7 +157,7 @@ def test_from_sliders_to_a_result(page: Page, server: Server) -> None:
     page.get_by_text("Weights and biases over the epochs").click()
     expect(page.get_by_text("Distribution of hidden_1 kernel")).to_be_visible()
     # The address follows a step from this page to itself, and the way back leads to the result.
-    page.get_by_role("button", name=re.compile("The same network from another seed")).click()
+    page.get_by_role("button", name=re.compile("The same network with another seed")).click()
     page.wait_for_url("**/Train?*seed=1*")
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
     page.go_back()

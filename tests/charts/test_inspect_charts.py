@@ -137,7 +137,7 @@ def test_the_epoch_of_the_slider_or_the_nearest_is_outlined_and_named(draw: Any)
     rows = value_histograms.spread([(epoch, rng.normal(size=500).astype(np.float32)) for epoch in (0, 4, 8)])
     chart = draw(rows, "Spread", "weight", 7).to_dict()
     assert chart["title"]["subtitle"].startswith(
-        "Epochs 0 to 8 at once. Outlined: epoch 8, the nearest here to epoch 7"
+        "Epochs 0 to 8 at once. Outlined: epoch 8, the nearest one shown to epoch 7"
     )
     assert {row["epoch"] for row in chart["datasets"][chart["layer"][1]["data"]["name"]]} == {8}
     assert "nearest" not in draw(rows, "Spread", "weight", 4).to_dict()["title"]["subtitle"]
@@ -176,8 +176,8 @@ def test_a_gallery_says_in_words_what_it_shows() -> None:
     ]
     found = Images(gallery.html(items, CLASSES))
     assert found.alts == [
-        "<Test> 7: Shirt; the network says T-shirt/top > 99.9 %, Shirt < 0.1 %, Pullover < 0.1 %",
-        "Yours: of no known class",
+        "<Test> 7: Shirt; predicted probabilities: T-shirt/top > 99.9 %, Shirt < 0.1 %, Pullover < 0.1 %",
+        "Yours: class unknown",
     ]
     assert "Shirt ✓" in found.text and "drawn" in found.text
 

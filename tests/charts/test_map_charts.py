@@ -202,10 +202,10 @@ def test_measures_stand_beside_what_they_say() -> None:
     )
     words = re.sub(r"<[^>]+>", "|", found)
     assert "0.97" in words
-    assert "what is close in the map is hardly ever far apart in the layer" in words
-    assert "tears most neighbourhoods apart" in words
+    assert "what is close in the map is almost never far apart in the layer" in words
+    assert "breaks up most neighbourhoods" in words
     assert "86 % → 80 %" in words
-    assert "some of the mixing is the map's" in words.replace("&#x27;", "'")
+    assert "some of the mixing comes from the map" in words.replace("&#x27;", "'")
     assert found.count("<tr>") == 3
 
 

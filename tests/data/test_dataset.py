@@ -99,7 +99,7 @@ def test_unwritable_cache_costs_memory_but_works(tmp_path: Path, monkeypatch: py
 
 
 def test_other_data_in_the_named_folder_is_refused(own_cache: Path, folder: Path) -> None:
-    with pytest.raises(DataError, match="train-images-idx3-ubyte.gz holds 4,704,016 bytes"):
+    with pytest.raises(DataError, match="train-images-idx3-ubyte.gz has 4,704,016 bytes"):
         load()
 
 
@@ -143,7 +143,7 @@ def test_wrong_hash_and_then_the_right_file(own_cache: Path, tmp_path: Path, mon
 def test_file_that_unpacks_to_gigabytes_is_read_no_further(tmp_path: Path) -> None:
     path = tmp_path / "train-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(bytes(50_000_000)))
-    with pytest.raises(DataError, match="holds more than 60,008 bytes"):
+    with pytest.raises(DataError, match="has more than 60,008 bytes"):
         idx.read(tmp_path, "train-labels-idx1-ubyte", FULL["train_labels"])
 
 

@@ -125,7 +125,7 @@ def test_goes_on_where_the_connection_broke(server: Server, target: Path) -> Non
 
 def test_files_that_are_whole_are_not_fetched_again(server: Server, target: Path) -> None:
     missing = server.files.pop("/t10k-images-idx3-ubyte.gz")
-    with pytest.raises(DownloadError, match=r"t10k-images-idx3-ubyte.gz cannot be fetched: the server answers 404"):
+    with pytest.raises(DownloadError, match=r"t10k-images-idx3-ubyte.gz cannot be fetched: the server answered 404"):
         fetch(target, server)
     server.files["/t10k-images-idx3-ubyte.gz"] = missing
     server.asked.clear()
@@ -164,7 +164,7 @@ def test_part_that_is_whole_already_is_used(server: Server, target: Path) -> Non
 )
 def test_wrong_content_is_thrown_away(server: Server, target: Path, wrong: bytes) -> None:
     server.files[f"/{FIRST}"] = wrong
-    with pytest.raises(DownloadError, match=r"SHA-256 is another one.*FMNIST_MIRROR"):
+    with pytest.raises(DownloadError, match=r"SHA-256 differs.*FMNIST_MIRROR"):
         fetch(target, server)
     assert not target.exists()
     server.files = dict(PACKED)
@@ -181,7 +181,7 @@ def test_damaged_folder_is_mended(server: Server, target: Path) -> None:
 
 def test_offline_is_one_sentence(target: Path) -> None:
     for address in ("http://127.0.0.1:1", "http://no-such-host.invalid", "nonsense"):
-        with pytest.raises(DownloadError, match=r"cannot be reached .*; check the connection.*\.$"):
+        with pytest.raises(DownloadError, match=r"cannot be reached .*; check the internet connection.*\.$"):
             download.fetch(target, address, lambda share, text: None, lambda: False)
 
 

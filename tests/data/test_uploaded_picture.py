@@ -72,7 +72,7 @@ def test_a_picture_without_an_even_background_is_cropped_to_its_middle() -> None
     ramp = np.tile(np.linspace(0, 255, 400).astype(np.uint8), (200, 1))
     ramp[60:140, 160:240] = 250
     seen = uploaded_picture.read(file_of(ramp))
-    assert "not even" in seen.steps[1].text
+    assert "not uniform" in seen.steps[1].text
     assert seen.steps[1].image.shape == (200, 200)
 
 

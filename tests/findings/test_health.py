@@ -48,7 +48,7 @@ def state(number: int, **values: Any) -> tuple[LayerState, ...]:
 def test_a_network_that_learns_raises_no_flag(activation: str) -> None:
     assert found({"activation": activation}) == []
     quiet = health.all_well(Experiment.of({"activation": activation}), records(*LEARNT), WELL)
-    assert quiet.startswith("Nothing wrong seen: ") and "0.350" in quiet and "0.380" in quiet
+    assert quiet.startswith("No sign of trouble: ") and "0.350" in quiet and "0.380" in quiet
     assert ("2.0 %" in quiet) is (activation == "relu") and ("5.0 %" in quiet) is (activation == "tanh")
 
 
@@ -60,7 +60,7 @@ def test_the_untrained_network_is_judged_by_its_layers_alone() -> None:
 def test_dead_units_are_named_with_layer_and_share() -> None:
     flag = only(found(layers=state(2, dead=0.4)))
     assert (flag.title, flag.layer) == ("Dead units", "hidden_2")
-    assert "hidden layer 2, 40.0 % of the units are 0 for all 500 images measured" in flag.text
+    assert "hidden layer 2, 40.0 % of the units output 0 for all 500 images measured" in flag.text
     assert flag.experiment is not None and flag.experiment.activation == "leaky_relu"
     assert found({"activation": "tanh"}, layers=state(2, dead=0.4)) == []  # tanh cannot die
 
@@ -93,7 +93,7 @@ def test_relu_gets_he() -> None:
 def test_a_loss_that_stays_at_a_blind_guess_is_not_moving() -> None:
     stuck = ((2.31, 2.31, 0.10), *[(2.303, 2.304, 0.11)] * 4)
     flag = only(found({"activation": "sigmoid", "optimiser": "sgd"}, stuck))
-    assert flag.title == "The loss is not moving"
+    assert flag.title == "The loss is not falling"
     assert "2.310 to 2.304" in flag.text and "2.303)" in flag.text and "11.0 %" in flag.text
     assert flag.experiment is not None and flag.experiment.activation == "tanh"
 
@@ -101,12 +101,12 @@ def test_a_loss_that_stays_at_a_blind_guess_is_not_moving() -> None:
 def test_a_loss_that_hardly_fell_is_not_moving_though_it_is_better_than_guessing() -> None:
     slow = ((2.31, 2.31, 0.10), *[(2.29, 2.29, 0.25)] * 4)
     flag = only(found({"learning_rate": 1e-6, "optimiser": "sgd"}, slow))
-    assert flag.title == "The loss is not moving" and "guessing" not in flag.text
+    assert flag.title == "The loss is not falling" and "guessing" not in flag.text
     assert flag.experiment is not None and flag.experiment.learning_rate == 1e-5
 
 
 def test_an_accuracy_of_guessing_is_found_under_a_large_penalty_that_falls() -> None:
-    assert only(found({"l2": 0.1}, ((20, 20, 0.1), (2.4, 2.4, 0.1)))).title == "The loss is not moving"
+    assert only(found({"l2": 0.1}, ((20, 20, 0.1), (2.4, 2.4, 0.1)))).title == "The loss is not falling"
 
 
 def test_a_loss_that_is_no_number_is_the_only_flag() -> None:

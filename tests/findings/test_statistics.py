@@ -233,20 +233,20 @@ SENTENCES = [
         [told(), noise(), noise("seconds"), noise("val_loss")],
         f"Dropout lowers test loss by 0.045 ± 0.008 over 5 seeds; its test accuracy, seconds and val loss show {NOISE}.",
     ),
-    ([told(1), noise(n=1)], "One seed can't tell: train Dropout and Base network with more seeds."),
-    ([told(0)], "No seed can tell yet: train Dropout and Base network with the same seeds."),
+    ([told(1), noise(n=1)], "One seed is not enough: train Dropout and Base network with more seeds."),
+    ([told(0)], "There is nothing to compare yet: train Dropout and Base network with the same seeds."),
     (
         [told(3, left_out=2), noise(n=3)],
-        "Dropout lowers test loss by 0.045 ± 0.008 over 3 seeds (2 more left out, because a run diverged);"
+        "Dropout lowers test loss by 0.045 ± 0.008 over 3 seeds (2 more left out because a run diverged);"
         f" its test accuracy shows {NOISE}.",
     ),
     (
         [told(1, left_out=2)],
-        "One seed can't tell (2 more left out, because a run diverged): train Dropout and Base network with more seeds.",
+        "One seed is not enough (2 more left out because a run diverged): train Dropout and Base network with more seeds.",
     ),
     (
         [told(0, left_out=2)],
-        "No seed can tell: with each, Dropout or Base network diverged; a lower learning rate may help.",
+        "No seed can be compared: with each, Dropout or Base network diverged; a lower learning rate may help.",
     ),
 ]
 
@@ -315,15 +315,15 @@ def test_networks_that_are_right_on_the_same_images_do_not_differ() -> None:
 
 def test_mcnemar_in_words() -> None:
     a, b = right(10_000, range(312)), right(10_000, range(312, 599))
-    start = "On the same 10,000 test images, A alone is right on 312 and B alone on 287: "
+    start = "On the same 10,000 test images, only A is correct on 312 and only B on 287: "
     assert mcnemar_sentence("A", "B", mcnemar(a, b)) == start + "no difference beyond chance (p = 0.3)."
     none = right(10_000)
     assert mcnemar_sentence("A", "B", mcnemar(none, b)).endswith(
-        "this trained B is right more often (p < 0.001), but another seed may turn it round."
+        "this trained B is correct more often (p < 0.001), but another seed may reverse it."
     )
     nine = mcnemar(right(20, range(8)), right(20, range(8, 9)))
     assert (
-        "A alone is right on 8 and B alone on 1: this trained A is right more often (p = 0.04), but"
+        "only A is correct on 8 and only B on 1: this trained A is correct more often (p = 0.04), but"
         in mcnemar_sentence("A", "B", nine)
     )
 

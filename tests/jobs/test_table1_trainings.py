@@ -220,7 +220,7 @@ def test_a_row_that_always_diverged_is_shown_as_such(sample: Dataset) -> None:
     row = rows(table)["sigmoid"]
     assert (row["learning_rate"], row["diverged"], row["bold"], row["at_edge"]) == (None, 5, False, False)
     assert "sigmoid: training diverged with every learning rate." in sentences(table)
-    assert any("too few trainings" in told for told in sentences(table))
+    assert any("too many trainings diverged" in told for told in sentences(table))
     assert "sigmoid" in text(table)
 
 
@@ -244,9 +244,9 @@ def test_few_seeds_tell_nothing_and_set_nothing_bold(sample: Dataset) -> None:
     table = result(two, sample, found, dict.fromkeys(ROWS, 0.1))
     assert not any(row["bold"] for row in table["rows"]) and not any(test["differs"] for test in table["tests"])
     told = sentences(table)
-    assert "With sigmoid, 2 seeds are too few to tell: −33.00 percentage points so far." in told
+    assert "With sigmoid, 2 seeds are too few to decide: −33.00 percentage points so far." in told
     assert not any("In bold" in one for one in told)
-    assert pictures.seeds(table, "tanh").to_dict()["title"]["text"] == "tanh: 2 seeds are too few to tell"
+    assert pictures.seeds(table, "tanh").to_dict()["title"]["text"] == "tanh: 2 seeds are too few to decide"
 
 
 def test_intervals_and_axis_end_at_0_and_100(sample: Dataset) -> None:

@@ -104,7 +104,7 @@ def test_damage_found_late_is_one_sentence(store: RunStore) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF  # same size: only the checksum tells
     file.write_bytes(content)
-    with pytest.raises(RunDamaged, match="set aside, train it again"):
+    with pytest.raises(RunDamaged, match="moved out of the way, train it again"):
         run.weights(1)
     assert len(store.damaged()) == 1
 

@@ -126,7 +126,7 @@ def test_one_seed_cannot_tell_but_two_single_runs_have_mcnemar_s_test(tmp_path: 
     study = one_axis(seeds=1)
     study_in_store(tmp_path, study, gain=0.1)
     shown = texts(link(study))
-    assert "One seed can't tell" in shown
+    assert "One seed is not enough" in shown
     assert "On the same 1,000 test images" in shown or "On the same 10,000 test images" in shown
 
 

@@ -420,7 +420,7 @@ def test_table_1_tells_its_cost_before_it_begins_and_goes_on_with_what_is_there(
     noted(tmp_path, ("softsign",))
     app = opened(PAGE, part="table1", seeds="2")
     [button] = app.button
-    assert button.label == "Go on" and "24 of 72 trainings are done; the others take about" in texts(app)
+    assert button.label == "Go on" and "24 of 72 trainings are done; the rest take about" in texts(app)
     app = pressed(app, "Go on")
     name = initial_look.table(table1_plan.plan("quick", 2), dataset.load()).name
     snapshot = server.engine().snapshot(name)
@@ -433,7 +433,7 @@ def test_table_1_tells_its_cost_before_it_begins_and_goes_on_with_what_is_there(
 def test_a_complete_table_is_shown_without_training(tmp_path: Path) -> None:
     noted(tmp_path, table1_plan.ACTIVATIONS)
     app = opened(PAGE, part="table1", seeds="2")
-    assert not app.button and "With tanh, 2 seeds are too few to tell" in texts(app) and "In bold: " not in texts(app)
+    assert not app.button and "With tanh, 2 seeds are too few to decide" in texts(app) and "In bold: " not in texts(app)
     assert [button.proto.label for button in app.get("download_button")] == ["Table (CSV)", "Result (JSON)"]
     assert len(app.get("arrow_vega_lite_chart") or app.get("vega_lite_chart")) == 3
 

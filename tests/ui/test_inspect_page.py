@@ -329,7 +329,7 @@ def test_a_network_without_hidden_layers_can_be_inspected(tmp_path: Path) -> Non
 
 def test_a_healthy_run_is_called_so_and_a_sick_one_links_to_train(tmp_path: Path) -> None:
     app = opened(run=store_run(tmp_path / "runs"), section="health")
-    assert "Nothing wrong seen" in texts(app)
+    assert "No sign of trouble" in texts(app)
     assert "Measured on 500 training images" in texts(app) and "dCost/ds: how the cost" in texts(app)
     shares, said = app.dataframe[0].value["dead units"], texts(app)
     assert f"at most {shares.max():.1f} % of a layer's units" in said
@@ -337,7 +337,7 @@ def test_a_healthy_run_is_called_so_and_a_sick_one_links_to_train(tmp_path: Path
     app = opened(run=broken, section="health")
     assert "Diverged" in texts(app) and "in epoch 2" in texts(app)
     assert "Try: Learning rate 0.05" in [link.proto.label for link in app.get("page_link")]
-    assert "Nothing wrong seen" in texts(opened(run=broken, section="health", epoch="1"))
+    assert "No sign of trouble" in texts(opened(run=broken, section="health", epoch="1"))
 
 
 @pytest.mark.parametrize("section", ["mistakes", "classes", "image"])

@@ -234,7 +234,7 @@ def test_a_stored_run_opens_with_intervals_and_measured_sentences(tmp_path: Path
     assert {metric.label: metric.value for metric in app.metric}["Test accuracy"] == "0.890"
     assert "95 % interval 0.8" in shown and "921 images" in shown
     assert "lowest after epoch 2 (0.400) and rose by 50 % to 0.600" in shown and "overfitting" in shown
-    assert "Most confused: Shirt taken for T-shirt/top, 17 of 107" in shown
+    assert "Most confused: Shirt predicted as T-shirt/top, 17 of 107" in shown
     assert [button.proto.label for button in app.get("download_button")] == [
         "History (CSV)", "Model (Keras)", "TensorBoard logs (zip)",
     ]  # fmt: skip
@@ -259,7 +259,7 @@ def test_a_diverged_run_opens_and_says_why(tmp_path: Path) -> None:
     stored(tmp_path, Experiment(units=16), [2.3, nan], test_loss=nan, test_loss_std=nan, best_epoch=0)
     app = opened("pages/Train.py", units="16")
     shown = texts(app)
-    assert "ended after epoch 1: the loss left the range of numbers" in shown
+    assert "ended after epoch 1: the loss diverged" in shown
     assert "Most confused" not in shown and "Dashed" not in shown
     figures = {metric.label: metric.value for metric in app.metric}
     assert figures["Test loss"] == figures["Test accuracy"] == "diverged"
