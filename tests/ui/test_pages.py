@@ -273,7 +273,7 @@ def test_after_one_epoch_nothing_is_said_of_how_validation_loss_went(tmp_path: P
     stored(tmp_path, Experiment(units=16, epochs=1), [2.3, 0.5])
     app = opened("pages/Train.py", units="16", epochs="1")
     assert "1 epoch" in [caption.value for caption in app.caption]
-    assert "One epoch tells little: train twice as long" in [one.label for one in app.button]
+    assert "One epoch says little: train twice as long" in [one.label for one in app.button]
 
 
 def test_a_title_leaves_out_what_has_no_effect() -> None:
