@@ -11,9 +11,8 @@ import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
 from fmnist_core.experiment.study import Study
-from tests.browser.test_browser_train import Server, browser, page, press, query, server
+from tests.support.app_server import Server, press, query
 
-__all__ = ["browser", "page", "server"]  # fixtures
 pytestmark = pytest.mark.browser
 STUDY = Study.of(
     {

@@ -7,9 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_browser_train import Server, browser, page, press, server
+from tests.support.app_server import Server, press
 
-__all__ = ["browser", "page", "server"]  # fixtures
 pytestmark = pytest.mark.browser
 SMALL = "units=32&layers=1&epochs=3&training_fraction=0.1"
 # Keeps each epoch that the address names, in the page itself: from here a quick one might be missed.

@@ -7,9 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_browser_train import Server, browser, page, press, query, server
+from tests.support.app_server import Server, press, query
 
-__all__ = ["browser", "page", "server"]  # fixtures
 pytestmark = pytest.mark.browser
 MEASURED = re.compile(r"measured in \d+\.\d s")
 FIGURES = ("Figure 6: activations", "Figure 7: back-propagated gradients", "Figure 8: weight gradients", "The numbers")

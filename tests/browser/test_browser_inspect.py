@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from tests.browser.test_browser_train import Server, browser, page, press, query
-from tests.ui.test_inspect_page import store_run
+from tests.support.app_server import Server, press, query
+from tests.support.trained_runs import store_trained
 
-__all__ = ["browser", "page"]  # fixtures
 pytestmark = pytest.mark.browser
 SETTLED = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
@@ -23,7 +22,7 @@ SETTLED = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptStat
 def identity_and_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Server]]:
     """The app with one stored run."""
     runs = tmp_path_factory.mktemp("inspect") / "runs"
-    identity = store_run(runs)
+    identity = store_trained(runs)
     made = Server(runs)
     yield identity, made
     made.close()

@@ -9,10 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fmnist_core.experiment.hyperparameters import Experiment
-from tests.browser.test_browser_train import Server, browser
-from tests.ui.test_compare_page import stored
+from tests.support.app_server import Server
+from tests.support.stored_runs import store_run
 
-__all__ = ["browser"]  # a fixture
 pytestmark = pytest.mark.browser
 LONG = Experiment.of(
     {"units": 16, "epochs": 3, "learning_rate": 0.01, "schedule": "exponential", "training_fraction": 0.1, "seed": 7}
@@ -27,9 +26,9 @@ CUT = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    for seed in range(2):
-        stored(tmp_path, Experiment.of({"units": 16, "epochs": 3, "seed": seed}), 0.8, 0.5)
-    stored(tmp_path, LONG, 0.8, 0.5)
+    alike = [Experiment.of({"units": 16, "epochs": 3, "seed": seed}) for seed in range(2)]
+    for experiment in [*alike, LONG]:
+        store_run(tmp_path / "runs", experiment, test_accuracy=0.8, test_loss=0.5)
     made = Server(tmp_path / "runs")
     yield made
     made.close()

@@ -19,19 +19,20 @@ from fmnist_core.engine.running_studies import Studies
 from fmnist_core.engine.service import Engine
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
-from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.experiment.study import Study
 from fmnist_core.findings import run_tables, statistics
 from fmnist_core.settings import settings
 from fmnist_core.store.run import Run
 from fmnist_core.store.run_store import RunStore
-from fmnist_core.store.run_writer import RunWriter
-from tests.engine.test_service import TINY, engine, shot, store, surroundings, until
-
-__all__ = ["engine", "surroundings"]  # fixtures
+from tests.support.engine_waits import TINY, shot, until
+from tests.support.stored_runs import store_run
 
 SMALL = TINY.model_copy(update={"epochs": 1, "training_fraction": 0.1})
 STUDY_OF_FOUR = Study.of({"base": SMALL, "axes": [{"field": "dropout", "values": (0.0, 0.5)}], "seeds": 2})
+
+
+def store() -> RunStore:
+    return RunStore(settings().runs, settings().runs_budget)
 
 
 def job(name: str) -> Job:
@@ -164,22 +165,19 @@ def stored(
     folder: Path, experiment: Experiment, accuracy: float, loss: float, data: str = "full", penalty: float = 0.0
 ) -> Run:
     """A run as a training leaves it."""
-    writer = RunWriter(RunStore(folder, 10**9), experiment, data, "a test")
-    for epoch in range(4):
-        writer.epoch(
-            EpochRecord(epoch, 2.0 / (epoch + 1), 0.5, [2.3, 0.6, 0.4, 0.5][epoch], 0.8, 0.001, 1.0, 30.0, 0.5)
-        )
-    writer.steps(1, np.ones(21, np.float32))
-    writer.snapshot(3, {"output/bias": np.zeros(10, np.float32)}, np.full((10, 10), 0.1, np.float32))
-    facts = {
-        "test_loss": loss, "test_accuracy": accuracy, "test_loss_std": 0.8, "seconds": 1.5, "compile_seconds": 1.0,
-        "stopped": False, "best_epoch": 2, "epochs_done": 3, "steps_per_epoch": 7, "train_examples": 800,
-        "confusion": np.diag([100] * 10).tolist(), "test_penalty": penalty,
-    }  # fmt: skip
-    writer.commit(facts)
-    run = RunStore(folder, 10**9).find(writer.run_id)
-    assert run
-    return run
+    last = {3: ({"output/bias": np.zeros(10, np.float32)}, np.full((10, 10), 0.1, np.float32))}
+    return store_run(
+        folder,
+        experiment,
+        [2.3, 0.6, 0.4, 0.5],
+        snapshots=last,
+        data_name=data,
+        test_loss=loss,
+        test_accuracy=accuracy,
+        test_penalty=penalty,
+        best_epoch=2,
+        seconds=1.5,
+    )
 
 
 @pytest.fixture

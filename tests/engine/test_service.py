@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from fmnist_core.data import dataset
 from fmnist_core.engine import cluster
 from fmnist_core.engine.analysis import Analysis
 from fmnist_core.engine.job_progress import MOST_POINTS, Curve, Fold
@@ -25,28 +24,13 @@ from fmnist_core.experiment.recording import EpochRecord, Progress
 from fmnist_core.jobs.train_runs import Events
 from fmnist_core.settings import settings
 from fmnist_core.store.run_store import RunStore
+from tests.support.engine_waits import PATIENCE, TINY, shot, until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 150.0  # seconds until a condition counts as never coming true
-TINY = Experiment(units=8, layers=1, epochs=2)
 GONE: set[str] = set()  # sessions whose browser is closed
 STEPS, WAIT, FAIL, ALLOCATE, GROW = (
     f"tests.engine.worker_jobs:{name}" for name in ("steps", "wait", "fail", "allocate", "grow")
 )
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition, with a deadline."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for: {what}"
-        time.sleep(0.01)
-
-
-def shot(engine: Engine, name: str) -> Snapshot:
-    snapshot = engine.snapshot(name)
-    assert snapshot is not None
-    return snapshot
 
 
 def state(engine: Engine, name: str) -> str:
@@ -73,29 +57,6 @@ def worker_process(engine: Engine) -> int:
     assert held
     [pid] = held.client.run(os.getpid).values()
     return int(pid)
-
-
-@pytest.fixture(scope="module")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The embedded sample, an own store, one worker."""
-    folder = tmp_path_factory.mktemp("engine")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "DEBIAN_FOLDER", folder / "nothing")
-        patch.setenv("KERAS_HOME", str(folder / "nothing"))
-        patch.setenv("FMNIST_CACHE", str(folder / "data"))
-        patch.setenv("FMNIST_RUNS", str(folder / "runs"))
-        for name in ("FMNIST_DATA", "FMNIST_ENGINE", "FMNIST_WORKERS", "FMNIST_WORKER_MEMORY"):
-            patch.delenv(name, raising=False)
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def engine(surroundings: Path) -> Iterator[Engine]:
-    """For real trainings."""
-    made = Engine()
-    made.start()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -25,9 +25,10 @@ from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.initialisers import INITIALISERS
 from fmnist_core.experiment.presets import PRESETS
-from fmnist_core.experiment.recording import EpochRecord, Progress, Weights
+from fmnist_core.experiment.recording import EpochRecord, Progress
 from fmnist_core.learning import initial_weights, keras_network, program, tensorboard_files, training
 from fmnist_core.learning.dropout_layer import FastDropout, random_bits
+from tests.support.training_recorder import Recording
 
 SMALL: dict[str, Any] = {
     "units": 24,
@@ -37,32 +38,6 @@ SMALL: dict[str, Any] = {
     "validation_fraction": 0.5,
 }
 RATE = {"adam": 0.01, "nadam": 0.01, "sgd": 0.5, "rmsprop": 0.003, "adagrad": 0.1}
-
-
-class Recording:
-    """Keeps everything a training tells."""
-
-    def __init__(self) -> None:
-        self.phases: list[str] = []
-        self.signs: list[Progress] = []
-        self.history: list[EpochRecord] = []
-        self.losses: dict[int, np.ndarray] = {}
-        self.snapshots: dict[int, tuple[Weights, np.ndarray]] = {}
-
-    def phase(self, name: str) -> None:
-        self.phases.append(name)
-
-    def progress(self, progress: Progress) -> None:
-        self.signs.append(progress)
-
-    def epoch(self, record: EpochRecord) -> None:
-        self.history.append(record)
-
-    def steps(self, epoch: int, losses: np.ndarray) -> None:
-        self.losses[epoch] = losses
-
-    def snapshot(self, epoch: int, weights: Weights, probabilities: np.ndarray) -> None:
-        self.snapshots[epoch] = (weights, probabilities)
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +292,7 @@ import json, sys
 from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.learning import training
-from tests.learning.test_learning import Recording
+from tests.support.training_recorder import Recording
 recording = Recording()
 outcome = training.train(Experiment.from_json(sys.argv[1]), dataset.load("sample"), recording)
 history = [{k: v for k, v in vars(r).items() if k != "seconds"} for r in recording.history]

@@ -16,7 +16,9 @@ from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.store.run import Run, RunDamaged
 from fmnist_core.store.run_store import RunStore, StoreError
 from fmnist_core.store.run_writer import RunWriter, stored_bytes
+from tests.support.stored_runs import store_run
 
+ROOT = Path(__file__).parents[2]
 METRICS = {
     "test_loss": 0.5,
     "test_accuracy": 0.8,
@@ -38,15 +40,12 @@ def record(epoch: int) -> EpochRecord:
 
 
 def write(store: RunStore, experiment: Experiment = TINY, **metrics: object) -> Run:
-    writer = RunWriter(store, experiment, "sample", "the embedded sample")
-    for epoch in range(2):
-        writer.epoch(record(epoch))
-        writer.snapshot(epoch, {"hidden_1/kernel": np.full((784, 8), epoch, np.float32)}, np.ones((5, 10), np.float32))
-    writer.steps(1, np.arange(7, dtype=np.float32))
-    writer.commit(METRICS | metrics)
-    run = store.find(writer.run_id)
-    assert run
-    return run
+    probabilities = np.ones((5, 10), np.float32)
+    snapshots = {epoch: ({"hidden_1/kernel": np.full((784, 8), epoch, np.float32)}, probabilities) for epoch in (0, 1)}
+    records, steps = [record(epoch) for epoch in (0, 1)], np.arange(7, dtype=np.float32)
+    return store_run(
+        store, experiment, records=records, snapshots=snapshots, steps=steps, data_name="sample", **METRICS | metrics
+    )
 
 
 @pytest.fixture
@@ -167,11 +166,14 @@ def test_trash_goes_before_runs(tmp_path: Path) -> None:
 def test_a_crashed_writer_leaves_nothing_behind(store: RunStore) -> None:
     script = f"""
 import os
-from tests.store.test_run_store import *
-RunWriter(RunStore(Path({str(store.root)!r}), 10**9), TINY, "sample", "x")
+from pathlib import Path
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.store.run_store import RunStore
+from fmnist_core.store.run_writer import RunWriter
+RunWriter(RunStore(Path({str(store.root)!r}), 10**9), Experiment(units=8, layers=1, epochs=1), "sample", "x")
 os._exit(9)
 """
-    subprocess.run([sys.executable, "-c", script], check=False)
+    subprocess.run([sys.executable, "-c", script], check=False, cwd=ROOT)
     assert list((store.root / ".staging").iterdir())
     store.evict()
     assert not list((store.root / ".staging").iterdir())
@@ -179,14 +181,19 @@ os._exit(9)
 
 def test_two_processes_write_the_same_runs(store: RunStore) -> None:
     script = f"""
-from tests.store.test_run_store import *
+from pathlib import Path
+import numpy as np
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.store.run_store import RunStore
+from tests.support.stored_runs import store_run
 store = RunStore(Path({str(store.root)!r}), 10**9)
 for turn in range(15):
-    run = write(store, TINY.model_copy(update={{"seed": turn % 3}}))
+    experiment = Experiment(units=8, layers=1, epochs=1, seed=turn % 3)
+    run = store_run(store, experiment, steps=np.arange(7, dtype=np.float32), data_name="sample")
     assert run.step_losses.sum() == 21
     store.annotate(run.run_id, note=str(turn))
 """
-    processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
+    processes = [subprocess.Popen([sys.executable, "-c", script], cwd=ROOT) for _ in range(2)]
     assert [process.wait(60) for process in processes] == [0, 0]
     assert len(store.runs()) == 3 and store.damaged() == []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,69 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.presets import PRESETS
-from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.experiment.study import STUDIES, Study
-from fmnist_core.store.run import Run
 from fmnist_core.store.run_store import RunStore, StoreError
-from fmnist_core.store.run_writer import RunWriter
 from fmnist_core.ui.compare import compare_view
 from fmnist_core.ui.compare.compare_view import View, from_query
 from fmnist_core.ui.shared import server
-from tests.ui.test_pages import no_workers, opened, texts, url
+from tests.support.screens import opened, pressed, texts, url
+from tests.support.stored_runs import store_run, store_study
 
-__all__ = ["no_workers"]  # a fixture
+pytestmark = pytest.mark.usefixtures("no_workers")
 PAGE = "pages/Compare.py"
 SMALL = {"units": 16, "layers": 1, "epochs": 3}
-
-
-def stored(folder: Path, experiment: Experiment, accuracy: float, loss: float) -> Run:
-    """A run as a training leaves it, with this accuracy on the test images."""
-    data = dataset.load()
-    store = RunStore(folder / "runs", 10**9)
-    writer = RunWriter(store, experiment, data.name, data.source)
-    rng = np.random.default_rng(experiment.seed)
-    weights: dict[str, Any] = {}
-    fan_in = 784
-    for number, width in enumerate(experiment.hidden_widths, start=1):
-        weights[f"hidden_{number}/kernel"] = rng.normal(0, 0.05, (fan_in, width)).astype(np.float32)
-        weights[f"hidden_{number}/bias"] = np.zeros(width, np.float32)
-        fan_in = width
-    weights |= {"output/kernel": rng.normal(0, 0.05, (fan_in, 10)).astype(np.float32)}
-    weights |= {"output/bias": np.zeros(10, np.float32)}
-    right = rng.random(len(data.test_labels)) < accuracy
-    guess = np.eye(10, dtype=np.float32)[np.where(right, data.test_labels, (data.test_labels + 1) % 10)]
-    for epoch in range(experiment.epochs + 1):
-        writer.epoch(EpochRecord(epoch, 2.0 / (epoch + 1), 0.5, loss, 0.8, 0.001, 1.0, 30.0, 0.5))
-        writer.snapshot(epoch, weights, guess)
-    writer.steps(1, np.linspace(2, 1, 7 * experiment.epochs).astype(np.float32))
-    (writer.folder / "model.keras").write_bytes(b"model")
-    facts = {
-        "test_loss": loss, "test_accuracy": accuracy, "test_loss_std": 0.8, "seconds": 12.0, "compile_seconds": 1.0,
-        "stopped": False, "best_epoch": 1, "epochs_done": experiment.epochs, "steps_per_epoch": 7,
-        "train_examples": 800, "confusion": np.diag([100] * 10).tolist(),
-    }  # fmt: skip
-    writer.commit(facts)
-    run = store.find(writer.run_id)
-    assert run
-    return run
-
-
-def study_in_store(folder: Path, study: Study, gain: float = 0.05) -> list[Run]:
-    """All runs of a study; each further variant is better by `gain`, with a little noise from the seed."""
-    place = {variant.name: number for number, variant in enumerate(study.variants())}
-    noise = [0.001, -0.002, 0.0015, 0.0, -0.001]
-    return [
-        stored(
-            folder,
-            experiment,
-            0.8 + gain * place[variant.name] + noise[(experiment.seed + place[variant.name]) % 5],
-            0.6 - gain * place[variant.name] + noise[(2 * experiment.seed + place[variant.name]) % 5],
-        )
-        for variant, experiment in study.experiments()
-    ]
 
 
 def one_axis(seeds: int = 5) -> Study:
@@ -83,12 +32,6 @@ def one_axis(seeds: int = 5) -> Study:
 
 def link(study: Study, **query: str) -> AppTest:
     return opened(PAGE, study=study.to_short_json(), **query)
-
-
-def pressed(app: AppTest, label: str) -> AppTest:
-    app = next(button for button in app.button if button.label == label).click().run()
-    assert not app.exception
-    return app
 
 
 # --- A study ----------------------------------------------------------------------------------------------------------
@@ -104,7 +47,7 @@ def test_the_notebook_s_five_are_one_press_away_and_their_cost_is_told() -> None
 
 def test_a_study_that_is_there_is_told_apart_from_noise(tmp_path: Path) -> None:
     study = one_axis()
-    study_in_store(tmp_path, study)
+    store_study(tmp_path / "runs", study)
     app = link(study)
     shown = texts(app)
     assert "Dropout 0.3 lowers test loss by 0.05" in shown and "raises test accuracy by 0.05" in shown
@@ -118,13 +61,13 @@ def test_a_study_that_is_there_is_told_apart_from_noise(tmp_path: Path) -> None:
 
 def test_no_difference_is_called_so(tmp_path: Path) -> None:
     study = one_axis()
-    study_in_store(tmp_path, study, gain=0.0)
+    store_study(tmp_path / "runs", study, gain=0.0)
     assert "Dropout 0.3 shows no difference beyond the noise" in texts(link(study))
 
 
 def test_one_seed_cannot_tell_but_two_single_runs_have_mcnemar_s_test(tmp_path: Path) -> None:
     study = one_axis(seeds=1)
-    study_in_store(tmp_path, study, gain=0.1)
+    store_study(tmp_path / "runs", study, gain=0.1)
     shown = texts(link(study))
     assert "One seed is not enough" in shown
     assert "On the same 1,000 test images" in shown or "On the same 10,000 test images" in shown
@@ -132,7 +75,7 @@ def test_one_seed_cannot_tell_but_two_single_runs_have_mcnemar_s_test(tmp_path: 
 
 def test_results_show_while_others_are_missing(tmp_path: Path) -> None:
     study = one_axis()
-    study_in_store(tmp_path, study)
+    store_study(tmp_path / "runs", study)
     app = link(Study.of(dict(study) | {"seeds": 6}))
     assert "**10** of 12 runs are there · **2** runs to train" in texts(app)
     assert "over 5 seeds" in texts(app)
@@ -141,7 +84,7 @@ def test_results_show_while_others_are_missing(tmp_path: Path) -> None:
 def test_two_axes_give_a_heat_map_page(tmp_path: Path) -> None:
     axes = [{"field": "dropout", "values": (0.0, 0.3)}, {"field": "activation", "values": ("relu", "tanh")}]
     study = Study.of({"base": SMALL, "axes": axes, "seeds": 2})
-    study_in_store(tmp_path, study)
+    store_study(tmp_path / "runs", study)
     app = link(study)
     assert "Against the hyperparameters" in [header.value for header in app.header]
     assert "Click a cell for its runs" in texts(app)
@@ -150,7 +93,7 @@ def test_two_axes_give_a_heat_map_page(tmp_path: Path) -> None:
 def test_a_heat_map_is_a_table_too_and_leads_to_its_runs_without_a_mouse(tmp_path: Path) -> None:
     axes = [{"field": "batch_norm", "values": (False, True)}, {"field": "widths", "values": ((32,), (32, 16))}]
     study = Study.of({"base": SMALL, "axes": axes, "seeds": 2})
-    runs = study_in_store(tmp_path, study)
+    runs = store_study(tmp_path / "runs", study)
     app = link(study)
     head, _, *rows = next(text.value for text in app.markdown if "| Batch normalisation | Width" in text.value).split(
         "\n"
@@ -170,7 +113,7 @@ def test_a_heat_map_is_a_table_too_and_leads_to_its_runs_without_a_mouse(tmp_pat
 @pytest.mark.parametrize("x", compare_view.AXES)
 def test_every_curve_is_drawn_over_every_axis(curve: str, x: str, tmp_path: Path) -> None:
     study = one_axis(seeds=2)
-    study_in_store(tmp_path, study)
+    store_study(tmp_path / "runs", study)
     app = link(study, curve=curve, x=x, each="true")
     assert not app.exception and url(app)["study"] == study.to_short_json()
 
@@ -220,7 +163,7 @@ def test_without_runs_the_page_says_what_to_do() -> None:
 
 
 def test_chosen_runs_are_compared_and_can_be_deleted_and_brought_back(tmp_path: Path) -> None:
-    runs = study_in_store(tmp_path, one_axis(seeds=2))
+    runs = store_study(tmp_path / "runs", one_axis(seeds=2))
     app = opened(PAGE, runs=".".join(run.run_id for run in runs))
     assert "over 2 seeds" in texts(app) or "2 seeds" in texts(app)
     app = pressed(app, "Delete 4 chosen runs")
@@ -230,7 +173,7 @@ def test_chosen_runs_are_compared_and_can_be_deleted_and_brought_back(tmp_path: 
 
 
 def test_the_table_of_runs_shows_a_few_columns_at_a_time(tmp_path: Path) -> None:
-    run = stored(tmp_path, Experiment.of(SMALL), 0.8, 0.5)
+    run = store_run(tmp_path / "runs", Experiment.of(SMALL), test_accuracy=0.8, test_loss=0.5)
     RunStore(tmp_path / "runs", 10**9).annotate(run.run_id, note="for the lesson")
     app = opened(PAGE, runs="")
     assert list(app.dataframe[0].value) == ["chosen", "network", "seed", "accuracy", "loss"]
@@ -240,7 +183,7 @@ def test_the_table_of_runs_shows_a_few_columns_at_a_time(tmp_path: Path) -> None
 
 
 def test_a_run_that_is_gone_is_named(tmp_path: Path) -> None:
-    run = stored(tmp_path, Experiment.of(SMALL), 0.8, 0.5)
+    run = store_run(tmp_path / "runs", Experiment.of(SMALL), test_accuracy=0.8, test_loss=0.5)
     gone = "0123456789abcdef"
     assert gone in opened(PAGE, runs=f"{run.run_id}.{gone}").warning[0].value
 
@@ -307,7 +250,7 @@ def test_wrong_links_are_named_and_the_page_stays_up(query: dict[str, str], word
 
 
 def test_a_run_that_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = stored(tmp_path, Experiment.of(SMALL), 0.8, 0.5)
+    run = store_run(tmp_path / "runs", Experiment.of(SMALL), test_accuracy=0.8, test_loss=0.5)
     app = opened(PAGE, runs=run.run_id)
 
     def refuse(self: RunStore, run_id: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.layer_names import layers_of
@@ -19,16 +18,17 @@ from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
 from fmnist_core.ui.embeddings import class_separation
 from fmnist_core.ui.shared import server
-from tests.ui.test_compare_page import stored
-from tests.ui.test_pages import no_workers, opened, texts, url
+from tests.support.screens import opened, pressed, texts, url
+from tests.support.stored_runs import store_run
 
-__all__ = ["no_workers"]  # a fixture
+pytestmark = pytest.mark.usefixtures("no_workers")
 PAGE = "pages/Embeddings.py"
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return stored(tmp_path, Experiment.of({"units": 16, "layers": 1, "epochs": 3}), 0.8, 0.6)
+    experiment = Experiment.of({"units": 16, "layers": 1, "epochs": 3})
+    return store_run(tmp_path / "runs", experiment, test_accuracy=0.8, test_loss=0.6)
 
 
 def worked(kind: Any, params: Any) -> list[dict[str, Any]]:
@@ -40,16 +40,6 @@ def worked(kind: Any, params: Any) -> list[dict[str, Any]]:
 
 def made(request: MapRequest) -> list[dict[str, Any]]:
     return worked(layer_maps.map_job, request.params())
-
-
-def button(app: AppTest, label: str) -> Any:
-    return next(one for one in app.button if one.label == label)
-
-
-def clicked(app: AppTest, label: str) -> AppTest:
-    button(app, label).click().run()
-    assert not app.exception
-    return app
 
 
 def test_without_a_run_the_page_says_what_to_do() -> None:
@@ -65,9 +55,9 @@ def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
     name = layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0)).name
     snapshot = server.analysis(name)
     assert snapshot and snapshot.active
-    clicked(app, "Stop")
+    pressed(app, "Stop")
     assert server.analysis(name).state == "stopped"
-    clicked(app, "Compute")
+    pressed(app, "Compute")
     assert server.analysis(name).active
 
 
@@ -98,7 +88,7 @@ def test_an_opened_image_has_its_neighbours_in_the_layer(run: Run) -> None:
     shown = texts(app)
     assert "The image you opened" in shown and "Nearest in the output layer" in shown
     assert "of 8 are of the same class" in shown
-    clicked(app, "Close")
+    pressed(app, "Close")
     assert "image" not in url(app)
 
 
@@ -169,7 +159,8 @@ def test_a_damaged_or_old_map_is_made_anew(run: Run, monkeypatch: pytest.MonkeyP
 
 def test_a_collapsed_layer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All units dead: every image is the same to the layer."""
-    run = stored(tmp_path, Experiment.of({"units": 16, "layers": 1, "epochs": 1}), 0.1, 2.3)
+    experiment = Experiment.of({"units": 16, "layers": 1, "epochs": 1})
+    run = store_run(tmp_path / "runs", experiment, test_accuracy=0.1, test_loss=2.3)
     dead = {name: np.zeros_like(value) for name, value in run.weights(1).items()}
     np.savez(run.path / "snapshots" / "epoch-001.npz", **dead)
     with pytest.raises(Exception) as caught:

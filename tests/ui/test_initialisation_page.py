@@ -42,10 +42,10 @@ from fmnist_core.ui.initialisation import (
 from fmnist_core.ui.initialisation.initialisation_view import PARTS, View, from_query
 from fmnist_core.ui.shared import server
 from fmnist_core.ui.shared.pages import Page
-from tests.ui.test_compare_page import pressed, study_in_store
-from tests.ui.test_pages import no_workers, opened, texts, url
+from tests.support.screens import opened, pressed, texts, url
+from tests.support.stored_runs import store_study
 
-__all__ = ["no_workers"]  # a fixture
+pytestmark = pytest.mark.usefixtures("no_workers")
 PAGE = Page.INITIALISATION.path
 SMALL: dict[str, Any] = {"part": "live", "layers": 2, "units": 16}
 
@@ -335,7 +335,7 @@ def test_training_is_asked_for_and_stops() -> None:
 def test_layers_are_followed_over_training(function: str, tmp_path: Path) -> None:
     view = View(**TRAINED, function=function)
     study = compared_in_training.study_of(view)
-    study_in_store(tmp_path, study)
+    store_study(tmp_path / "runs", study)
     app = opened(PAGE, **view.query())
     assert [head.value for head in app.header] == [
         "How fast they learn", "Activations over training", "Gradients over training"
@@ -374,7 +374,7 @@ def test_the_notebook_s_comparison_with_seeds(tmp_path: Path, monkeypatch: pytes
     brief = {**dict(STUDIES["initialisation"]), "base": Experiment(epochs=1)}
     small = Study.of(brief)
     monkeypatch.setattr(notebook_comparison, "SAME", small)
-    study_in_store(tmp_path, small, gain=0.0)
+    store_study(tmp_path / "runs", small, gain=0.0)
     shown = texts(opened(PAGE, part="notebook"))
     assert "| Glorot initialisation | 3 |" in shown
     assert "Standard initialisation shows no difference beyond the noise" in shown
@@ -385,7 +385,7 @@ def test_a_difference_in_time_is_called_the_machine_s(tmp_path: Path) -> None:
     study = Study.of({**dict(STUDIES["initialisation"]), "base": Experiment(epochs=1)})
     trained = of_study(study, dataset.load().name, server.stored)
     assert notebook_comparison.time_told(trained) == ""
-    study_in_store(tmp_path, study)
+    store_study(tmp_path / "runs", study)
     for one in of_study(study, dataset.load().name, server.stored):
         seconds = 20.0 if "Standard" in one.model else 10.0
         one.run.metrics["seconds"] = seconds + 0.01 * one.seed

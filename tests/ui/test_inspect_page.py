@@ -19,86 +19,25 @@ from streamlit.testing.v1 import AppTest
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.recording import EpochRecord, Weights
 from fmnist_core.findings import evaluation, layer_measures
-from fmnist_core.network import backward, forward
+from fmnist_core.network import forward
 from fmnist_core.store.run_store import RunStore
-from fmnist_core.store.run_writer import RunWriter
 from fmnist_core.ui.components.sketch import canvas
 from fmnist_core.ui.inspect import class_scores, inspect_view
 from fmnist_core.ui.inspect.inspect_view import View
-from tests.ui.test_pages import no_workers
-from tests.ui.test_pages import opened as open_page
+from tests.support import screens
+from tests.support.screens import ROOT, button, url
+from tests.support.trained_runs import EXPERIMENT, store_trained, trained
 
-__all__ = ["no_workers"]  # a fixture
-
-ROOT = Path(__file__).parents[2]
-EXPERIMENT = Experiment(widths=(32, 16), epochs=3)
-
-
-# --- A stored run, trained with nothing but NumPy --------------------------------------------------------------------
-
-
-def trained(experiment: Experiment, epochs: int = 3) -> list[Weights]:
-    """The weights at each epoch: a few steps of gradient descent on the sample, from Glorot's start."""
-    data, rng = dataset.load("sample"), np.random.default_rng(0)
-    sizes = (784, *experiment.hidden_widths, 10)
-    names = [*(f"hidden_{k}" for k in range(1, len(sizes) - 1)), "output"]
-    weights: Weights = {}
-    for name, fan_in, units in zip(names, sizes[:-1], sizes[1:], strict=True):
-        limit = np.sqrt(6 / (fan_in + units))
-        weights[f"{name}/kernel"] = rng.uniform(-limit, limit, (fan_in, units)).astype(np.float32)
-        weights[f"{name}/bias"] = np.zeros(units, np.float32)
-    kept = [dict(weights)]
-    for _ in range(epochs):
-        for _ in range(25):
-            rows = rng.integers(0, len(data.train_labels), 100)
-            for one in backward.signals(experiment, weights, data.train_images[rows], data.train_labels[rows]):
-                weights[f"{one.name}/kernel"] = weights[f"{one.name}/kernel"] - np.float32(0.1) * one.weight_gradient
-                weights[f"{one.name}/bias"] = weights[f"{one.name}/bias"] - np.float32(0.1) * one.bias_gradient
-        kept.append(dict(weights))
-    return kept
-
-
-def store_run(folder: Path, experiment: Experiment = EXPERIMENT, broken: bool = False) -> str:
-    """A run on the sample in the store. broken: from epoch 2 on its weights are no numbers."""
-    data = dataset.load("sample")
-    writer = RunWriter(RunStore(folder, 10**9), experiment, data.name, data.source)
-    kept = trained(experiment)
-    for epoch, weights in enumerate(kept):
-        if broken and epoch > 1:
-            weights = {name: np.full_like(values, np.nan) for name, values in weights.items()}
-        loss = float("nan") if broken and epoch > 1 else 2.3 / (epoch + 1)
-        writer.epoch(EpochRecord(epoch, loss, 0.2 + 0.2 * epoch, loss, 0.2 + 0.2 * epoch, 0.001, 1.0, 30.0, 0.5))
-        writer.snapshot(epoch, weights, forward.probabilities(experiment, weights, data.test_images))
-    writer.steps(1, np.linspace(2, 1, 75).astype(np.float32))
-    (writer.folder / "model.keras").write_bytes(b"model")
-    (writer.folder / "tensorboard").mkdir()
-    counts = evaluation.confusion(forward.probabilities(experiment, kept[-1], data.test_images), data.test_labels)
-    facts = {
-        "test_loss": float("nan") if broken else 0.7, "test_accuracy": 0.75, "test_loss_std": 0.8, "seconds": 1.0,
-        "compile_seconds": 0.0, "stopped": False, "best_epoch": 3, "epochs_done": 3, "steps_per_epoch": 25,
-        "train_examples": 5400, "confusion": counts.tolist(),
-    }  # fmt: skip
-    writer.commit(facts)
-    return writer.run_id
+pytestmark = pytest.mark.usefixtures("no_workers")
 
 
 def opened(**query: str) -> AppTest:
-    return open_page("pages/Inspect.py", **query)
+    return screens.opened("pages/Inspect.py", **query)
 
 
 def texts(app: AppTest) -> str:
-    parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.success, *app.subheader]
-    return "\n".join(str(part.value) for part in parts)
-
-
-def url(app: AppTest) -> dict[str, str]:
-    return {name: values[0] if isinstance(values, list) else values for name, values in app.query_params.items()}
-
-
-def button(app: AppTest, label: str) -> Any:
-    return next(one for one in app.button if one.label == label)
+    return "\n".join([screens.texts(app), *(part.value for part in [*app.success, *app.subheader])])
 
 
 def segments(app: AppTest, label: str) -> Any:
@@ -234,7 +173,7 @@ def test_without_a_run_the_page_says_what_to_do() -> None:
 
 
 def test_mistakes_show_figures_and_images_of_the_epoch(tmp_path: Path) -> None:
-    identity = store_run(tmp_path / "runs")
+    identity = store_trained(tmp_path / "runs")
     app = opened(run=identity)
     data = dataset.load("sample")
     probabilities = RunStore(tmp_path / "runs", 10**9).find(identity).probabilities(3)  # type: ignore[union-attr]
@@ -248,7 +187,7 @@ def test_mistakes_show_figures_and_images_of_the_epoch(tmp_path: Path) -> None:
 
 
 def test_a_cell_is_chosen_without_a_mouse_and_is_in_the_address(tmp_path: Path) -> None:
-    app = opened(run=store_run(tmp_path / "runs"))
+    app = opened(run=store_trained(tmp_path / "runs"))
     next(box for box in app.selectbox if box.label == "True class").set_value(6).run()
     assert "cell" not in url(app)
     next(box for box in app.selectbox if box.label == "Taken for").set_value(6).run()
@@ -262,11 +201,11 @@ def test_a_cell_is_chosen_without_a_mouse_and_is_in_the_address(tmp_path: Path) 
 
 
 def test_an_empty_cell_says_so(tmp_path: Path) -> None:
-    assert "no such image" in texts(opened(run=store_run(tmp_path / "runs"), cell="1-9"))
+    assert "no such image" in texts(opened(run=store_trained(tmp_path / "runs"), cell="1-9"))
 
 
 def test_classes_have_a_table_and_their_calibration(tmp_path: Path) -> None:
-    app = opened(run=store_run(tmp_path / "runs"), section="classes")
+    app = opened(run=store_trained(tmp_path / "runs"), section="classes")
     table = app.dataframe[0].value
     assert list(table["class"]) == [*CLASSES, "mean"] and table["images"].iloc[-1] == 1000
     assert "sure of its answer" in texts(app)
@@ -275,7 +214,7 @@ def test_classes_have_a_table_and_their_calibration(tmp_path: Path) -> None:
 
 
 def test_one_image_is_followed_into_every_layer(tmp_path: Path) -> None:
-    app = opened(run=store_run(tmp_path / "runs"), section="image", image="12", epoch="2")
+    app = opened(run=store_trained(tmp_path / "runs"), section="image", image="12", epoch="2")
     shown = html(app)
     for title in ("Pixels", "Hidden layer 1", "Hidden layer 2", "Output"):
         assert f"<b>{title}" in shown
@@ -287,7 +226,7 @@ def test_one_image_is_followed_into_every_layer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", inspect_view.ORDERS)
 def test_the_next_image_is_the_next_of_the_chosen_cell(tmp_path: Path, order: str) -> None:
-    identity = store_run(tmp_path / "runs")
+    identity = store_trained(tmp_path / "runs")
     found = RunStore(tmp_path / "runs", 10**9).find(identity).probabilities(3)  # type: ignore[union-attr]
     labels = dataset.load("sample").test_labels
     rows = evaluation.cell(found, labels, 6, 0, doubtful_first=order == "doubtful")
@@ -297,18 +236,18 @@ def test_the_next_image_is_the_next_of_the_chosen_cell(tmp_path: Path, order: st
 
 
 def test_an_image_that_the_data_set_lacks_is_replaced_and_named(tmp_path: Path) -> None:
-    app = opened(run=store_run(tmp_path / "runs"), section="image", image="9999")
+    app = opened(run=store_trained(tmp_path / "runs"), section="image", image="9999")
     assert "no test image 9,999" in texts(app) and "Test image 999:" in html(app)
 
 
 @pytest.mark.parametrize("quantity", inspect_view.QUANTITIES)
 def test_inside_has_histograms_of_everything(tmp_path: Path, quantity: str) -> None:
-    app = opened(run=store_run(tmp_path / "runs"), section="inside", quantity=quantity, layer="hidden_2")
+    app = opened(run=store_trained(tmp_path / "runs"), section="inside", quantity=quantity, layer="hidden_2")
     assert len(app.get("vega_lite_chart")) == 1 and not app.info
 
 
 def test_inside_shows_kernels_and_units(tmp_path: Path) -> None:
-    identity = store_run(tmp_path / "runs")
+    identity = store_trained(tmp_path / "runs")
     app = opened(run=identity, section="inside", part="kernels")
     assert "32 units of hidden layer 1 after epoch 3" in texts(app) and html(app).count("<img") == 2
     app = opened(run=identity, section="inside", part="units")
@@ -316,7 +255,7 @@ def test_inside_shows_kernels_and_units(tmp_path: Path) -> None:
 
 
 def test_a_network_without_hidden_layers_can_be_inspected(tmp_path: Path) -> None:
-    identity = store_run(tmp_path / "runs", Experiment(layers=0, epochs=3))
+    identity = store_trained(tmp_path / "runs", Experiment(layers=0, epochs=3))
     for query in (
         {"section": "image"},
         {"section": "health"},
@@ -328,12 +267,12 @@ def test_a_network_without_hidden_layers_can_be_inspected(tmp_path: Path) -> Non
 
 
 def test_a_healthy_run_is_called_so_and_a_sick_one_links_to_train(tmp_path: Path) -> None:
-    app = opened(run=store_run(tmp_path / "runs"), section="health")
+    app = opened(run=store_trained(tmp_path / "runs"), section="health")
     assert "No sign of trouble" in texts(app)
     assert "Measured on 500 training images" in texts(app) and "dCost/ds: how the cost" in texts(app)
     shares, said = app.dataframe[0].value["dead units"], texts(app)
     assert f"at most {shares.max():.1f} % of a layer's units" in said
-    broken = store_run(tmp_path / "runs", Experiment(widths=(32, 16), epochs=3, learning_rate=0.5), broken=True)
+    broken = store_trained(tmp_path / "runs", Experiment(widths=(32, 16), epochs=3, learning_rate=0.5), broken=True)
     app = opened(run=broken, section="health")
     assert "Diverged" in texts(app) and "in epoch 2" in texts(app)
     assert "Try: Learning rate 0.05" in [link.proto.label for link in app.get("page_link")]
@@ -342,17 +281,17 @@ def test_a_healthy_run_is_called_so_and_a_sick_one_links_to_train(tmp_path: Path
 
 @pytest.mark.parametrize("section", ["mistakes", "classes", "image"])
 def test_answers_that_are_no_numbers_are_told(tmp_path: Path, section: str) -> None:
-    app = opened(run=store_run(tmp_path / "runs", broken=True), section=section)
+    app = opened(run=store_trained(tmp_path / "runs", broken=True), section=section)
     assert "no numbers any more" in texts(app)
 
 
 @pytest.mark.parametrize("part", inspect_view.PARTS)
 def test_the_inside_of_a_diverged_network_can_be_looked_at(tmp_path: Path, part: str) -> None:
-    assert not opened(run=store_run(tmp_path / "runs", broken=True), section="inside", part=part).error
+    assert not opened(run=store_trained(tmp_path / "runs", broken=True), section="inside", part=part).error
 
 
 def test_an_uploaded_picture_is_answered_or_refused(tmp_path: Path) -> None:
-    app = opened(run=store_run(tmp_path / "runs"), section="try", source="upload")
+    app = opened(run=store_trained(tmp_path / "runs"), section="try", source="upload")
     canvas = np.full((200, 200), 255, np.uint8)
     canvas[20:180, 70:130] = 90
     buffer = io.BytesIO()

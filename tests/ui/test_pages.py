@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as text
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
-from fmnist_core.experiment.recording import EpochRecord
-from fmnist_core.store.run_store import RunStore
-from fmnist_core.store.run_writer import RunWriter
 from fmnist_core.ui.home import ways_in
 from fmnist_core.ui.shared import estimate, server
+from tests.support.screens import ROOT, opened, texts, url
+from tests.support.stored_runs import store_run
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def no_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Pages alone: the engine exists, but starts no processes. The engine's own tests and the browser's have them."""
-    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("fmnist_core.engine.service.Engine.start", lambda self: None)
-    for cached in (server.engine, server.store):
-        cached.clear()
-    yield
-    for cached in (server.engine, server.store):
-        cached.clear()
-
-
-def opened(page: str, **query: str) -> AppTest:
-    """A page as a browser opens it by a link."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
-    if page != "app.py":
-        app.switch_page(page)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info]
-    return "\n".join(str(part.value) for part in parts)
+pytestmark = pytest.mark.usefixtures("no_workers")
 
 
 def control(app: AppTest, name: str) -> Any:
@@ -62,30 +30,12 @@ def control(app: AppTest, name: str) -> Any:
     return next(w for kind in kinds for w in app.get(kind) if (w.key or "").rsplit(" ", 1)[0] == f"control {name}")
 
 
-def url(app: AppTest) -> dict[str, str]:
-    return {name: values[0] if isinstance(values, list) else values for name, values in app.query_params.items()}
-
-
 def stored(tmp_path: Path, experiment: Experiment, losses: list[float], **metrics: object) -> str:
-    """A run in the store, as a training leaves it, with these validation losses."""
-    data = dataset.load()
-    writer = RunWriter(RunStore(tmp_path / "runs", 10**9), experiment, data.name, data.source)
-    for epoch, loss in enumerate(losses):
-        writer.epoch(EpochRecord(epoch, 2.0 / (epoch + 1), 0.5, loss, 0.8, 0.001, 1.0, 30.0, 0.5))
-        kernel = np.random.default_rng(epoch).normal(size=(784, 16)).astype(np.float32)
-        writer.snapshot(epoch, {"hidden_1/kernel": kernel}, np.full((10, 10), 0.1, np.float32))
-    writer.steps(1, np.linspace(2, 1, 7 * (len(losses) - 1)).astype(np.float32))
-    (writer.folder / "model.keras").write_bytes(b"model")
-    (writer.folder / "tensorboard").mkdir()
+    """A run in the store with these validation losses, in which shirts and T-shirts are confused most."""
     counts = np.diag([90] * 10)
     counts[6, 0], counts[0, 6] = 17, 4
-    facts = {
-        "test_loss": 0.35, "test_accuracy": 0.89, "test_loss_std": 0.8, "seconds": 12.0, "compile_seconds": 1.0,
-        "stopped": False, "best_epoch": int(np.argmin(losses[1:])) + 1, "epochs_done": len(losses) - 1,
-        "steps_per_epoch": 7, "train_examples": 800, "confusion": counts.tolist(),
-    }  # fmt: skip
-    writer.commit(facts | metrics)
-    return writer.run_id
+    facts = {"confusion": counts.tolist(), "best_epoch": int(np.argmin(losses[1:])) + 1} | metrics
+    return store_run(tmp_path / "runs", experiment, losses, **facts).run_id
 
 
 # --- Home -------------------------------------------------------------------------------------------------------------

@@ -20,11 +20,9 @@ from fmnist_core.charts import dropout_masks, schedule_steps
 from fmnist_core.charts import value_spread as pictures
 from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.recording import EpochRecord, Weights
+from fmnist_core.experiment.recording import Weights
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.store.run import Run
-from fmnist_core.store.run_store import RunStore
-from fmnist_core.store.run_writer import RunWriter
 from fmnist_core.ui.compare import (
     batch_norm_explained,
     dropout_explained,
@@ -32,8 +30,9 @@ from fmnist_core.ui.compare import (
     regularisers_explained,
     schedule_explained,
 )
+from tests.support.screens import button
+from tests.support.stored_runs import STEPS, store_run
 
-STEPS = 7
 SMALL: dict[str, Any] = {"widths": (24, 16), "epochs": 2}
 
 
@@ -59,22 +58,12 @@ def weights_of(experiment: Experiment, epoch: int) -> Weights:
 def stored(root: Path, spoil: Any = lambda weights: weights, losses: int = 2 * STEPS, **values: Any) -> Run:
     """A run in the store, as a training leaves it. spoil: changes each epoch's weights."""
     experiment = Experiment.of(SMALL | values)
-    data = dataset.load("sample")
-    store = RunStore(root, 10**9)
-    writer = RunWriter(store, experiment, data.name, data.source)
-    for epoch in range(3):
-        writer.epoch(EpochRecord(epoch, 2.0 / (epoch + 1), 0.5, 0.5, 0.8, 0.001, 1.0, 30.0, 0.5))
-        writer.snapshot(epoch, spoil(weights_of(experiment, epoch)), np.full((10, 10), 0.1, np.float32))
-    writer.steps(1, np.linspace(2, 1, losses).astype(np.float32))
-    facts = {
-        "test_loss": 0.35, "test_accuracy": 0.89, "test_loss_std": 0.8, "seconds": 12.0, "compile_seconds": 1.0,
-        "stopped": False, "best_epoch": 1, "epochs_done": 2, "steps_per_epoch": STEPS, "train_examples": 800,
-        "confusion": np.diag([90] * 10).tolist(),
-    }  # fmt: skip
-    writer.commit(facts)
-    run = store.find(writer.run_id)
-    assert run is not None
-    return run
+    probabilities = np.full((10, 10), 0.1, np.float32)
+    snapshots = {epoch: (spoil(weights_of(experiment, epoch)), probabilities) for epoch in range(3)}
+    steps = np.linspace(2, 1, losses).astype(np.float32)
+    return store_run(
+        root, experiment, [0.5] * 3, snapshots=snapshots, steps=steps, data_name="sample", steps_per_epoch=STEPS
+    )
 
 
 def batch_of(data: dataset.Dataset, run: Run, rows: Any = slice(128)) -> np.ndarray:
@@ -280,10 +269,6 @@ def shown(root: Path, *runs: Run) -> AppTest:
 
 def texts(app: AppTest) -> str:
     return "\n".join(str(part.value) for part in [*app.markdown, *app.caption, *app.info, *app.warning])
-
-
-def button(app: AppTest, label: str) -> Any:
-    return next(one for one in app.button if one.label == label)
 
 
 def test_without_a_regulariser_one_sentence_says_what_to_train(tmp_path: Path) -> None:

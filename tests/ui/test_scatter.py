@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
-import signal
-import socket
 import struct
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,16 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.charts import atlas
 from fmnist_core.data import dataset
 from fmnist_core.ui.components.scatter import scatter_map
+from tests.support.app_server import Server, new_page
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 30_000  # milliseconds
 
 
 def cloud(at: Any, **changes: Any) -> scatter_map.Cloud:
@@ -206,55 +197,24 @@ def test_the_map_stands_in_a_script_and_its_atlas_has_an_address() -> None:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with nothing but the map."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is missing; .ci/run installs it.")
-        pytest.skip("needs Chromium")
-    script = tmp_path_factory.mktemp("scatter") / "map.py"
-    script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{SCRIPT}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    address = f"http://127.0.0.1:{port}"
-    end = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=2)
-            break
-        except OSError:
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < end, "the server did not start"
-            time.sleep(0.05)
-    yield address
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
+    folder = tmp_path_factory.mktemp("scatter")
+    (folder / "map.py").write_text(SCRIPT)
+    server = Server(folder / "runs", folder / "map.py")
+    yield server
+    server.close()
 
 
 @pytest.fixture
-def page(url: str, browser: Browser) -> Iterator[Page]:
-    made = browser.new_context(viewport={"width": 1200, "height": 950}, reduced_motion="reduce").new_page()
-    made.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
+def page(server: Server, browser: Browser) -> Iterator[Page]:
+    page = new_page(browser, 1200, 950, reduced_motion=True)
     errors: list[str] = []
-    made.on("pageerror", lambda error: errors.append(str(error)))
-    made.goto(url)
-    expect(made.get_by_role("application")).to_be_visible()
-    yield made
-    made.context.close()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(server.url)
+    expect(page.get_by_role("application")).to_be_visible()
+    yield page
+    page.context.close()
     assert not errors
 
 

@@ -1,0 +1,1 @@
+"""What tests share besides fixtures: stored runs, pages as scripts, the real app's server, waiting."""
