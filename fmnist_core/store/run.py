@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -80,12 +80,29 @@ class Run:
 
     @cached_property
     def epochs(self) -> tuple[int, ...]:
-        """The epochs whose weights and probabilities are kept, 0 (before training) first."""
+        """The epochs whose weights and probabilities are kept, 0 (before training) first. Raises: RunDamaged."""
+        if not self.path.is_dir():
+            raise self.damage(self.run_id, "its folder is gone")
         return tuple(sorted(int(path.stem.removeprefix("epoch-")) for path in self.path.glob("snapshots/epoch-*.npz")))
+
+    def check_current(self) -> None:
+        """Raises: RunDamaged, where somebody has deleted this run, or trained it again, since it was opened."""
+        created = self._read("provenance.json", lambda path: json.loads(path.read_text())["created"])
+        if created != self.provenance["created"]:
+            raise RunDamaged(f"The stored run {self.run_id} was trained again meanwhile; open this page again.")
 
     def weights(self, epoch: int) -> Weights:
         """Weights after an epoch, by name ("hidden_1/kernel"). Raises: RunDamaged."""
-        return self._read(f"snapshots/epoch-{epoch:03d}.npz", _arrays)
+        return self._read(_snapshot(epoch), _arrays)
+
+    def tensor(self, epoch: int, name: str) -> NDArray[np.float32]:
+        """One of the weights after an epoch, float32; reads no other from disk. Raises: RunDamaged."""
+        return self._read(_snapshot(epoch), lambda path: _arrays(path, (name,))[name])
+
+    @cached_property
+    def tensor_names(self) -> tuple[str, ...]:
+        """Names of the weights ("hidden_1/kernel", "hidden_1/bias" ...) in the network's order. Raises: RunDamaged."""
+        return self._read(_snapshot(self.epochs[0]), _names) if self.epochs else ()
 
     def probabilities(self, epoch: int) -> NDArray[np.float32]:
         """Class probabilities of the test images after an epoch, float32 (n_test, 10). Raises: RunDamaged."""
@@ -153,9 +170,19 @@ def _metrics(values: dict[str, Any]) -> dict[str, Any]:
     return {name: math.nan if value is None else value for name, value in values.items()}
 
 
-def _arrays(path: Path) -> Weights:
+def _snapshot(epoch: int) -> str:
+    return f"snapshots/epoch-{epoch:03d}.npz"
+
+
+def _names(path: Path) -> tuple[str, ...]:
     with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+        return tuple(archive.files)
+
+
+def _arrays(path: Path, names: Iterable[str] | None = None) -> Weights:
+    """The arrays of these names, or all; np.load reads each from disk when it is asked for."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in names or archive.files}
 
 
 def reason_of(error: BaseException) -> str:

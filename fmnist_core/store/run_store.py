@@ -93,7 +93,9 @@ class RunStore:
         ]
 
     def set_aside(self, run_id: str, reason: str) -> RunDamaged:
-        """Move a run to `damaged/`; returns the error to raise."""
+        """Move a run to `damaged/`; returns the error to raise, also where somebody has just deleted the run."""
+        if not (self.root / run_id).exists():
+            return RunDamaged(f"The stored run {run_id} is no longer there; train it again.")
         try:
             with self._writing():
                 target = self._path(DAMAGED, f"{run_id}.{time.time_ns()}")

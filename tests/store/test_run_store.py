@@ -246,3 +246,24 @@ def test_files_are_plain(store: RunStore) -> None:
     run = write(store)
     assert json.loads((run.path / "experiment.json").read_text())["units"] == 8
     assert (run.path / "history.csv").read_text().startswith("epoch,loss,accuracy,val_loss,val_accuracy,")
+
+
+def test_one_array_is_read_without_the_others(store: RunStore) -> None:
+    writer = RunWriter(store, TINY, "sample", "x")
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(size=(40, 5)).astype(np.float32) for name in ("hidden_1/kernel", "output/kernel")}
+    writer.snapshot(0, weights, np.ones((5, 10), np.float32))
+    writer.commit(METRICS)
+    run = store.find(writer.run_id)
+    assert run and run.tensor_names == ("hidden_1/kernel", "output/kernel")
+    np.testing.assert_array_equal(run.tensor(0, "output/kernel"), weights["output/kernel"])
+    # The other one is damaged, which only a reader of it notices.
+    path = run.path / "snapshots" / "epoch-000.npz"
+    content = bytearray(path.read_bytes())
+    start = content.find(weights["hidden_1/kernel"].tobytes())
+    assert start > 0
+    content[start : start + 100] = bytes(100)
+    path.write_bytes(bytes(content))
+    np.testing.assert_array_equal(run.tensor(0, "output/kernel"), weights["output/kernel"])
+    with pytest.raises(RunDamaged, match="epoch-000"):
+        run.tensor(0, "hidden_1/kernel")

@@ -83,7 +83,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def test_masks_are_real_passes_of_one_image(tmp_path: Path, data: dataset.Dataset) -> None:
     run = stored(tmp_path, dropout=0.4)
     weights, row = weights_of(run.experiment, 2), 11
-    found = dropout_explained._masks("key", data.name, row, 12, run, data)
+    found = dropout_explained._masks(run, data, row, 12)
     x, label = data.train_images[row].reshape(784) / 255, data.train_labels[row]
 
     def probability(*masks: np.ndarray) -> float:
@@ -103,7 +103,7 @@ def test_masks_are_real_passes_of_one_image(tmp_path: Path, data: dataset.Datase
 
 def test_images_whose_class_is_least_settled_come_first(tmp_path: Path, data: dataset.Dataset) -> None:
     run = stored(tmp_path, dropout=0.4)
-    rows = dropout_explained._least_sure("key", data.name, run, data)
+    rows = dropout_explained._least_sure(run, data)
     train = dataset.split(data.train_labels, 0.1).train[:200]
     assert sorted(rows.tolist()) == train.tolist()
     weights, x = weights_of(run.experiment, 2), data.train_images[rows].reshape(-1, 784) / 255
@@ -147,7 +147,7 @@ def test_mask_chart_holds_its_steps_and_marks_the_newest() -> None:
 
 def test_sums_before_and_after_are_those_of_the_batch(tmp_path: Path, data: dataset.Dataset) -> None:
     run = stored(tmp_path, batch_norm=True)
-    rows, facts = batch_norm_explained._sums("key", data.name, run, data)
+    rows, facts = batch_norm_explained._sums(run, data)
     assert facts["layer"].tolist() == [1, 1, 2, 2]
     assert facts["when"].tolist() == ["before training", "after epoch 2"] * 2
     for epoch, when in ((0, "before training"), (2, "after epoch 2")):
@@ -179,7 +179,7 @@ def test_a_deep_network_shows_three_layers_and_tabulates_all(tmp_path: Path) -> 
 
 def test_weights_are_measured_at_the_first_the_middle_and_the_last_epoch(tmp_path: Path) -> None:
     run, other = stored(tmp_path, l2=0.02), stored(tmp_path, dropout=0.1)
-    rows, facts = l2_explained._kernels("key", "other", 2, run, other)
+    rows, facts = l2_explained._kernels(run, other, 2)
     assert facts["run"].tolist() == ["L2 penalty 0.02"] * 3 + ["No L2 penalty"] * 3
     assert facts["when"].tolist() == ["before training", "after epoch 1", "after epoch 2"] * 2
     for place, epoch in enumerate((0, 1, 2, 0, 1, 2)):

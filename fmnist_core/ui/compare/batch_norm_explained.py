@@ -15,6 +15,7 @@ from fmnist_core.data.dataset import Dataset
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared.per_run import per_run
 
 SIDES = {
     "before": network_diagram.COLOURS["Dense"],
@@ -24,7 +25,7 @@ SIDES = {
 
 def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """The sums of one batch before and after the normalisation, before training and after it."""
-    rows, facts = _sums(parts.key(run), data.name, run, data)
+    rows, facts = _sums(run, data)
     count = len(rows)
     text, picture = parts.columns()
     with text:
@@ -62,19 +63,19 @@ def _steadiness(facts: pd.DataFrame) -> str:
     )
 
 
-@st.cache_data(show_spinner="Counting sums", max_entries=100)
-def _sums(key: str, data_name: str, _run: Run, _data: Dataset) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:
+@per_run(max_entries=100, spinner="Counting sums")
+def _sums(run: Run, data: Dataset) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:
     """Per hidden layer its histograms; and the table of means and deviations. As in training: dropout is on, too."""
-    pixels = _data.train_images[parts.training_rows(_run, _data)[: parts.BATCH]]
+    pixels = data.train_images[parts.training_rows(run, data)[: parts.BATCH]]
     held: dict[int, dict[tuple[str, str], NDArray[np.float32]]] = defaultdict(dict)
     facts = []
-    for epoch in sorted({_run.epochs[0], _run.epochs[-1]}):
+    for epoch in sorted({run.epochs[0], run.epochs[-1]}):
         found = dict(
-            forward.layers(_run.experiment, parts.weights(_run, epoch), pixels, parts.generator(_run, 1), training=True)
+            forward.layers(run.experiment, parts.weights(run, epoch), pixels, parts.generator(run, 1), training=True)
         )
-        for number in range(1, len(_run.experiment.hidden_widths) + 1):
+        for number in range(1, len(run.experiment.hidden_widths) + 1):
             pair = found[f"hidden_{number}"], found[f"batch_norm_{number}"]
-            parts.check(_run, epoch, *pair)
+            parts.check(run, epoch, *pair)
             held[number] |= {(parts.when(epoch), side): values for side, values in zip(SIDES, pair, strict=True)}
             facts.append((number, parts.when(epoch), *value_spread.sum_facts(*pair)))
     columns = ["layer", "when", "mean before", "deviation before", "mean after", "deviation after"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from fmnist_core.charts import comparison, overfitting_chart
 from fmnist_core.data.dataset import Dataset
@@ -15,11 +14,13 @@ from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_tables, statistics
 from fmnist_core.findings.run_tables import Line, Trained
 from fmnist_core.findings.statistics import PLUS_MINUS, Comparison, spread
+from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import compare_view, over_hyperparameters
 from fmnist_core.ui.compare.compare_view import View
-from fmnist_core.ui.shared import estimate, server
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared import estimate
+from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.markdown import escaped, table
+from fmnist_core.ui.shared.per_run import per_run
 
 CURVES = {"loss": "Loss", "accuracy": "Accuracy", "gap": "Generalisation gap", "rate": "Learning rate"}
 AXES = {"epoch": "by epoch", "step": "by step", "seconds": "by time"}
@@ -133,20 +134,19 @@ def _single_pair(trained: list[Trained], data: Dataset) -> str:
         return ""
     if trained[0].run.data_name != data.name or any(not one.run.epochs for one in trained):
         return ""
-    a, b = (_right(one.run.run_id, data) for one in trained)
+    a, b = (_correct(one.run, data) for one in trained)
     names = [one.model for one in trained]
     if names[0] == names[1]:
         names = [f"seed {one.seed}" for one in trained]
     return statistics.mcnemar_sentence(names[0], names[1], statistics.mcnemar(a, b))
 
 
-def _right(identity: str, data: Dataset) -> Any:
-    """Which test images a run's final network gets right, bool (n_test,)."""
-    run = server.stored(identity)
-    assert run is not None
+def _correct(run: Run, data: Dataset) -> NDArray[np.bool_]:
+    """Which test images a run's final network classifies correctly, bool (n_test,)."""
     final = run.metrics["best_epoch"] if run.experiment.patience else run.epochs[-1]
     epoch = final if final in run.epochs else run.epochs[-1]
-    return run.probabilities(epoch).argmax(1) == data.test_labels
+    correct: NDArray[np.bool_] = run.probabilities(epoch).argmax(1) == data.test_labels
+    return correct
 
 
 def _differing(trained: list[Trained]) -> None:
@@ -188,14 +188,13 @@ def _curves(trained: list[Trained], view: View) -> None:
 
 
 def _history(trained: list[Trained]) -> pd.DataFrame:
-    return _history_of(tuple((one.model, one.run.run_id, one.run.created.isoformat()) for one in trained))
+    return _history_of(*((one.model, one.run) for one in trained))
 
 
-@st.cache_data(show_spinner=False, max_entries=20)
-def _history_of(runs: tuple[tuple[str, str, str], ...]) -> pd.DataFrame:
-    """The curves of (model, run, when it was trained)."""
-    found = [(model, server.stored(identity)) for model, identity, _ in runs]
-    return run_tables.history([Trained(model, run) for model, run in found if run])
+@per_run(max_entries=20)
+def _history_of(*runs: tuple[str, Run]) -> pd.DataFrame:
+    """The curves of runs with the names of their models."""
+    return run_tables.history([Trained(model, run) for model, run in runs])
 
 
 # --- Files ----------------------------------------------------------------------------------------------------------
@@ -204,8 +203,8 @@ def _history_of(runs: tuple[tuple[str, str, str], ...]) -> pd.DataFrame:
 def files(trained: list[Trained], view: View) -> None:
     """What can be taken away."""
     files = [
-        ("Table (CSV)", lambda: _csv(run_tables.table(trained)), "fashion-mnist-comparison.csv", "text/csv"),
-        ("Histories (CSV)", lambda: _csv(_history(trained)), "fashion-mnist-histories.csv", "text/csv"),
+        csv_file(lambda: run_tables.table(trained), "fashion-mnist-comparison.csv"),
+        csv_file(lambda: _history(trained), "fashion-mnist-histories.csv", "Histories (CSV)"),
     ]
     if view.study is not None:
         definition = view.study.to_short_json().encode()
@@ -216,7 +215,3 @@ def files(trained: list[Trained], view: View) -> None:
         " menu saves it as PNG or SVG or shows its Vega-Lite specification.",
         *files,
     )
-
-
-def _csv(rows: pd.DataFrame) -> bytes:
-    return rows.to_csv(index=False).encode()

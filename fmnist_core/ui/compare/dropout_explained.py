@@ -16,6 +16,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared.per_run import per_run
 
 CANDIDATES = 200  # Training images that are shown, the one that the network is least sure of first.
 LAST = 10  # Steps whose masks are compared.
@@ -36,9 +37,9 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """One image under the masks of LAST steps: which units are off in the newest, and what the network answers under each."""
     state, rate = st.session_state, run.experiment.dropout
     step = state.setdefault(f"dropout step {run.run_id}", LAST)
-    rows = _least_sure(parts.key(run), data.name, run, data)
+    rows = _least_sure(run, data)
     row = int(rows[state.setdefault(f"dropout image {run.run_id}", 0) % len(rows)])
-    found, name = _masks(parts.key(run), data.name, row, step, run, data), CLASSES[data.train_labels[row]]
+    found, name = _masks(run, data, row, step), CLASSES[data.train_labels[row]]
     text, picture = parts.columns()
     with text:
         st.markdown(
@@ -73,27 +74,27 @@ def _next(name: str) -> None:
     st.session_state[name] += 1
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
-def _least_sure(key: str, data_name: str, _run: Run, _data: Dataset) -> NDArray[np.int32]:
+@per_run(max_entries=200)
+def _least_sure(run: Run, data: Dataset) -> NDArray[np.int32]:
     """The first CANDIDATES training images by how near to 0.5 their class's probability is: there the masks show most."""
-    rows, weights = parts.training_rows(_run, _data)[:CANDIDATES], parts.weights(_run, _run.epochs[-1])
-    given = forward.probabilities(_run.experiment, weights, _data.train_images[rows])
-    return rows[np.abs(given[np.arange(len(rows)), _data.train_labels[rows]] - 0.5).argsort(kind="stable")]
+    rows, weights = parts.training_rows(run, data)[:CANDIDATES], parts.weights(run, run.epochs[-1])
+    given = forward.probabilities(run.experiment, weights, data.train_images[rows])
+    return rows[np.abs(given[np.arange(len(rows)), data.train_labels[rows]] - 0.5).argsort(kind="stable")]
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
-def _masks(key: str, data_name: str, row: int, step: int, _run: Run, _data: Dataset) -> Masks:
-    experiment, epoch, label = _run.experiment, _run.epochs[-1], int(_data.train_labels[row])
-    weights = parts.weights(_run, epoch)
+@per_run(max_entries=200)
+def _masks(run: Run, data: Dataset, row: int, step: int) -> Masks:
+    experiment, epoch, label = run.experiment, run.epochs[-1], int(data.train_labels[row])
+    weights = parts.weights(run, epoch)
     # Batch normalisation needs a batch: the image passes with other training images.
-    others = parts.training_rows(_run, _data)[: parts.BATCH - 1] if experiment.batch_norm else ()
-    pixels = _data.train_images[[row, *others]]
+    others = parts.training_rows(run, data)[: parts.BATCH - 1] if experiment.batch_norm else ()
+    pixels = data.train_images[[row, *others]]
     full = float(forward.probabilities(experiment, weights, pixels[:1])[0, label])
     probabilities: dict[int, float] = {}
     for number in range(step - LAST + 1, step + 1):
-        found = dict(forward.layers(experiment, weights, pixels, parts.generator(_run, number), training=True))
+        found = dict(forward.layers(experiment, weights, pixels, parts.generator(run, number), training=True))
         probabilities[number] = float(found["output"][0, label])
-    parts.check(_run, epoch, np.array([full, *probabilities.values()], np.float32))
-    kept = forward.kept(parts.generator(_run, step), experiment.dropout, found["dropout_1"].shape)[0]
+    parts.check(run, epoch, np.array([full, *probabilities.values()], np.float32))
+    kept = forward.kept(parts.generator(run, step), experiment.dropout, found["dropout_1"].shape)[0]
     highest = float(np.abs(found["activation_1"][0]).max()) / (1 - experiment.dropout)
     return Masks(found["dropout_1"][0], kept, highest, probabilities, full)

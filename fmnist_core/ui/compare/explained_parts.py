@@ -26,11 +26,6 @@ def name(run: Run) -> str:
     return run.name or wording.name(run.experiment)
 
 
-def key(run: Run | None) -> str:
-    """Tells a run in a cache; a run that is trained again keeps its id."""
-    return f"{run.run_id} {run.created.isoformat()}" if run else ""
-
-
 def when(epoch: int) -> str:
     """In words, to stand inside a sentence."""
     return f"after epoch {epoch}" if epoch else "before training"

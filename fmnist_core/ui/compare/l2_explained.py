@@ -10,8 +10,10 @@ import streamlit as st
 from fmnist_core.charts import theme, value_spread
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.layer_names import dense_layers
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared.per_run import per_run
 
 STAGES = {"before training": theme.MUTED, "half-way": "#5fb3dc", "at the end": "#0b6fa4"}
 NEAR = f"within ±{value_spread.NEAR:g}"
@@ -32,7 +34,7 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         st.latex(r"L = C + \lambda \sum_i w_i^2")
         numbers = range(1, len(run.experiment.hidden_widths) + 1)
         layer = st.selectbox("Hidden layer", numbers, key=f"l2 layer {run.run_id}", width=160)
-        rows, facts = _kernels(parts.key(run), parts.key(other), layer, run, other)
+        rows, facts = _kernels(run, other, layer)
         st.markdown(_push(facts, layer))
     with picture:
         st.html(value_spread.key(STAGES))
@@ -70,19 +72,19 @@ def _push(facts: pd.DataFrame, layer: int) -> str:
     return f"{text} At the end the penalty adds {last['penalty']:.2f} to the loss, so do not compare it with the loss of a network without one."
 
 
-@st.cache_data(show_spinner="Counting weights", max_entries=100)
-def _kernels(key: str, other_key: str, layer: int, _run: Run, _other: Run | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+@per_run(max_entries=100, spinner="Counting weights")
+def _kernels(run: Run, other: Run | None, layer: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Histograms of a layer's weights, and their table, at the first, the middle and the last stored epoch."""
     held, facts = {}, []
     before, half, end = STAGES
-    for run in (_run, *([_other] if _other else [])):
-        factor, epochs = run.experiment.l2, run.epochs
+    for shown in (run, *([other] if other else [])):
+        factor, epochs = shown.experiment.l2, shown.epochs
         panel = f"L2 penalty {factor:g}" if factor else "No L2 penalty"
         # With few epochs stored, the later entries replace the earlier ones.
         stages = {epochs[len(epochs) // 2]: half, epochs[-1]: end, epochs[0]: before}
         for epoch, stage in sorted(stages.items()):
-            weights = parts.weights(run, epoch)
-            kernels = [weights[f"hidden_{n}/kernel"] for n in range(1, len(run.experiment.hidden_widths) + 1)]
+            weights = parts.weights(shown, epoch)
+            kernels = [weights[f"{name}/kernel"] for name in dense_layers(shown.experiment)[:-1]]
             held[panel, stage] = kernels[layer - 1]
             deviation, near = value_spread.weight_facts(kernels[layer - 1])
             facts.append((panel, parts.when(epoch), deviation, round(near, 2), value_spread.penalty(kernels, factor)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from fmnist_core.charts import dataset_charts as charts
@@ -11,7 +10,7 @@ from fmnist_core.data import class_pixels, dataset
 from fmnist_core.data.class_pixels import ClassPixels
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.experiment import wording
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
 
 PAIRS = 6
 
@@ -62,7 +61,7 @@ def _intensities(found: ClassPixels) -> None:
     foot(
         "All training images. Beside each name: the share of its pixels that are exactly 0, the background. The ridge"
         " shows how the other pixels spread over the grey values; the areas of all ridges are equal.",
-        ("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-intensities.csv", "text/csv"),
+        csv_file(rows, "fashion-mnist-intensities.csv", "Figures (CSV)"),
     )
 
 
@@ -80,9 +79,5 @@ def _similar(found: ClassPixels) -> None:
         f"Taking the nearest of the ten mean images as the answer is right for {wording.percent(found.accuracy)} of the test images."
         " The measure knows nothing but mean images: a network also learns finer differences, and page Train shows how"
         " far that takes it.",
-        ("Figures (CSV)", lambda: _csv(rows), "fashion-mnist-similarity.csv", "text/csv"),
+        csv_file(rows, "fashion-mnist-similarity.csv", "Figures (CSV)"),
     )
-
-
-def _csv(rows: pd.DataFrame) -> bytes:
-    return rows.to_csv(index=False).encode()

@@ -13,7 +13,7 @@ from PIL import Image
 from fmnist_core.charts import images, preparation, theme
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.ui.data.data_view import ADDRESS, View
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
 
 
 def show(data: Dataset, view: View) -> None:
@@ -62,7 +62,7 @@ def _downloads(image: NDArray[np.uint8], number: int) -> None:
     foot(
         "The file of its numbers has a line for each pixel, in the flat order, with the stored and the scaled value.",
         ("Image (PNG)", lambda: images.png(enlarged), f"{name}.png", "image/png"),
-        ("Its 784 numbers (CSV)", lambda: _table(image).to_csv(index=False).encode(), f"{name}.csv", "text/csv"),
+        csv_file(lambda: _table(image), f"{name}.csv", "Its 784 numbers (CSV)"),
     )
 
 

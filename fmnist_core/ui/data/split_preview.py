@@ -11,7 +11,7 @@ from fmnist_core.charts import dataset_charts as charts
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.ui.data.data_view import ADDRESS, SHARE, View
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
 
 REASONS = {
     "training": "The network learns from these: every step moves its weights by them.",
@@ -35,7 +35,7 @@ def show(data: Dataset, view: View) -> None:
     foot(
         "The split is stratified: class by class, the same share is drawn at random, always with the same seed"
         f" ({dataset.SPLIT_SEED}). So no class is rare in any part, and two runs differ only in their settings.",
-        ("Figures (CSV)", lambda: table.to_csv(index=False).encode(), "fashion-mnist-split.csv", "text/csv"),
+        csv_file(table, "fashion-mnist-split.csv", "Figures (CSV)"),
     )
 
 

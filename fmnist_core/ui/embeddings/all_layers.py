@@ -13,7 +13,7 @@ from fmnist_core.charts import map_panels as pictures
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.embedding.maps import K
 from fmnist_core.experiment import wording
-from fmnist_core.experiment.layer_names import OUTPUT, layer_title, layers_of, the_layer
+from fmnist_core.experiment.layer_names import OUTPUT, layer_heading, layers_of, the_layer
 from fmnist_core.findings.map_request import METHODS
 from fmnist_core.jobs import layer_maps
 from fmnist_core.store.result_store import Result
@@ -65,7 +65,7 @@ def _row(found: Result, place: int, layer: str, columns: int) -> pictures.MapRow
         "" if "error" in frame else f"neighbours agree {wording.percent(frame['knn_layer'])}" for frame in figures
     )
     drawn = tuple(None if "error" in figures[column] else points[column] for column in range(columns))
-    return pictures.MapRow(layer_title(layer).capitalize(), drawn, told)
+    return pictures.MapRow(layer_heading(layer), drawn, told)
 
 
 def _heading(epoch: int) -> str:

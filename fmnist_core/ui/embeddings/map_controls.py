@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fmnist_core.embedding.neighbours import METRICS
-from fmnist_core.experiment.layer_names import layer_title, layers_of
+from fmnist_core.experiment.layer_names import layer_heading, layers_of
 from fmnist_core.findings.map_request import BOUNDS, METHODS, SPLITS
 from fmnist_core.store.run import Run
 from fmnist_core.ui.embeddings.embeddings_view import ADDRESS, View
@@ -49,7 +49,7 @@ def _layer(view: View, run: Run) -> None:
     layers = layers_of(run.experiment)
     start, rest = ADDRESS.control("layer", view.layer if view.layer in layers else layers[-1])
     start = start if start in layers else layers[-1]
-    st.selectbox("Layer", layers, layers.index(start), format_func=lambda one: layer_title(one).capitalize(), **rest)
+    st.selectbox("Layer", layers, layers.index(start), format_func=layer_heading, **rest)
 
 
 def _settings(view: View) -> None:

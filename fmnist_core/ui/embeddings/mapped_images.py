@@ -17,7 +17,7 @@ from fmnist_core.findings.map_request import BOUNDS, Chosen, MapRequest, chosen,
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.components.scatter.scatter_map import Cloud, atlas_url
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared.per_run import per_run
 
 RIGHT_OR_WRONG = {"right": theme.MUTED, "wrong": "#d6336c"}
 # From dark blue over green to yellow (Viridis), light enough at its low end for a dark page.
@@ -41,10 +41,9 @@ class Shown:
 
 def shown(run: Run, request: MapRequest, epoch: int) -> Shown:
     """The images of a request, with what the network says of them after an epoch. Raises: LabError."""
-    mark = (run.run_id, run.created.isoformat())
     images = _images(*_source(run, request))
     url = atlas_url(_atlas(*_source(run, request)), "map")
-    return Shown(images, _probabilities(*mark, epoch, request.split, request.points), url)
+    return Shown(images, _probabilities(run, epoch, request.split, request.points), url)
 
 
 def cloud(points: NDArray[np.float32], held: Shown, colour: str, corners: NDArray[np.float32] | None = None) -> Cloud:
@@ -83,14 +82,12 @@ def explained(run: Run, request: MapRequest, epoch: int) -> NDArray[np.float64]:
 
 
 def _of_epoch(run: Run, request: MapRequest, epoch: int) -> PCA:
-    mark = (run.run_id, run.created.isoformat())
-    return _components(*mark, epoch, request.layer, request.split, request.points, request.dimensions)
+    return _components(run, epoch, request.layer, request.split, request.points, request.dimensions)
 
 
 def neighbours_of(run: Run, request: MapRequest, epoch: int, index: int, number: int) -> NDArray[np.int32]:
     """The images nearest to one of a map's in the layer itself, nearest first: int32 (number,), indices into the map."""
-    mark = (run.run_id, run.created.isoformat())
-    return _neighbours(*mark, epoch, request.layer, request.split, request.points, request.metric, index, number)
+    return _neighbours(run, epoch, request.layer, request.split, request.points, request.metric, index, number)
 
 
 def _levels() -> tuple[str, ...]:
@@ -117,38 +114,29 @@ def _atlas(data: str, validation: float, training: float, split: str, points: in
     return atlas.webp(_images(data, validation, training, split, points).images)
 
 
-def _find(run_id: str) -> Run:
-    run = server.stored(run_id)
-    assert run is not None  # the page has just opened it
-    return run
-
-
 def _of(run: Run, split: str, points: int) -> Chosen:
     experiment = run.experiment
     return _images(run.data_name, experiment.validation_fraction, experiment.training_fraction, split, points)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _probabilities(run_id: str, created: str, epoch: int, split: str, points: int) -> NDArray[np.float32]:
-    run = _find(run_id)
+@per_run(max_entries=64, shared=True)
+def _probabilities(run: Run, epoch: int, split: str, points: int) -> NDArray[np.float32]:
     images = _of(run, split, points)
     if split == "test":
         return run.probabilities(epoch)[images.rows]
     return forward.probabilities(run.experiment, run.weights(epoch), images.images)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _components(run_id: str, created: str, epoch: int, layer: str, split: str, points: int, dimensions: int) -> PCA:
-    run = _find(run_id)
+@per_run(max_entries=32, shared=True)
+def _components(run: Run, epoch: int, layer: str, split: str, points: int, dimensions: int) -> PCA:
     values = features(run.experiment, run.weights(epoch), layer, _of(run, split, points).images)
     return pca(np.nan_to_num(values), dimensions)
 
 
-@st.cache_data(show_spinner=False, max_entries=500)
+@per_run(max_entries=500)
 def _neighbours(
-    run_id: str, created: str, epoch: int, layer: str, split: str, points: int, metric: str, index: int, number: int
+    run: Run, epoch: int, layer: str, split: str, points: int, metric: str, index: int, number: int
 ) -> NDArray[np.int32]:
-    run = _find(run_id)
     values = features(run.experiment, run.weights(epoch), layer, _of(run, split, points).images)
     found = nearest_to(values[[index]], values, number + 1, metric).indices[0]
     return found[found != index][:number]

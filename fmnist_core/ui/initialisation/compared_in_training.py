@@ -11,17 +11,20 @@ import streamlit as st
 
 from fmnist_core.charts import layers_in_training as charts
 from fmnist_core.data import dataset
+from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.experiment.study import STUDIES, Axis, Study
 from fmnist_core.findings import layers_over_epochs as measures
 from fmnist_core.findings.run_tables import Trained, models
+from fmnist_core.store.run import Run
 from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, View, trained, training
 from fmnist_core.ui.initialisation.live_layers import choice, initialisers
 from fmnist_core.ui.initialisation.page_parts import CARD, way
-from fmnist_core.ui.shared import pages, server, study_progress
+from fmnist_core.ui.shared import pages, study_progress
 from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.shared.per_run import per_run
 
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1000, 2048)
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -80,7 +83,7 @@ def show(view: View) -> None:
         _examples(data.name)
         return
     _losses(runs)
-    tables = {one.model: _over(one.run.run_id, one.run.created.isoformat(), data.name) for one in runs}
+    tables = {one.model: _over(one.run, data) for one in runs}
     activation = ACTIVATIONS[view.function]
     _activations(
         tables, activation.odd and activation.bounded
@@ -101,12 +104,10 @@ def _as_live(view: View) -> None:
         way(label, ":material/content_copy:", replace(view, **shape))
 
 
-@st.cache_data(show_spinner="Looking into the layers …", max_entries=40)
-def _over(run: str, created: str, data_name: str) -> pd.DataFrame:
-    """The measures of a run's layers at each kept epoch. created: a run that is trained anew is another one."""
-    found = server.stored(run)
-    assert found is not None
-    return measures.over_training(found, *measures.batch(dataset.load(data_name)))
+@per_run(max_entries=40, spinner="Looking into the layers …")
+def _over(run: Run, data: Dataset) -> pd.DataFrame:
+    """The measures of a run's layers at each checkpointed epoch."""
+    return measures.over_training(run, *measures.batch(data))
 
 
 def _examples(data_name: str) -> None:

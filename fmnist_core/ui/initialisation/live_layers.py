@@ -23,7 +23,7 @@ from fmnist_core.jobs import initial_look
 from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, HIGHEST_SEED, MOST_COMPARED, View
 from fmnist_core.ui.initialisation.page_parts import CARD, way
 from fmnist_core.ui.shared import analysis_panel, server
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
 
 # From the lowest to the highest value that an address may have.
 UNITS = (8, 16, 32, 64, 100, 200, 300, 500, 700, 1000, 1500, 2048)
@@ -256,7 +256,7 @@ def _table(facts: Mapping[str, Any]) -> None:
         "An activation counts as saturated within 0.05 of a value that the function never reaches. Dead: units"
         " that are 0 for every image, which only ReLU has. Different: how many"
         " different units there are, by their weights; equal ones learn alike. None: no finite number, or not defined for the output layer.",
-        ("Table (CSV)", lambda: rows.to_csv(index=False).encode(), "fashion-mnist-initialisation.csv", "text/csv"),
+        csv_file(rows, "fashion-mnist-initialisation.csv"),
     )
 
 

@@ -20,7 +20,7 @@ from fmnist_core.jobs import table1_trainings as maker
 from fmnist_core.settings import settings
 from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, View
 from fmnist_core.ui.shared import analysis_panel
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
 
 PLANS = {"quick": "Quick", "full": "The full protocol"}
 SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)
@@ -118,19 +118,19 @@ def _said(held: Mapping[str, Any]) -> None:
     seconds = held["training_seconds"]
     foot(
         f"{protocol['trainings']} trainings, {seconds / 60:.0f} min one after the other.",
-        ("Table (CSV)", lambda: _csv(held), "fashion-mnist-table1.csv", "text/csv"),
+        csv_file(lambda: _by_seed(held), "fashion-mnist-table1.csv"),
         ("Result (JSON)", lambda: _json(held), "fashion-mnist-table1.json", "application/json"),
     )
 
 
-def _csv(held: Mapping[str, Any]) -> bytes:
+def _by_seed(held: Mapping[str, Any]) -> pd.DataFrame:
     """One row a seed."""
     rows = [
         {**{name: row[name] for name in ("name", "activation", "initialisation", "learning_rate")}, "seed": seed, "test_error": error}
         for row in held["rows"]
         for seed, error in zip(held["protocol"]["seeds"], row["test_error"]["seeds"], strict=True)
     ]  # fmt: skip
-    return pd.DataFrame(rows).to_csv(index=False).encode()
+    return pd.DataFrame(rows)
 
 
 def _json(held: Mapping[str, Any]) -> bytes:

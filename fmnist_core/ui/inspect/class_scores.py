@@ -13,7 +13,7 @@ from fmnist_core.findings.evaluation import Reliability, Scores
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import View
 from fmnist_core.ui.inspect.run_at_epoch import At
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
 
 
 def show(at: At, view: View) -> None:
@@ -46,7 +46,7 @@ def _scores(scores: Scores, at: At) -> None:
         st.dataframe(table, hide_index=True, column_config=shares | numbers, height="content", placeholder="none")
         foot(
             "none: there was no image to take a share of; it counts as 0 in the mean.",
-            ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-classes.csv", "text/csv"),
+            csv_file(table, f"{at.stem}-classes.csv"),
         )
 
 
@@ -82,7 +82,7 @@ def _calibration(found: Reliability, at: At) -> None:
             " distance between confidence and share of right answers, each bin weighted by its images (Guo et al. 2017,"
             " arXiv 1706.04599, equation 3). Bars: right answers. Lines: 95 % interval (Wilson)."
         )
-        foot("", ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-calibration.csv", "text/csv"))
+        foot("", csv_file(table, f"{at.stem}-calibration.csv"))
 
 
 def believed(found: Reliability) -> str:

@@ -7,15 +7,15 @@ import streamlit as st
 
 from fmnist_core.data import dataset
 from fmnist_core.experiment.activations import ACTIVATIONS, Activation
+from fmnist_core.experiment.layer_names import layer_heading
 from fmnist_core.findings import health
 from fmnist_core.findings.health import Flag
 from fmnist_core.network.diagnostics import NEAR
 from fmnist_core.ui.inspect import run_at_epoch
-from fmnist_core.ui.inspect.inside_layers import named
 from fmnist_core.ui.inspect.inspect_view import View
 from fmnist_core.ui.inspect.run_at_epoch import At
 from fmnist_core.ui.shared import pages
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.pages import Page
 
 GRADIENT = "deviation of dCost/ds"
@@ -25,7 +25,7 @@ def show(at: At, view: View) -> None:
     """Flags at the chosen epoch, or a quiet sentence; then the numbers of each layer."""
     experiment = at.run.experiment
     records = [record for record in at.run.records if record.epoch <= at.epoch]
-    layers = run_at_epoch.layer_states(*at.key, at.epoch)
+    layers = run_at_epoch.layer_states(at.run, at.epoch)
     held = dataset.split(at.data.train_labels, experiment.validation_fraction).validation
     found = health.flags(experiment, records, layers, len(held))
     st.caption(
@@ -41,7 +41,7 @@ def show(at: At, view: View) -> None:
 
 def _flag(flag: Flag) -> None:
     with st.container(border=True):
-        where = f" · {named(flag.layer)}" if flag.layer else ""
+        where = f" · {layer_heading(flag.layer)}" if flag.layer else ""
         st.markdown(f"**:material/flag: {flag.title}**{where}")
         st.markdown(flag.text)
         if flag.experiment is not None:
@@ -53,7 +53,7 @@ def _table(at: At, layers: list[health.LayerState]) -> None:
     table = pd.DataFrame(
         [
             {
-                "layer": named(layer.layer),
+                "layer": layer_heading(layer.layer),
                 "units": units,
                 "dead units": layer.dead if activation.can_die else None,
                 "saturated values": layer.saturated if activation.can_saturate else None,
@@ -69,7 +69,7 @@ def _table(at: At, layers: list[health.LayerState]) -> None:
     st.dataframe(shown, hide_index=True, column_config=formats, width="content")
     foot(
         _about(activation, layers[0].images),
-        ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-health.csv", "text/csv"),
+        csv_file(table, f"{at.stem}-health.csv"),
     )
 
 

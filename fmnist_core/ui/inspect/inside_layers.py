@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from fmnist_core.charts import images, layer_lines, unit_images, value_histograms
+from fmnist_core.charts import images, layer_lines, unit_images
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.experiment.layer_names import dense_layers, layer_heading, layer_title
 from fmnist_core.findings import layer_measures as measures
+from fmnist_core.store.run import Run
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
 from fmnist_core.ui.inspect.run_at_epoch import At
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared import histogram_view
+from fmnist_core.ui.shared.downloads import csv_file, foot
+from fmnist_core.ui.shared.per_run import per_run
 
 PARTS = {"histograms": "Histograms", "kernels": "Kernels as images", "units": "Dead and saturated units"}
 QUANTITIES = {"weight": "Weights", "bias": "Biases", "activation": "Activations", "gradient": "Gradients"}
@@ -23,7 +27,6 @@ TITLES = {
     "activation": "activations",
     "gradient": "back-propagated gradients dCost/ds",
 }
-KINDS = {"ridges": "Ridges", "heat": "Heat map"}
 FEW = 64  # kernels shown at first
 FOLLOWED, COLUMNS = 8, 11  # kernels shown over this many epochs
 
@@ -38,39 +41,34 @@ def show(at: At, view: View) -> None:
 
 
 def _histograms(at: At, view: View) -> None:
-    names = [*(f"hidden_{k}" for k in range(1, len(at.run.experiment.hidden_widths) + 1)), "output"]
+    names = dense_layers(at.run.experiment)
     layer = view.layer if view.layer in names else names[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         ADDRESS.segments("What", "quantity", QUANTITIES, view.quantity, shown=True)
         start, rest = ADDRESS.control("layer", layer)
-        st.selectbox("Layer", names, names.index(start) if start in names else 0, format_func=named, width=200, **rest)
-        ADDRESS.segments("View", "kind", KINDS, view.kind, shown=True)
+        st.selectbox(
+            "Layer", names, names.index(start) if start in names else 0, format_func=layer_heading, width=200, **rest
+        )
+        ADDRESS.segments("View", "kind", histogram_view.KINDS, view.kind, shown=True)
     if view.quantity in ("weight", "bias"):
         tensor = f"{layer}/{'kernel' if view.quantity == 'weight' else 'bias'}"
-        rows = run_at_epoch.weight_spread(*at.key, tensor)
+        rows = histogram_view.of_weights(at.run, tensor)
     else:
-        rows = run_at_epoch.over_epochs(*at.key).spreads[view.quantity, layer]
-    if rows.empty:
-        st.info("At no recorded epoch are these values numbers: the network diverged.")
-        return
-    draw = value_histograms.heat_map if view.kind == "heat" else value_histograms.ridges
-    title = f"How the {TITLES[view.quantity]} of {named(layer).lower()} are spread, epoch by epoch"
-    st.altair_chart(draw(rows, title, view.quantity, at.epoch), key="inside histogram")
-    file = rows.to_csv(index=False)
-    foot(
+        rows = run_at_epoch.over_epochs(at.run).spreads[view.quantity, layer]
+    histogram_view.show(
+        rows,
+        view.kind,
+        f"How the {TITLES[view.quantity]} of {layer_title(layer)} are spread, epoch by epoch",
         _about(view, at),
-        (
-            "Table (CSV)",
-            lambda: file.encode(),
-            f"fashion-mnist-{at.run.run_id}-{layer}-{view.quantity}.csv",
-            "text/csv",
-        ),
+        f"fashion-mnist-{at.run.run_id}-{layer}-{view.quantity}",
+        view.quantity,
+        at.epoch,
     )
 
 
 def _about(view: View, at: At) -> str:
     told = {
-        "weight": "The weights that lead into the layer, 200,000 drawn at random where there are more.",
+        "weight": f"The weights that lead into the layer, {histogram_view.SAMPLE}",
         "bias": "One bias for each unit; all start at 0.",
         "activation": "What the layer's units give out.",
         "gradient": "How the cost of each image changes with a unit's weighted sum s (cross-entropy alone, without penalty).",
@@ -84,25 +82,19 @@ def _about(view: View, at: At) -> str:
     )
 
 
-def named(layer: str) -> str:
-    """hidden_2 as "Hidden layer 2"."""
-    kind, _, number = layer.partition("_")
-    return f"{kind.capitalize()} layer {number}".strip()
-
-
 # --- Kernels ---------------------------------------------------------------------------------------------------------
 
 
 def _kernels(at: At, view: View) -> None:
     name = "hidden_1/kernel" if at.run.experiment.hidden_widths else "output/kernel"
-    order, largest = _order(*at.key, name)
-    kernel = run_at_epoch.weights(at)[name]
+    order, largest = _order(at.run, name)
+    kernel = at.run.tensor(at.epoch, name)
     few = order[:FEW]
     if len(order) > FEW and st.toggle(f"All {len(order):,} units", key="inspect all kernels"):
         few = order
     picture = unit_images.kernels(kernel, few, largest)
     told = (
-        f"Weights from each pixel to {wording.counted(len(few), 'unit')} of {named(name.split('/')[0]).lower()} after epoch"
+        f"Weights from each pixel to {wording.counted(len(few), 'unit')} of {layer_title(name.split('/')[0])} after epoch"
         f" {at.epoch}, sorted by the length of the weights at the end of training"
     )
     st.markdown(f"**{told}**")
@@ -112,7 +104,7 @@ def _kernels(at: At, view: View) -> None:
     epochs = measures.thinned(at.run.epochs, COLUMNS)
     if len(epochs) > 1:
         st.markdown(f"**The first {min(FOLLOWED, len(order))} of them over the epochs: {', '.join(map(str, epochs))}**")
-        content = _followed(*at.key, name)
+        content = _followed(at.run, name)
         st.html(_img(content, f"The same units, one a row, at epochs {', '.join(map(str, epochs))}", len(epochs) * 60))
 
 
@@ -126,12 +118,11 @@ def _kernel_words(at: At) -> str:
     return "There is no hidden layer: each of the ten images is what the network looks for in one class."
 
 
-@st.cache_data(show_spinner=False, max_entries=50)
-def _order(identity: str, created: str, name: str) -> tuple[list[int], float]:
+@per_run(max_entries=50)
+def _order(run: Run, name: str) -> tuple[list[int], float]:
     """Units by the length of their weights at the last epoch that has numbers, and the weight of the full colour there."""
-    run = run_at_epoch.stored(identity)
     for epoch in reversed(run.epochs):
-        kernel = run.weights(epoch)[name]
+        kernel = run.tensor(epoch, name)
         if np.isfinite(kernel).all():
             break
     if name.startswith("output"):
@@ -139,12 +130,11 @@ def _order(identity: str, created: str, name: str) -> tuple[list[int], float]:
     return unit_images.kernel_order(kernel).tolist(), unit_images.kernel_scale(kernel)
 
 
-@st.cache_data(show_spinner=False, max_entries=20)
-def _followed(identity: str, created: str, name: str) -> str:
+@per_run(max_entries=20)
+def _followed(run: Run, name: str) -> str:
     """The first FOLLOWED units, one a row, an epoch a column, as the source of an image."""
-    run = run_at_epoch.stored(identity)
-    order, largest = _order(identity, created, name)
-    shown = [run.weights(epoch)[name][:, order[:FOLLOWED]] for epoch in measures.thinned(run.epochs, COLUMNS)]
+    order, largest = _order(run, name)
+    shown = [run.tensor(epoch, name)[:, order[:FOLLOWED]] for epoch in measures.thinned(run.epochs, COLUMNS)]
     side_by_side = np.stack(shown, axis=2).reshape(shown[0].shape[0], -1)
     return images.source(unit_images.kernels(side_by_side, range(side_by_side.shape[1]), largest, columns=len(shown)))
 
@@ -153,13 +143,13 @@ def _followed(identity: str, created: str, name: str) -> str:
 
 
 def _units(at: At, view: View) -> None:
-    table = run_at_epoch.over_epochs(*at.key).table
+    table = run_at_epoch.over_epochs(at.run).table
     hidden = table[table["layer"] != "output"]
     activation = ACTIVATIONS[at.run.experiment.activation]
     if hidden.empty:
         st.info("This network has no hidden layer, so it has no units that could die or saturate.")
         return
-    called = hidden.assign(layer=hidden["layer"].map(named))
+    called = hidden.assign(layer=hidden["layer"].map(layer_heading))
     left, right = st.columns(2, gap="medium")
     if activation.can_die or activation.can_saturate:
         column, word = ("dead", "Dead units") if activation.can_die else ("saturated", "Saturated values")
@@ -188,10 +178,9 @@ def _units(at: At, view: View) -> None:
             form=".1e",
         )
         right.altair_chart(chart, key="gradient widths")
-    file = hidden.to_csv(index=False)
     epochs = table["epoch"].nunique()
     limitless = f" {activation.label} has no upper limit, so its units do not saturate." if activation.can_die else ""
     foot(
         f"Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each class. The dashed line is the epoch of the slider.{limitless}",
-        ("Table (CSV)", lambda: file.encode(), f"fashion-mnist-{at.run.run_id}-layers.csv", "text/csv"),
+        csv_file(hidden, f"fashion-mnist-{at.run.run_id}-layers.csv"),
     )

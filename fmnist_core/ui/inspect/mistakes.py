@@ -14,7 +14,7 @@ from fmnist_core.findings.evaluation import Rows
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
 from fmnist_core.ui.inspect.run_at_epoch import At
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
 
 AT_ONCE = 24
 FIGURES = {"counts": "Counts", "shares": "Per cent of the class"}
@@ -41,9 +41,8 @@ def show(at: At, view: View) -> None:
         on_select=_clicked,
         selection_mode=confusion_matrix.CELL,
     )
-    file = table[["true", "predicted", "images", "share"]].to_csv(index=False)
     told = "Rows: the true class. Columns: the network's answer, its most probable class."
-    foot(told, ("Table (CSV)", lambda: file.encode(), f"{at.stem}-confusion.csv", "text/csv"))
+    foot(told, csv_file(table[["true", "predicted", "images", "share"]], f"{at.stem}-confusion.csv"))
     _images(at, view, found)
 
 
@@ -79,7 +78,7 @@ def _images(at: At, view: View, found: NDArray[np.float32]) -> None:
             f"{at.stem}-images.png",
             "image/png",
         ),
-        ("Table (CSV)", lambda: _csv(rows, found, at), f"{at.stem}-images.csv", "text/csv"),
+        csv_file(lambda: _listed(rows, found, at), f"{at.stem}-images.csv"),
     )
     _follow(shown)
 
@@ -162,7 +161,7 @@ def _followed(widget: str) -> None:
         ADDRESS.set(section="image", image=row)
 
 
-def _csv(rows: Rows, found: NDArray[np.float32], at: At) -> bytes:
+def _listed(rows: Rows, found: NDArray[np.float32], at: At) -> pd.DataFrame:
     """The images in the order shown, with all probabilities."""
     table = pd.DataFrame(found[rows], columns=list(CLASSES))
     predicted = evaluation.predictions(found[rows])
@@ -170,4 +169,4 @@ def _csv(rows: Rows, found: NDArray[np.float32], at: At) -> bytes:
     table.insert(0, "predicted", [CLASSES[k] for k in predicted])
     table.insert(0, "true", [CLASSES[k] for k in at.data.test_labels[rows]])
     table.insert(0, "test_image", rows)
-    return table.to_csv(index=False).encode()
+    return table

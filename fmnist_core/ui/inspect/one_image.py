@@ -17,10 +17,12 @@ from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.findings import evaluation
 from fmnist_core.findings import layer_measures as measures
 from fmnist_core.network import forward
+from fmnist_core.store.run import Run
 from fmnist_core.ui.inspect import mistakes, run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
 from fmnist_core.ui.inspect.run_at_epoch import At
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import csv_file, foot
+from fmnist_core.ui.shared.per_run import per_run
 
 NEAREST, EACH = 8, 600  # neighbours shown, and training images of each class among which they are sought
 
@@ -45,15 +47,14 @@ def show(at: At, view: View) -> None:
     picture, course = st.columns([1, 3], gap="large")
     item = gallery.Item(f"Test image {row:,}: {CLASSES[true]}", at.data.test_images[row], found[row], true)
     picture.html(gallery.html([item], CLASSES, width=210))
-    table = probabilities.rows(_course(*at.key, row), CLASSES, true)
+    table = probabilities.rows(_course(at.run, row), CLASSES, true)
     course.altair_chart(probabilities.over_epochs(table, CLASSES, at.epoch), key="course")
-    file = table[["epoch", "class", "probability"]].to_csv(index=False)
     told = (
         "The dashed line is the epoch of the slider. Left out are classes that stay below"
         f" {wording.percent(probabilities.SHOWN)} at every recorded epoch of training; before it, at epoch 0, they may have had more."
     )
     with course:
-        foot(told, ("Table (CSV)", lambda: file.encode(), f"{at.stem}-image-{row}.csv", "text/csv"))
+        foot(told, csv_file(table[["epoch", "class", "probability"]], f"{at.stem}-image-{row}.csv"))
     layers(at, at.data.test_images[row], f"{at.stem}-image-{row}")
     neighbours(at, at.data.test_images[row], f"test {row}", true)
 
@@ -80,10 +81,9 @@ def _choose(at: At, view: View, row: int, rows: evaluation.Rows) -> None:
         st.caption(f"There is no test image {view.image:,} in this run's data set: the last one, {last:,}, is shown.")
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
-def _course(identity: str, created: str, row: int) -> dict[int, NDArray[np.float32]]:
+@per_run(max_entries=200)
+def _course(run: Run, row: int) -> dict[int, NDArray[np.float32]]:
     """The probabilities of one test image by epoch; epochs at which they are no numbers are left out."""
-    run = run_at_epoch.stored(identity)
     images = len(dataset.load(run.data_name).test_labels)
     found = {epoch: run_at_epoch.probabilities(run, epoch, images)[row].copy() for epoch in run.epochs}
     return {epoch: values for epoch, values in found.items() if np.isfinite(values).all()}
@@ -96,7 +96,7 @@ def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
     """What the image does in each layer, unit by unit."""
     st.subheader("What it does in each layer")
     experiment = at.run.experiment
-    values = {one.name: one.values[0] for one in forward.layers(experiment, run_at_epoch.weights(at), image[None])}
+    values = {one.name: one.values[0] for one in forward.layers(experiment, at.run.weights(at.epoch), image[None])}
     titles = measures.shown_layers(experiment)
     hidden = [
         unit_images.Layer(title, told(experiment.activation, values[name]), values[name])
@@ -120,7 +120,7 @@ def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
     )
     foot(
         "A square is a unit: grey 0, orange above, blue below; each layer on its own scale, from its largest value.",
-        ("Values (CSV)", lambda: table.to_csv(index=False).encode(), f"{stem}-layers.csv", "text/csv"),
+        csv_file(table, f"{stem}-layers.csv", "Values (CSV)"),
     )
 
 
@@ -134,8 +134,8 @@ def told(activation: str, values: Array) -> str:
 def neighbours(at: At, image: NDArray[np.uint8], name: str, true: int | None) -> None:
     """The nearest training images in each layer. name: of the image, in caches. true: its class, where it has one."""
     st.subheader("The training images nearest to it, layer by layer")
-    rows = _rows(*at.key)
-    found = _nearest(*at.key, at.epoch, name, image)
+    rows = _rows(at.run)
+    found = _nearest(at.run, at.epoch, name, image)
     labels = at.data.train_labels
     st.html(
         "".join(
@@ -160,7 +160,7 @@ def neighbours(at: At, image: NDArray[np.uint8], name: str, true: int | None) ->
     foot(
         f"Nearest by the Euclidean distance between the layer's values, nearest first, among {len(rows):,} of the images that the"
         " network was trained on, equally many of each class.",
-        ("Table (CSV)", lambda: table.to_csv(index=False).encode(), f"{at.stem}-nearest.csv", "text/csv"),
+        csv_file(table, f"{at.stem}-nearest.csv"),
     )
 
 
@@ -173,15 +173,14 @@ def _mix(labels: NDArray[np.uint8], true: int | None) -> str:
     return f"{counts[most]} of {len(labels)} are {CLASSES[most]}"
 
 
-@st.cache_data(show_spinner=False, max_entries=20)
-def _rows(identity: str, created: str) -> NDArray[np.int32]:
-    return run_at_epoch.training_rows(run_at_epoch.stored(identity), EACH)
+@per_run(max_entries=20)
+def _rows(run: Run) -> NDArray[np.int32]:
+    return run_at_epoch.training_rows(run, EACH)
 
 
-@st.cache_data(show_spinner="Comparing with training images", max_entries=200)
-def _nearest(identity: str, created: str, epoch: int, name: str, _image: NDArray[np.uint8]) -> list[Near]:
-    run = run_at_epoch.stored(identity)
-    rows = _rows(identity, created)
+@per_run(max_entries=200, spinner="Comparing with training images")
+def _nearest(run: Run, epoch: int, name: str, _image: NDArray[np.uint8]) -> list[Near]:
+    rows = _rows(run)
     images = dataset.load(run.data_name).train_images[rows]
     found = measures.nearest(run.experiment, run.weights(epoch), _image, images, NEAREST)
     titles = measures.shown_layers(run.experiment)

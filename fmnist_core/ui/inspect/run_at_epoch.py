@@ -9,21 +9,19 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from fmnist_core.charts import value_histograms
 from fmnist_core.data import dataset
 from fmnist_core.data.class_draw import draw
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.experiment.activations import Array
-from fmnist_core.experiment.recording import Weights
 from fmnist_core.findings import evaluation
 from fmnist_core.findings import layer_measures as measures
 from fmnist_core.findings.health import LayerState
 from fmnist_core.store.run import Run, RunDamaged
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared import histogram_view
+from fmnist_core.ui.shared.per_run import per_run
 
 BATCH = 50  # training images of each class that layers are measured on
 MOST_EPOCHS = 21  # at which layers are measured for a picture over the epochs
-MOST_HISTOGRAMS, MOST_WEIGHTS = 41, 200_000  # histograms of weights and what they count: 33 MB at a time
 
 
 class At(NamedTuple):
@@ -32,11 +30,6 @@ class At(NamedTuple):
     run: Run
     data: Dataset
     epoch: int
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells this run from all others, also from an earlier one of the same name."""
-        return self.run.run_id, self.run.created.isoformat()
 
     @property
     def stem(self) -> str:
@@ -74,19 +67,17 @@ def probabilities(run: Run, epoch: int, images: int) -> NDArray[np.float32]:
     return found
 
 
-@st.cache_data(show_spinner=False, max_entries=400)
-def layer_states(identity: str, created: str, epoch: int) -> list[LayerState]:
-    """The hidden layers of a run at an epoch. created: a run that is trained again keeps its name."""
-    run = stored(identity)
+@per_run(max_entries=400)
+def layer_states(run: Run, epoch: int) -> list[LayerState]:
+    """The hidden layers of a run at an epoch."""
     images, labels = batch(run)
     looks = measures.look(run.experiment, run.weights(epoch), images, labels)
     return [one.state for one in looks if one.state.layer != "output"]
 
 
-@st.cache_data(show_spinner="Measuring the layers, epoch by epoch", max_entries=20)
-def over_epochs(identity: str, created: str) -> Measured:
+@per_run(max_entries=20, spinner="Measuring the layers, epoch by epoch")
+def over_epochs(run: Run) -> Measured:
     """The layers of a run at up to MOST_EPOCHS of its epochs."""
-    run = stored(identity)
     images, labels = batch(run)
     rows: list[dict[str, object]] = []
     values: dict[tuple[str, str], list[tuple[int, Array]]] = {}
@@ -98,28 +89,7 @@ def over_epochs(identity: str, created: str) -> Measured:
             rows.append({"epoch": epoch, "layer": state.layer, **shares, **deviations})
             for quantity, sampled in (("activation", one.activations), ("gradient", one.gradients)):
                 values.setdefault((quantity, state.layer), []).append((epoch, sampled))
-    return Measured(pd.DataFrame(rows), {key: _spread(_middle(found)) for key, found in values.items()})
-
-
-@st.cache_data(show_spinner="Counting weights", max_entries=100)
-def weight_spread(identity: str, created: str, tensor: str) -> pd.DataFrame:
-    """Histograms of one of a run's weight tensors, at up to MOST_HISTOGRAMS of its epochs, of up to MOST_WEIGHTS weights."""
-    run = stored(identity)
-    epochs = measures.thinned(run.epochs, MOST_HISTOGRAMS)
-    return _spread([(epoch, measures.sampled(run.weights(epoch)[tensor], MOST_WEIGHTS)) for epoch in epochs])
-
-
-def stored(identity: str) -> Run:
-    """The run of that name. Raises: RunDamaged, where it has just gone."""
-    run = server.stored(identity)
-    if run is None:
-        raise RunDamaged(f"The stored run {identity} is no longer there; train it again.")
-    return run
-
-
-def weights(at: At) -> Weights:
-    """The weights at the epoch."""
-    return at.run.weights(at.epoch)
+    return Measured(pd.DataFrame(rows), {key: histogram_view.counted(_middle(found)) for key, found in values.items()})
 
 
 def training_rows(run: Run, each: int) -> NDArray[np.int32]:
@@ -134,12 +104,6 @@ def batch(run: Run) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The images that layers are measured on, uint8 (n, 28, 28), and their labels: BATCH training images of each class."""
     data, rows = dataset.load(run.data_name), training_rows(run, BATCH)
     return data.train_images[rows], data.train_labels[rows]
-
-
-def _spread(values: list[tuple[int, Array]]) -> pd.DataFrame:
-    """As `histograms.spread`, without the epochs that have no numbers."""
-    whole = [(epoch, found) for epoch, found in values if found.size]
-    return value_histograms.spread(whole) if whole else pd.DataFrame(columns=["epoch", "value", "share"])
 
 
 def _middle(values: list[tuple[int, Array]]) -> list[tuple[int, Array]]:

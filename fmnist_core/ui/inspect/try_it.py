@@ -17,7 +17,7 @@ from fmnist_core.data.uploaded_picture import Seen
 from fmnist_core.errors import LabError
 from fmnist_core.network import forward
 from fmnist_core.ui.components.sketch import canvas
-from fmnist_core.ui.inspect import one_image, run_at_epoch
+from fmnist_core.ui.inspect import one_image
 from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
 from fmnist_core.ui.inspect.run_at_epoch import At
 
@@ -46,7 +46,7 @@ def show(at: At, view: View) -> None:
         image = _draw(at, view) if view.source == "draw" else _upload()
     if image is None:
         return
-    values = forward.probabilities(at.run.experiment, run_at_epoch.weights(at), image[None])[0]
+    values = forward.probabilities(at.run.experiment, at.run.weights(at.epoch), image[None])[0]
     with right:
         _answer(at, values)
     if not np.isfinite(values).all():

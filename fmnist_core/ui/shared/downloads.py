@@ -1,17 +1,22 @@
-"""Small parts that the sections of page Data share."""
+"""Files that a page offers: what a picture shows, and quiet buttons beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
+File = tuple[str, Callable[[], bytes], str, str]  # label, content, file name, type
 
-def foot(caption: str, *files: tuple[str, Callable[[], bytes], str, str]) -> None:
-    """What a picture shows, and quiet buttons to take it away: (label, content, file name, type).
 
-    A file is made only when its button is pressed.
-    """
+def csv_file(rows: pd.DataFrame | Callable[[], pd.DataFrame], name: str, label: str = "Table (CSV)") -> File:
+    """A table as a file for `foot`. rows: the table without its index, or what makes it."""
+    return label, lambda: (rows() if callable(rows) else rows).to_csv(index=False).encode(), name, "text/csv"
+
+
+def foot(caption: str, *files: File) -> None:
+    """What a picture shows, and buttons to download files; a file is made only when its button is pressed."""
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         with st.container(width="stretch"):
             st.caption(caption)

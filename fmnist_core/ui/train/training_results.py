@@ -10,13 +10,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from fmnist_core.charts import curves, learning_rate_curve, theme, value_histograms
+from fmnist_core.charts import curves, learning_rate_curve, theme
 from fmnist_core.data.dataset import CLASSES
+from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.findings import evaluation, run_sentences
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.shared import estimate, histogram_view, server
 from fmnist_core.ui.train import experiment_controls
 
 MOST_STEPS = 600
@@ -114,43 +115,35 @@ def _weights(run: Run) -> None:
     panel = st.expander("Weights and biases over the epochs", on_change="rerun", key=f"weights {run.run_id}")
     if panel.open:
         with panel:
-            _histograms(run.run_id, run.created.isoformat())
+            if run.epochs:
+                _histograms(run)
+            else:
+                st.caption("No weights are stored for this run.")
 
 
 @st.fragment
-def _histograms(identity: str, created: str) -> None:
-    run = server.stored(identity)
-    if run is None or not run.epochs:
-        st.caption("No weights are stored for this run.")
-        return
-    names = _tensors(identity, created)
+def _histograms(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        tensor = st.selectbox("Layer", names, format_func=_tensor_title, width=165)
+        tensor = st.selectbox("Layer", run.tensor_names, format_func=_tensor_title, width=165)
         low, high = run.epochs[0], run.epochs[-1]
         first, last = st.slider("Epochs", low, high, (low, high), width=165) if low < high else (low, high)
-        kind = st.segmented_control("View", ["Ridges", "Heat map"], default="Ridges", required=True)
-    rows = _spread(identity, created, tensor)
+        kind = st.segmented_control(
+            "View", histogram_view.KINDS, format_func=histogram_view.KINDS.__getitem__, default="ridges", required=True
+        )
+    try:
+        rows = histogram_view.of_weights(run, tensor)
+    except LabError as error:  # outside a page's first run nobody else shows it
+        st.error(str(error))
+        return
     rows = rows[rows["epoch"].between(first, last)]
-    draw = value_histograms.ridges if kind == "Ridges" else value_histograms.heat_map
-    st.altair_chart(draw(rows, f"Distribution of {_tensor_title(tensor)}"), key="histogram")
+    title, file = _tensor_title(tensor), f"fashion-mnist-{run.run_id}-{tensor.replace('/', '-')}"
+    histogram_view.show(
+        rows, str(kind), f"Distribution of {title}", f"The values of {title}, {histogram_view.SAMPLE}", file
+    )
 
 
 def _tensor_title(tensor: str) -> str:
     return tensor.replace("/", " ")
-
-
-@st.cache_data(show_spinner=False, max_entries=200)
-def _tensors(identity: str, created: str) -> list[str]:
-    """Names of a run's weights. created: a run that is trained again keeps its name."""
-    run = server.stored(identity)
-    return list(run.weights(run.epochs[0])) if run else []
-
-
-@st.cache_data(show_spinner="Counting weights", max_entries=200)
-def _spread(identity: str, created: str, tensor: str) -> pd.DataFrame:
-    run = server.stored(identity)
-    assert run is not None
-    return value_histograms.spread((epoch, run.weights(epoch)[tensor]) for epoch in run.epochs)
 
 
 def _downloads(run: Run) -> None:
