@@ -1,6 +1,6 @@
 """Layers over the training, as figures 2, 3 and 7 of Glorot & Bengio (2010) show them, and loss curves by model.
 
-The table `rows` is as from `runs.over_training.over_training`: epoch, layer, measure, value. Layers keep one order of
+The table `rows` is as from `findings.layers_over_epochs.over_epochs`: epoch, layer, measure, value. Layers keep one order of
 colours from the first to the last, so that what happens first to the top or to the bottom is seen.
 """
 
@@ -121,7 +121,7 @@ def measure(
 
 
 def losses(rows: pd.DataFrame, models: Sequence[str], target: float | None = None, height: int = HEIGHT) -> Layered:
-    """Smoothed training loss of each run over the steps, by model. rows: as from `runs.over_training.loss_curves`.
+    """Smoothed training loss of each run over the steps, by model. rows: as from `findings.layers_over_epochs.loss_curves`.
 
     target: a loss to mark, such as the one that all runs reach.
     """

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fmnist_core.experiment.recording import EpochRecord, Progress, finite
+from fmnist_core.experiment.recording import EpochRecord, Progress, to_json_types
 
 PACKAGES = (
     *("streamlit", "tensorflow", "keras", "numpy", "pandas", "altair", "scikit-learn", "umap-learn", "openTSNE"),
@@ -27,11 +27,11 @@ def write(result: Mapping[str, Any], target: str | None, summary: Callable[[], s
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     if target == "-":
-        print(json.dumps(finite(result), allow_nan=False))
+        print(json.dumps(to_json_types(result), allow_nan=False))
         return
     print(summary())
     if target:
-        Path(target).write_text(json.dumps(finite(result), indent=1, allow_nan=False), encoding="utf-8")
+        Path(target).write_text(json.dumps(to_json_types(result), indent=1, allow_nan=False), encoding="utf-8")
 
 
 class ProgressBar:

@@ -74,16 +74,16 @@ class Recorder(Listener, Protocol):
         """Weights by name ("hidden_1/kernel", "output/bias"), and probabilities of the test images, (n_test, 10)."""
 
 
-def finite(value: Any) -> Any:
+def to_json_types(value: Any) -> Any:
     """Records, mappings and sequences as JSON types. JSON has no nan: what is not known, or left the range of numbers,
     becomes null.
     """
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, Mapping):
-        return {key: finite(held) for key, held in value.items()}
+        return {key: to_json_types(held) for key, held in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(held) for held in value]
+        return [to_json_types(held) for held in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

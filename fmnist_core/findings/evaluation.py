@@ -53,7 +53,7 @@ class Reliability(NamedTuple):
     mean_accuracy: float
 
 
-def finite(probabilities: NDArray[np.float32]) -> bool:
+def all_finite(probabilities: NDArray[np.float32]) -> bool:
     """Whether every probability is a number; those of a network that diverged are not, and nothing follows from them."""
     return bool(np.isfinite(probabilities).all())
 

@@ -27,7 +27,7 @@ MOST_POINTS = 300
 COLUMNS = ("epoch", "layer", "measure", "value")
 
 
-def over_training(run: Run, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> pd.DataFrame:
+def over_epochs(run: Run, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> pd.DataFrame:
     """Measures of each hidden layer after each kept epoch, 0 is before training. Columns: COLUMNS.
 
     images: uint8 (n, 28, 28) or (n, 784), best those of `batch`. labels: (n,). measure: activation_mean,

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 from fmnist_core.experiment.cost import INPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.initial_networks import requested
-from fmnist_core.experiment.recording import Weights, finite
+from fmnist_core.experiment.recording import Weights, to_json_types
 from fmnist_core.learning import initial_weights as initialising
 from fmnist_core.learning.initial_weights import LsuvRound
 from fmnist_core.network import backward, diagnostics, theory
@@ -78,7 +78,7 @@ def measure(
                 "summary": [_summary(layer) for layer in one],
             }
         )
-    result: dict[str, Any] = finite(
+    result: dict[str, Any] = to_json_types(
         {
             "layers": layers,
             "units": units,

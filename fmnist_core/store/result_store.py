@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.experiment.recording import finite
+from fmnist_core.experiment.recording import to_json_types
 from fmnist_core.store.run import UNREADABLE
 from fmnist_core.store.run_store import RunStore, StoreError
 
@@ -77,7 +77,7 @@ class Results:
     def write(self, run: str, name: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         """Store a result. Raises: StoreError."""
         path = self._path(run, name)
-        text = json.dumps(finite({**facts, "version": VERSION}), allow_nan=False)
+        text = json.dumps(to_json_types({**facts, "version": VERSION}), allow_nan=False)
         self._replace(path, {FACTS: np.array(text), **arrays})
         self.forget_view(run, name)
         if not run:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fmnist_core import __version__
 from fmnist_core.experiment.cost import cost, kept_epochs
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
-from fmnist_core.experiment.recording import EpochRecord, Progress, Weights, finite
+from fmnist_core.experiment.recording import EpochRecord, Progress, Weights, to_json_types
 from fmnist_core.store.run_store import RunStore, StoreError
 
 PACKAGES = ("tensorflow", "keras", "numpy")
@@ -78,7 +78,7 @@ class RunWriter:
             losses = np.concatenate(self._losses) if self._losses else np.zeros(0, np.float32)
             np.save(self.folder / "step_losses.npy", losses, allow_pickle=False)
             self._write("experiment.json", json.loads(self.experiment.to_json()))
-            self._write("metrics.json", {name: finite(value) for name, value in metrics.items()})
+            self._write("metrics.json", {name: to_json_types(value) for name, value in metrics.items()})
             self._write("provenance.json", self._provenance())
             self.store.commit(self.folder, self.run_id, complete=not metrics["stopped"])
 

@@ -123,6 +123,6 @@ def test_top_classes_fall_in_probability() -> None:
 
 def test_a_diverged_network_is_told() -> None:
     probabilities, _ = case(0, n=5)
-    assert evaluation.finite(probabilities)
+    assert evaluation.all_finite(probabilities)
     probabilities[2, 3] = np.nan
-    assert not evaluation.finite(probabilities)
+    assert not evaluation.all_finite(probabilities)

@@ -47,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Trained]]
 
 @pytest.fixture(scope="module")
 def rows(trained: list[Trained]) -> pd.DataFrame:
-    return measured.over_training(trained[0].run, *measured.batch(dataset.load("sample")))
+    return measured.over_epochs(trained[0].run, *measured.batch(dataset.load("sample")))
 
 
 def value(rows: pd.DataFrame, epoch: int, layer: str, measure: str) -> float:

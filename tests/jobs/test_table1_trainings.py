@@ -24,7 +24,7 @@ from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import table1_plan
 from fmnist_core.experiment.cost import cost
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
-from fmnist_core.experiment.recording import EpochRecord, Recorder, finite
+from fmnist_core.experiment.recording import EpochRecord, Recorder, to_json_types
 from fmnist_core.experiment.table1_plan import NORMALISED, ROWS, STANDARD, Measured, Row, choose, plan
 from fmnist_core.findings.table1_result import available, result, sentences, text
 from fmnist_core.jobs import table1_trainings as maker
@@ -297,7 +297,7 @@ def test_the_picture_of_an_unfinished_table_has_dashes(sample: Dataset) -> None:
 
 def test_a_result_read_from_json_draws_as_well(sample: Dataset) -> None:
     errors = errors_like_the_papers() | {Row("sigmoid", STANDARD): np.full(5, NAN)}
-    table = json.loads(json.dumps(finite(made(errors, sample))))
+    table = json.loads(json.dumps(to_json_types(made(errors, sample))))
     shown = {cell[0]: cell[1:] for cell in cells(pictures.html(table))}
     assert shown["sigmoid"][0] == "diverged"
     assert "not comparable yet" in pictures.seeds(table, "sigmoid").to_dict()["title"]["text"]

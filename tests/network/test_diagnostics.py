@@ -15,7 +15,7 @@ from fmnist_core.data import dataset
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.recording import Weights, finite
+from fmnist_core.experiment.recording import Weights, to_json_types
 from fmnist_core.learning import initial_measures, initial_weights, keras_network
 from fmnist_core.network import backward, diagnostics, forward
 
@@ -251,7 +251,7 @@ def test_where_a_network_breaks_is_named_and_nothing_is_raised(data: tuple[np.nd
     sizes = dict(forward.layers(e, weights, data[0]))
     first = next(n for n in range(1, 7) if np.abs(sizes[f"hidden_{n}"]).max().item() * 10.0 ** (10 * n) > 3.4e38)
     assert diagnostics.breakdown(broken.signals) == (f"hidden_{first}", "forward")
-    text = json.dumps(finite(diagnostics.diagnose([broken, looked_at(e, *data)])), allow_nan=False)
+    text = json.dumps(to_json_types(diagnostics.diagnose([broken, looked_at(e, *data)])), allow_nan=False)
     assert json.loads(text)[0][-1]["activation"]["std"] is None
     backwards = [layer._replace(gradient=layer.gradient * np.float32(np.inf)) for layer in broken.signals[:1]]
     fine = list(looked_at(e, *data, weights).signals[1:])

@@ -107,7 +107,7 @@ def _as_live(view: View) -> None:
 @per_run(max_entries=40, spinner="Looking into the layers …")
 def _over(run: Run, data: Dataset) -> pd.DataFrame:
     """The measures of a run's layers at each checkpointed epoch."""
-    return measures.over_training(run, *measures.batch(data))
+    return measures.over_epochs(run, *measures.batch(data))
 
 
 def _examples(data_name: str) -> None:

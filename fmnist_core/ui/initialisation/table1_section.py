@@ -13,7 +13,7 @@ from fmnist_core.charts import table1_charts as charts
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import table1_plan, wording
-from fmnist_core.experiment.recording import finite
+from fmnist_core.experiment.recording import to_json_types
 from fmnist_core.findings.table1_result import available, sentences
 from fmnist_core.jobs import initial_look
 from fmnist_core.jobs import table1_trainings as maker
@@ -134,4 +134,4 @@ def _by_seed(held: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _json(held: Mapping[str, Any]) -> bytes:
-    return json.dumps(finite(held), indent=1, allow_nan=False).encode()
+    return json.dumps(to_json_types(held), indent=1, allow_nan=False).encode()

@@ -49,7 +49,7 @@ class Measured(NamedTuple):
 def answers(at: At) -> NDArray[np.float32] | None:
     """The probabilities of the test images at the epoch; None, and a sentence on the screen, where they are no numbers."""
     found = probabilities(at.run, at.epoch, len(at.data.test_labels))
-    if evaluation.finite(found):
+    if evaluation.all_finite(found):
         return found
     st.info(
         f"After epoch {at.epoch} this network's answers are no numbers any more: it diverged. Section Health says more."
