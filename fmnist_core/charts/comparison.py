@@ -55,8 +55,10 @@ def curves(
     top = _top(means["mean"])
     y = {"title": unit, "axis": alt.Axis(format=labels), "scale": _scale(top, 0.0)}
     data = {"means": means} | ({"runs": points(rows, f"val_{measure}", models, x)} if each else {})
-    told = theme.titled(title, _how_to_read(means, models, top, each))
-    return _picture(data, models, x_axis(x, end), y, figures, top).properties(height=_tall(height, models), title=told)
+    heading = theme.titled(title, _how_to_read(means, models, top, each))
+    return _picture(data, models, x_axis(x, end), y, figures, top).properties(
+        height=_tall(height, models), title=heading
+    )
 
 
 def gap(
@@ -72,8 +74,10 @@ def gap(
     y = {"title": "validation loss − training loss", "axis": alt.Axis(format="~g"), "scale": _scale(top, -HIGH)}
     data = {"means": means, "zero": pd.DataFrame({"mean": [0.0]})}
     lines = [*_how_to_read(means, models, top), *[CHANGE] * penalised(rows, models)]
-    told = theme.titled("Generalisation gap: the higher above 0, the more overfitting", lines)
-    return _picture(data, models, x_axis(x, end), y, "+.4f", top).properties(height=_tall(height, models), title=told)
+    heading = theme.titled("Generalisation gap: the higher above 0, the more overfitting", lines)
+    return _picture(data, models, x_axis(x, end), y, "+.4f", top).properties(
+        height=_tall(height, models), title=heading
+    )
 
 
 def penalised(rows: pd.DataFrame, models: Sequence[str]) -> bool:
@@ -86,25 +90,27 @@ def rates(
 ) -> Layered:
     """The learning rate of each model, epoch by epoch. Where models share a rate, the lower lines show as rims."""
     means = _means(rows, {VALIDATION: "learning_rate"}, models, x)
-    held = {model: set(own["mean"].round(9)) for model, own in means.groupby("model", sort=False)}
-    names = list(held)
-    above = {m: sum(not held[m].isdisjoint(held[n]) for n in names[place + 1 :]) for place, m in enumerate(names)}
+    rates_of = {model: set(group["mean"].round(9)) for model, group in means.groupby("model", sort=False)}
+    names = list(rates_of)
+    above = {
+        m: sum(not rates_of[m].isdisjoint(rates_of[n]) for n in names[index + 1 :]) for index, m in enumerate(names)
+    }
     means["width"] += RIM * means["model"].map(above).astype(float)
     scale = alt.Scale(type="log" if spans(means["mean"]) else "linear", padding=10)
     y = {"title": "learning rate", "axis": alt.Axis(format="~g", tickCount=4), "scale": scale}
     shared = "Models with the same rate overlap." if any(above.values()) else ""
-    told = theme.titled("Learning rate: how far each step moves the weights", shared)
+    heading = theme.titled("Learning rate: how far each step moves the weights", shared)
     return _picture({"means": means}, models, x_axis(x, end), y, ".3~g").properties(
-        height=_tall(height, models), title=told
+        height=_tall(height, models), title=heading
     )
 
 
 def points(rows: pd.DataFrame, column: str, models: Sequence[str], x: str = "epoch") -> pd.DataFrame:
     """The finite values of a column, models in the order given. Columns: model, run_id, seed, epoch, x, mean (the value)."""
-    order = {model: place for place, model in enumerate(models)}
+    order = {model: index for index, model in enumerate(models)}
     kept = rows[rows["model"].isin(models) & (rows["epoch"] > 0) & np.isfinite(rows[column].astype(float))]
-    found = kept[["model", "run_id", "seed", "epoch"]].assign(x=kept[x].astype(float), mean=kept[column].astype(float))
-    return found.sort_values(["model", "epoch"], key=lambda c: c.map(order) if c.name == "model" else c, kind="stable")
+    values = kept[["model", "run_id", "seed", "epoch"]].assign(x=kept[x].astype(float), mean=kept[column].astype(float))
+    return values.sort_values(["model", "epoch"], key=lambda c: c.map(order) if c.name == "model" else c, kind="stable")
 
 
 def over_seeds(rows: pd.DataFrame, column: str, models: Sequence[str], x: str = "epoch") -> pd.DataFrame:
@@ -142,10 +148,10 @@ def _picture(
     means = data["means"]
     inside = means[(means["split"] == VALIDATION) & (means["mean"] <= (math.inf if top is None else top))]
     ends = inside.groupby("model", sort=False).tail(1)
-    held = {"zero": means.head(0), "bands": inside[inside["seeds"] > 1], "runs": means.head(0), "ends": ends, **data}
+    tables = {"zero": means.head(0), "bands": inside[inside["seeds"] > 1], "runs": means.head(0), "ends": ends, **data}
     picked = alt.selection_point(name="model", fields=["model"], bind="legend", toggle="true")
     picture = alt.layer(*_layers(models, x, y, picked), _tips(x, y, picked, figures))
-    picture.datasets = {name: records(table) for name, table in held.items()}
+    picture.datasets = {name: records(table) for name, table in tables.items()}
     return picture
 
 
@@ -241,14 +247,14 @@ def x_axis(x: str, end: float | None = None, field: str = "x:Q") -> alt.X:
 
 def spans(values: Iterable[float]) -> bool:
     """Whether positive values span so wide a range that they need a logarithmic axis."""
-    held = list(values)
-    return bool(held) and 0 < WIDE * min(held) < max(held)
+    numbers = list(values)
+    return bool(numbers) and 0 < WIDE * min(numbers) < max(numbers)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows in JSON types: what is not finite is null."""
-    held = table.replace([np.inf, -np.inf], np.nan)
+    cleaned = table.replace([np.inf, -np.inf], np.nan)
     return [
         {str(name): value for name, value in row.items()}
-        for row in held.astype(object).where(held.notna(), None).to_dict("records")
+        for row in cleaned.astype(object).where(cleaned.notna(), None).to_dict("records")
     ]

@@ -95,7 +95,7 @@ def score_rows(scores: Scores, classes: Sequence[str]) -> pd.DataFrame:
     """A row a class and measure: class, measure, value, low, high (95 % Wilson intervals; F1 is no proportion and has
     none), figure. A measure that is 0 / 0 has no row.
     """
-    held = {
+    measures = {
         "precision": (scores.precision, *evaluation.wilson(scores.right, scores.predicted)),
         "recall": (scores.recall, *evaluation.wilson(scores.right, scores.support)),
         "F1": (scores.f1, np.full(len(classes), np.nan), np.full(len(classes), np.nan)),
@@ -104,7 +104,7 @@ def score_rows(scores: Scores, classes: Sequence[str]) -> pd.DataFrame:
         [
             {"class": name, "measure": measure, "value": value[k], "low": low[k], "high": high[k]}
             for k, name in enumerate(classes)
-            for measure, (value, low, high) in held.items()
+            for measure, (value, low, high) in measures.items()
         ]
     )
     return table.dropna(subset=["value"])

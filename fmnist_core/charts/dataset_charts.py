@@ -68,8 +68,8 @@ def intensity_rows(intensities: NDArray[np.int64], classes: Sequence[str]) -> pd
 
 def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
     """rows: as from `intensity_rows`. One ridge a class on one axis, so that classes compare."""
-    place = rows["class"].map({name: label for label, name in enumerate(classes)})
-    drawn = rows.assign(place=place, top=place - rows["share"] / (float(rows["share"].max()) or 1.0) * OVERLAP)
+    position = rows["class"].map({name: label for label, name in enumerate(classes)})
+    drawn = rows.assign(place=position, top=position - rows["share"] / (float(rows["share"].max()) or 1.0) * OVERLAP)
     black = rows.groupby("class")["black"].first()
     names = [f"{name}, {wording.percent(black[name])} black" for name in classes]
     labels = f"{names!r}[datum.value]"
@@ -107,8 +107,8 @@ def similarity_rows(shares: NDArray[np.float64], classes: Sequence[str]) -> pd.D
     itself."""
     return pd.DataFrame(
         [
-            {"class": one, "other": other, "share": float(shares[a, b])}
-            for a, one in enumerate(classes)
+            {"class": name, "other": other, "share": float(shares[a, b])}
+            for a, name in enumerate(classes)
             for b, other in enumerate(classes)
             if a != b
         ]

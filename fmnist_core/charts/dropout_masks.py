@@ -19,16 +19,18 @@ PALE = 0.12  # Opacity of a unit that is on but hands on 0, so that it still sho
 OFF = "#c2477f"  # The dropout layer's colour, lighter: thin crosses must show on a dark page, too.
 
 
-def unit_grid(values: Array, kept: NDArray[np.bool_], highest: float, told: str) -> str:
+def unit_grid(values: Array, kept: NDArray[np.bool_], highest: float, description: str) -> str:
     """A layer's units as squares, row by row, as HTML.
 
     values: what the layer hands on, (units,). kept: which units are on, (units,). highest: the size that is drawn in
-    full colour, the same for pictures that are compared. told: for who cannot see it.
+    full colour, the same for pictures that are compared. description: for who cannot see it.
     """
     columns = math.ceil(math.sqrt(2 * len(values)))
     picture = _squares(values, kept, highest or 1.0, columns)
     layout = f"width:100%;max-width:{columns * (CELL + GAP)}px;display:block"
-    return f'<img src="{images.source(picture)}" alt="{told}" title="{told}" style="{layout}">{_unit_key()}'
+    return (
+        f'<img src="{images.source(picture)}" alt="{description}" title="{description}" style="{layout}">{_unit_key()}'
+    )
 
 
 def _squares(values: Array, kept: NDArray[np.bool_], highest: float, columns: int) -> Image.Image:
@@ -37,8 +39,8 @@ def _squares(values: Array, kept: NDArray[np.bool_], highest: float, columns: in
     canvas = Image.new("RGBA", (columns * pitch - GAP * SHARPER, rows * pitch - GAP * SHARPER))
     pen = ImageDraw.Draw(canvas)
     shares = np.clip(np.abs(values) / highest, 0, 1)
-    for place, (share, on) in enumerate(zip(shares.tolist(), kept.tolist(), strict=True)):
-        _square(pen, place % columns * pitch, place // columns * pitch, share if on else None)
+    for index, (share, on) in enumerate(zip(shares.tolist(), kept.tolist(), strict=True)):
+        _square(pen, index % columns * pitch, index // columns * pitch, share if on else None)
     return canvas
 
 
@@ -65,8 +67,8 @@ def _unit_key() -> str:
     for share, words in kinds:
         canvas = Image.new("RGBA", (CELL * SHARPER, CELL * SHARPER))
         _square(ImageDraw.Draw(canvas), 0, 0, share)
-        mark = f'<img src="{images.source(canvas)}" alt="" style="width:{CELL}px;height:{CELL}px;margin-right:0.4em">'
-        parts.append(f'<span style="display:inline-flex;align-items:center">{mark}{words}</span>')
+        swatch = f'<img src="{images.source(canvas)}" alt="" style="width:{CELL}px;height:{CELL}px;margin-right:0.4em">'
+        parts.append(f'<span style="display:inline-flex;align-items:center">{swatch}{words}</span>')
     return f'<div style="{KEY};margin-top:0.6rem">{"".join(parts)}</div>'
 
 

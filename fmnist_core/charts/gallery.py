@@ -43,8 +43,8 @@ def told(item: Item, classes: Sequence[str]) -> str:
     if item.probabilities is None:
         return f"{item.title}: {true}"
     best = evaluation.top(item.probabilities[None], BARS)[0]
-    said = ", ".join(f"{classes[k]} {percent(float(item.probabilities[k]))}" for k in best)
-    return f"{item.title}: {true}; predicted probabilities: {said}"
+    probabilities = ", ".join(f"{classes[k]} {percent(float(item.probabilities[k]))}" for k in best)
+    return f"{item.title}: {true}; predicted probabilities: {probabilities}"
 
 
 def bars(probabilities: NDArray[np.float32], classes: Sequence[str], true: int | None, number: int = BARS) -> str:
@@ -113,8 +113,8 @@ def sheet(items: Sequence[Item], classes: Sequence[str], caption: str, columns: 
     rows = -(-len(items) // columns)
     canvas = Image.new("RGB", (columns * wide, rows * tall + 2 * line), "white")
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(3.4 * factor)
-    for place, item in enumerate(items):
-        left, top = wide * (place % columns), tall * (place // columns)
+    for index, item in enumerate(items):
+        left, top = wide * (index % columns), tall * (index // columns)
         picture = images.enlarged(Image.fromarray(item.image), factor)
         canvas.paste(picture, (left, top))
         for number, text in enumerate(_lines(item, classes)):

@@ -117,7 +117,7 @@ def _figure(value: float, measure: str) -> str:
 
 def _mean(title: str) -> list[alt.Tooltip]:
     names = {"figure:N": f"{title}, mean", "spread:N": "standard deviation", "runs:Q": "runs"}
-    return [alt.Tooltip(name, title=told) for name, told in names.items()]
+    return [alt.Tooltip(name, title=label) for name, label in names.items()]
 
 
 def direction(measure: str) -> str:
@@ -138,8 +138,8 @@ def is_numeric(values: pd.Series) -> bool:
 
 def distinct(values: pd.Series) -> list[Any]:
     """The different values: numbers and bools in their order, words as they come."""
-    found = values.dropna().drop_duplicates()
-    return list((found.sort_values() if pd.api.types.is_numeric_dtype(values) else found).tolist())
+    unique = values.dropna().drop_duplicates()
+    return list((unique.sort_values() if pd.api.types.is_numeric_dtype(values) else unique).tolist())
 
 
 def _ordinal(values: pd.Series, title: str) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def strip(images: NDArray[np.uint8], places: int | None = None) -> Image.Image:
     """Images side by side with see-through gaps, one pixel each. images: uint8 (k, 28, 28), k at most `places`."""
     places = max(len(images) if places is None else places, 1)
     canvas = np.zeros((SIDE, places * (SIDE + GAP) - GAP, 2), np.uint8)
-    for place, image in enumerate(images):
-        left = place * (SIDE + GAP)
+    for index, image in enumerate(images):
+        left = index * (SIDE + GAP)
         canvas[:, left : left + SIDE, 0] = image
         canvas[:, left : left + SIDE, 1] = 255
     return Image.fromarray(canvas)
@@ -76,9 +76,9 @@ def _cell(row: Row, places: int, tile: int, beside: bool) -> str:
     )
     basis = f"flex:1 1 {24 * places}px;" if beside else ""
     label = f'<figcaption style="flex:none;min-width:7.2rem;font-size:0.9rem">{mark(row.colour)}{escape(row.label)}</figcaption>'
-    told = escape(row.told)
+    description = escape(row.told)
     image = (
-        f'<img src="{source(enlarged(strip(row.images, places)))}" alt="{told}" title="{told}"'
+        f'<img src="{source(enlarged(strip(row.images, places)))}" alt="{description}" title="{description}"'
         f' style="{basis}width:100%;min-width:0;max-width:{places * (tile + 3)}px;display:block">'
     )
     return f'<figure style="{style}">{label}{image}</figure>'
@@ -96,8 +96,8 @@ def sheet(rows: Sequence[Row], places: int, caption: str, factor: int = 2) -> by
     width = max(left + places * (SIDE + GAP) * factor, 170 * factor)
     canvas = Image.new("RGB", (width, len(rows) * pitch + 16 * factor), "white")
     pen = ImageDraw.Draw(canvas)
-    for place, row in enumerate(rows):
-        top = place * pitch
+    for index, row in enumerate(rows):
+        top = index * pitch
         pen.rectangle((0, top + 11 * factor, 5 * factor, top + 16 * factor), fill=row.colour)
         pen.text((8 * factor, top + 14 * factor), row.label, "black", font(9 * factor), anchor="lm")
         picture = enlarged(strip(row.images, places), factor)
@@ -112,17 +112,17 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def pairs(closest: Sequence[tuple[int, int, float]], rows: Sequence[Row]) -> str:
     """Class pairs with a picture of each class and their share. closest: (class, other, share). rows: one a class."""
-    cells = "".join(_pair(rows[one], rows[other], share) for one, other, share in closest)
+    cells = "".join(_pair(rows[a], rows[b], share) for a, b, share in closest)
     columns = "repeat(auto-fit,minmax(17rem,1fr))"
     return f'<div style="display:grid;grid-template-columns:{columns};gap:0.6rem 2.5rem">{cells}</div>'
 
 
-def _pair(one: Row, other: Row, share: float) -> str:
+def _pair(first: Row, second: Row, share: float) -> str:
     pictures = "".join(
         f'<img src="{source(enlarged(strip(row.images[:1]), 2))}" alt="{escape(row.told)}" style="width:44px;height:44px">'
-        for row in (one, other)
+        for row in (first, second)
     )
-    names = " and ".join(escape(row.label) for row in (one, other))
+    names = " and ".join(escape(row.label) for row in (first, second))
     layout = "display:flex;align-items:center;gap:0.35rem"
     figure = f'<b style="margin-left:auto;font-variant-numeric:tabular-nums">{wording.percent(share)}</b>'
     return f'<div style="{layout}">{pictures}<span style="margin-left:0.4rem">{names}</span>{figure}</div>'

@@ -56,33 +56,33 @@ def histogram_table(measured: Measured, quantity: str) -> pd.DataFrame:
 def panels(measured: Measured, quantity: str) -> list[Layered]:
     """Figure 6 ("activation"), 7 ("gradient") or 8 ("weight_gradient"): a panel for each network, in their order."""
     table = histogram_table(measured, quantity)
-    found: list[Layered] = []
+    result: list[Layered] = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         rows = table[table["network"] == label]
         chart = alt.layer(_lines(rows, quantity, measured, _domain(table)))
-        told = theme.titled(label, _stop(_told(network, quantity), _cut_told(rows, quantity, measured)))
-        found.append(chart.properties(height=HEIGHT, title=told))
-    return found
+        title = theme.titled(label, _stop(_told(network, quantity), _cut_told(rows, quantity, measured)))
+        result.append(chart.properties(height=HEIGHT, title=title))
+    return result
 
 
 def singular_values(measured: Measured) -> list[Layered]:
     """How the singular values of the layers' Jacobians are spread: a panel for each network, their mean marked, beside it
     the closed form for f' = f'(0), where there is one, and what the paper reports."""
     table = histogram_table(measured, "singular_value")
-    found: list[Layered] = []
+    result: list[Layered] = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         rows = table[table["network"] == label]
         lines = _lines(rows, "singular_value", measured, _domain(table))
         marks = mean_singular_values(measured, network)
         inside = marks[marks["value"] <= _domain(table)[1]]  # one that lies outside is told, at least
         chart = alt.layer(lines, *_marks(inside)) if not inside.empty else alt.layer(lines)
-        told = theme.titled(
+        title = theme.titled(
             label,
             (_means_told(marks, measured["activation"]) or broken_told(network))
             + _cut_told(rows, "singular_value", measured),
         )
-        found.append(chart.properties(height=HEIGHT + 30, title=told))
-    return found
+        result.append(chart.properties(height=HEIGHT + 30, title=title))
+    return result
 
 
 def mean_singular_values(measured: Measured, network: Mapping[str, Any]) -> pd.DataFrame:
@@ -92,14 +92,14 @@ def mean_singular_values(measured: Measured, network: Mapping[str, Any]) -> pd.D
     means = [layer["singular_value"]["mean"] for layer in layers]
     if any(mean is None for mean in means):
         return pd.DataFrame({"what": [], "value": []})
-    found = {"measured": float(np.mean(means))}
+    values = {"measured": float(np.mean(means))}
     slope = ACTIVATIONS[measured["activation"]].slope_at_zero
     if slope is not None:  # With small sums, a layer's singular values are about those of W^T times it.
-        found["closed form"] = slope * float(np.mean([layer["theory"]["mean_singular_value"] for layer in layers]))
+        values["closed form"] = slope * float(np.mean([layer["theory"]["mean_singular_value"] for layer in layers]))
     paper = PAPER.get((measured["activation"], network["initialiser"]))
     if paper is not None and network["gain"] == 1:
-        found["paper"] = paper
-    return pd.DataFrame({"what": list(found), "value": list(found.values())})
+        values["paper"] = paper
+    return pd.DataFrame({"what": list(values), "value": list(values.values())})
 
 
 def layer_colours(layers: int, legend: alt.Legend | None) -> alt.Color:
@@ -162,9 +162,9 @@ def _cut_told(rows: pd.DataFrame, quantity: str, measured: Measured) -> str:
     return f" The peak at 0, up to {wording.percent(float(rows['share'].max()))}, is cut off"
 
 
-def _stop(told: str, more: str) -> str:
+def _stop(sentence: str, more: str) -> str:
     """Both, the first as a sentence where more follows."""
-    return f"{told.rstrip('.')}.{more}" if more and told else told or more.strip()
+    return f"{sentence.rstrip('.')}.{more}" if more and sentence else sentence or more.strip()
 
 
 def _at_zero(rows: pd.DataFrame) -> pd.Series[bool]:
@@ -194,17 +194,17 @@ def broken_told(network: Mapping[str, Any]) -> str:
     broken = network["breakdown"]
     if not broken:
         return ""
-    place = broken["layer"].replace("hidden_", "layer ").replace("output", "the output layer")
+    layer = broken["layer"].replace("hidden_", "layer ").replace("output", "the output layer")
     if broken["direction"] == "forward":
-        return f"The signal overflows from {place} on."
-    return f"The gradient overflows from {place} backwards."
+        return f"The signal overflows from {layer} on."
+    return f"The gradient overflows from {layer} backwards."
 
 
 def _means_told(marks: pd.DataFrame, activation: str) -> str:
-    held = dict(zip(marks["what"], marks["value"], strict=True))
-    if not held:
+    means = dict(zip(marks["what"], marks["value"], strict=True))
+    if not means:
         return ""
-    paper = f"; the paper: about {held['paper']:g}" if "paper" in held else ""
+    paper = f"; the paper: about {means['paper']:g}" if "paper" in means else ""
     slope = Fraction(ACTIVATIONS[activation].slope_at_zero or 0).limit_denominator(100)
-    closed = f"; closed form, f′ = {slope}: {held['closed form']:.3f}" if "closed form" in held else ""
-    return f"Mean between layers {held['measured']:.3f}{closed}{paper}"
+    closed = f"; closed form, f′ = {slope}: {means['closed form']:.3f}" if "closed form" in means else ""
+    return f"Mean between layers {means['measured']:.3f}{closed}{paper}"

@@ -35,13 +35,13 @@ def variance_table(measured: Measured, quantity: str) -> pd.DataFrame:
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         for number, layer in enumerate(hidden(network), start=1):
             std, expected = layer[quantity]["std"], VARIANCES[quantity][1]
-            held = {"measured": None if std is None else std**2, "theory": layer["theory"].get(expected)}
+            variances = {"measured": None if std is None else std**2, "theory": layer["theory"].get(expected)}
             # Activations that are all equal, but for the rounding of their mean square, vary by nothing.
             mean = layer["theory"]["activation_mean"] if quantity == "activation" else 0.0
             least = max(SMALLEST, ROUNDING * (mean or 0.0) ** 2)
             rows += [
                 {"network": label, "layer": number, "kind": kind, "variance": value}
-                for kind, value in held.items()
+                for kind, value in variances.items()
                 if value is not None and value > least
             ]
     return pd.DataFrame(rows, columns=["network", "layer", "kind", "variance"])
@@ -61,12 +61,12 @@ def variances(measured: Measured, quantity: str) -> Layered:
     )
     lines = base.transform_filter("datum.kind == 'theory'").mark_line(strokeWidth=2, opacity=0.75)
     points = base.transform_filter("datum.kind == 'measured'").mark_point(filled=True, size=70, opacity=1)
-    told = [
+    subtitle = [
         "Points are measured, lines are theory." if expected else "Points are measured.",
         *_missing(measured, table),
     ]
     return alt.layer(lines, points).properties(
-        height=HEIGHT, title=theme.titled(_growth(measured, table, quantity), told)
+        height=HEIGHT, title=theme.titled(_growth(measured, table, quantity), subtitle)
     )
 
 
@@ -140,10 +140,10 @@ def lsuv(network: Mapping[str, Any]) -> Layered:
     points = base.mark_point(filled=True, size=80, opacity=1).encode(
         color=alt.Color("when:N", scale=scale, legend=legend)
     )
-    told = theme.titled(
+    title = theme.titled(
         "LSUV sets each layer's variance to 1, layer by layer", "before and after its weights are divided"
     )
-    return alt.layer(spans, points).properties(height=LOW, title=told)
+    return alt.layer(spans, points).properties(height=LOW, title=title)
 
 
 def log_axis(values: pd.Series[float]) -> alt.Axis:
@@ -167,13 +167,13 @@ def _layer_axis(layers: int) -> alt.X:
 
 def _missing(measured: Measured, table: pd.DataFrame) -> list[str]:
     """Why points of a network are not there."""
-    found = []
+    sentences = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         if network["breakdown"]:
-            found.append(f"{label}: {_lowered(broken_told(network))}")
+            sentences.append(f"{label}: {_lowered(broken_told(network))}")
         elif not ((table["network"] == label) & (table["kind"] == "measured")).any():
-            found.append(f"{label}: not drawn: all values of a layer are equal, so the variance is 0.")
-    return found
+            sentences.append(f"{label}: not drawn: all values of a layer are equal, so the variance is 0.")
+    return sentences
 
 
 def _lowered(text: str) -> str:
@@ -182,9 +182,11 @@ def _lowered(text: str) -> str:
 
 def _growth(measured: Measured, table: pd.DataFrame, quantity: str) -> str:
     """What the picture says, by the network whose variance changes most from end to end."""
-    held = table[table["kind"] == "measured"].groupby("network", sort=False)["variance"]
+    variances = table[table["kind"] == "measured"].groupby("network", sort=False)["variance"]
     forward = quantity == "activation"
-    ratios = {name: v.iloc[-1] / v.iloc[0] if forward else v.iloc[0] / v.iloc[-1] for name, v in held if len(v) > 1}
+    ratios = {
+        name: v.iloc[-1] / v.iloc[0] if forward else v.iloc[0] / v.iloc[-1] for name, v in variances if len(v) > 1
+    }
     if not ratios:
         return "Variance by layer"
     name, ratio = max(ratios.items(), key=lambda item: max(item[1], 1 / item[1]))

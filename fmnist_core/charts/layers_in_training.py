@@ -24,20 +24,20 @@ ROOM = 0.04  # of the axis, beyond the lowest and the highest value
 def layer_colours(layers: Sequence[str]) -> alt.Scale:
     """A ramp over ANCHORS, one colour a layer."""
     last = max(len(layers) - 1, 1)
-    return alt.Scale(domain=list(layers), range=[_ramp(place / last) for place in range(len(layers))])
+    return alt.Scale(domain=list(layers), range=[_ramp(index / last) for index in range(len(layers))])
 
 
 def _ramp(share: float) -> str:
     """The colour at 0 (first anchor) to 1 (last anchor)."""
-    place = share * (len(ANCHORS) - 1)
-    start = min(int(place), len(ANCHORS) - 2)
+    position = share * (len(ANCHORS) - 1)
+    start = min(int(position), len(ANCHORS) - 2)
     pairs = zip(_channels(ANCHORS[start]), _channels(ANCHORS[start + 1]), strict=True)
-    mixed = (round(a + (b - a) * (place - start)) for a, b in pairs)
+    mixed = (round(a + (b - a) * (position - start)) for a, b in pairs)
     return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
 
 def _channels(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return tuple(int(colour[start : start + 2], 16) for start in (1, 3, 5))
 
 
 def activations(
@@ -54,8 +54,8 @@ def activations(
     band = _drawn(layers, alt.Y("low:Q", **y), picked, 0.16).mark_area(tooltip=None, clip=True).encode(y2="high:Q")
     picture = alt.layer(band.add_params(picked), *_lines(layers, "activation_mean", y, picked))
     picture.datasets = {"layers": records(table)}
-    told = theme.titled(title, "Line: mean. Band: ± one standard deviation. Circles: 98 % quantile.")
-    return picture.properties(height=height, title=told)
+    heading = theme.titled(title, "Line: mean. Band: ± one standard deviation. Circles: 98 % quantile.")
+    return picture.properties(height=height, title=heading)
 
 
 def spreads(rows: pd.DataFrame, title: str, domain: tuple[float, float] | None = None, height: int = HEIGHT) -> Layered:
@@ -65,17 +65,17 @@ def spreads(rows: pd.DataFrame, title: str, domain: tuple[float, float] | None =
     first, *others = _lines(layers, "activation_std", y, picked)
     picture = alt.layer(first.add_params(picked), *others)
     picture.datasets = {"layers": records(table)}
-    told = theme.titled(title, "Line: standard deviation. Circles: 98 % quantile.")
-    return picture.properties(height=height, title=told)
+    heading = theme.titled(title, "Line: standard deviation. Circles: 98 % quantile.")
+    return picture.properties(height=height, title=heading)
 
 
 def _lines(layers: Sequence[str], field: str, y: dict[str, Any], picked: alt.Parameter) -> list[alt.Chart]:
     """A field as lines, the 98 % quantile as circles, and on the lines dots that tell all measures."""
     titles = {"activation_mean": "mean", "activation_std": "standard deviation", "activation_high": "98 % quantile"}
-    told = [alt.Tooltip(f"{name}:Q", title=text, format=".3g") for name, text in titles.items()]
+    measures = [alt.Tooltip(f"{name}:Q", title=text, format=".3g") for name, text in titles.items()]
     line = _drawn(layers, alt.Y(f"{field}:Q", **y), picked, 1)
     high = _drawn(layers, alt.Y("activation_high:Q", **y), picked, 0.8)
-    tips = ["layer:N", "epoch:Q", *told, alt.Tooltip("saturated:Q", format=".1%")]
+    tips = ["layer:N", "epoch:Q", *measures, alt.Tooltip("saturated:Q", format=".1%")]
     return [
         line.mark_line(clip=True, tooltip=None),
         high.mark_point(size=28, clip=True, tooltip=None),
@@ -142,18 +142,18 @@ def losses(rows: pd.DataFrame, models: Sequence[str], target: float | None = Non
         )
         .add_params(picked)
     )
-    mark = alt.Chart(alt.NamedData("target")).mark_rule(strokeDash=[4, 4], color=theme.MUTED).encode(y=y)
-    picture = alt.layer(lines, mark)
+    rule = alt.Chart(alt.NamedData("target")).mark_rule(strokeDash=[4, 4], color=theme.MUTED).encode(y=y)
+    picture = alt.layer(lines, rule)
     marked = [] if target is None else [{"loss": target}]
     picture.datasets = {"runs": records(rows[rows["model"].isin(models)]), "target": marked}
-    told = theme.titled("Training loss: the sooner it falls, the better", "Each line: one seed, smoothed.")
-    return picture.properties(height=height, title=told)
+    title = theme.titled("Training loss: the sooner it falls, the better", "Each line: one seed, smoothed.")
+    return picture.properties(height=height, title=title)
 
 
 def span(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> tuple[float, float] | None:
     """Lowest and highest finite value of these measures in all tables, for a shared axis; None without any two."""
-    held = pd.concat([table.loc[table["measure"].isin(names), "value"] for table in tables]).dropna()
-    return (float(held.min()), float(held.max())) if held.nunique() > 1 else None
+    values = pd.concat([table.loc[table["measure"].isin(names), "value"] for table in tables]).dropna()
+    return (float(values.min()), float(values.max())) if values.nunique() > 1 else None
 
 
 def _wide(rows: pd.DataFrame) -> pd.DataFrame:

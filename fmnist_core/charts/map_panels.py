@@ -114,8 +114,8 @@ def sheet(
     for column, heading in enumerate(columns):
         middle = left + column * (TILE + 24) + TILE // 2
         pen.text((middle, head - 28), heading, INK, images.font(30), anchor="mm")
-        for place, row in enumerate(rows):
-            top = head + place * pitch
+        for index, row in enumerate(rows):
+            top = head + index * pitch
             pen.rounded_rectangle((middle - TILE // 2, top, middle + TILE // 2, top + TILE), 8, outline=RIM, width=2)
             points = row.points[column]
             if points is None:
@@ -124,8 +124,8 @@ def sheet(
                 drawn = dots(points, labels, palette)
                 canvas.paste(drawn, (middle - TILE // 2, top), drawn)
             pen.text((middle, top + TILE + 24), row.words(column), theme.MUTED, images.font(26), anchor="mm")
-    for place, row in enumerate(rows):
-        pen.text((24, head + place * pitch + TILE // 2), row.name, INK, images.font(30), anchor="lm")
+    for index, row in enumerate(rows):
+        pen.text((24, head + index * pitch + TILE // 2), row.name, INK, images.font(30), anchor="lm")
     _paint_legend(pen, lines, names, palette, (left, head + len(rows) * pitch + 30), 30)
     pen.text((24, canvas.height - 34), caption, theme.MUTED, images.font(24), anchor="lm")
     return images.png(canvas)
@@ -159,9 +159,9 @@ def _cell(row: MapRow, column: int, heading: str, labels: Labels, palette: Seque
     if points is None:
         return f'<div style="{frame};display:grid;place-items:center;opacity:0.6">No map</div>'
     words = row.words(column)
-    told = f"{row.name}, {heading}: a map of {len(points):,} images, coloured by class. {words}".strip()
+    description = f"{row.name}, {heading}: a map of {len(points):,} images, coloured by class. {words}".strip()
     below = f'<div style="font-size:0.85rem;opacity:0.8">{escape(words)}</div>' if words else ""
-    return f'<img src="{_source(dots(points, labels, palette))}" alt="{escape(told)}" style="{frame}">{below}'
+    return f'<img src="{_source(dots(points, labels, palette))}" alt="{escape(description)}" style="{frame}">{below}'
 
 
 def _source(drawn: Image.Image) -> str:

@@ -24,8 +24,8 @@ def html(layers: Sequence[LayerCost], activation: str, dropout: float) -> str:
     heights = [_height(column[0].outputs) for column in columns]
     notes = {"Activation": activation, "Dropout": f"rate {dropout:g}", "Rescaling": "pixels / 255", "Dense": ""}
     cells = "".join(
-        _cell(column, heights[max(place - 1, 0)], heights[min(place + 1, len(heights) - 1)], notes)
-        for place, column in enumerate(columns)
+        _cell(column, heights[max(index - 1, 0)], heights[min(index + 1, len(heights) - 1)], notes)
+        for index, column in enumerate(columns)
     )
     return (
         f'<div role="img" aria-label="The network, layer by layer" style="display:flex;overflow-x:auto">{cells}</div>'
@@ -48,10 +48,10 @@ def _height(units: int) -> float:
 
 
 def _cell(column: Sequence[LayerCost], before: float, after: float, notes: dict[str, str]) -> str:
-    own = _height(column[0].outputs)
+    height = _height(column[0].outputs)
     first, last = column[0].kind == "Rescaling", column[0].name == "output"
-    blocks = "".join(_block(layer, own, 24 if place == 0 else 8) for place, layer in enumerate(column))
-    picture = _band((before + own) / 2, own, first) + blocks + _band(own, (own + after) / 2, last)
+    blocks = "".join(_block(layer, height, 24 if index == 0 else 8) for index, layer in enumerate(column))
+    picture = _band((before + height) / 2, height, first) + blocks + _band(height, (height + after) / 2, last)
     labels = "".join(_label(layer, notes) for layer in column)
     return (
         f'<div style="flex:1 1 116px;min-width:116px">'

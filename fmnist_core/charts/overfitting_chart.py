@@ -24,9 +24,9 @@ def lowest(rows: pd.DataFrame) -> pd.DataFrame:
 
     Columns: model, seeds, epoch and epoch_deviation (of the lowest loss), loss, end_epoch, end_loss, rise.
     """
-    found = points(rows, "val_loss", list(dict.fromkeys(rows["model"]))).reset_index(drop=True)
-    by_run = found.groupby(["model", "run_id"], sort=False)
-    best, last = found.loc[by_run["mean"].idxmin()], by_run.tail(1)
+    losses = points(rows, "val_loss", list(dict.fromkeys(rows["model"]))).reset_index(drop=True)
+    by_run = losses.groupby(["model", "run_id"], sort=False)
+    best, last = losses.loc[by_run["mean"].idxmin()], by_run.tail(1)
     table = best.groupby("model", sort=False).agg(
         seeds=("mean", "size"), epoch=("epoch", "mean"), epoch_deviation=("epoch", "std"), loss=("mean", "mean")
     )
@@ -50,18 +50,18 @@ def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
         *["The losses include the L2 penalty, whose fall can hide a rise."] * penalised(rows, models),
     ]
     rises = (table["rise"] > LEVEL * table["loss"]).any()
-    told = (
+    verdict = (
         "Overfitting: after the dot, validation loss rises"
         if rises
         else "No overfitting visible: no validation loss rises"
     )
-    title = theme.titled(told, subtitle)
+    title = theme.titled(verdict, subtitle)
     return picture.properties(height=ROW * len(models) + ROOM + LINE * (len(subtitle) - 2), title=title)
 
 
-def _stretches(models: Sequence[str], told: Mapping[str, str]) -> list[alt.Chart | alt.LayerChart]:
-    """The layers of `chart`. told: what stands to the right of each model's row."""
-    right = alt.Axis(orient="right", labelExpr=f"{json.dumps(told)}[datum.value] || ''", labelLimit=300, **theme.BARE)
+def _stretches(models: Sequence[str], labels: Mapping[str, str]) -> list[alt.Chart | alt.LayerChart]:
+    """The layers of `chart`. labels: what stands to the right of each model's row."""
+    right = alt.Axis(orient="right", labelExpr=f"{json.dumps(labels)}[datum.value] || ''", labelLimit=300, **theme.BARE)
     names = {"epoch": "epoch of the lowest loss", "loss": "lowest validation loss", "end_loss": "after the last epoch"}
     tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".4~r") for name, title in names.items()]
 

@@ -38,8 +38,8 @@ def chart(
         places, texts = _positions(runs[name]), runs["figure"] if name == measure else runs[name].map(_text)
         lines.append(runs.assign(axis=axis, order=order, place=places))
         marks.append(_marks(places, texts, name == measure).assign(axis=axis))
-    told = [alt.Tooltip(f"{name}:N", title=titles[name]) for name in columns]
-    tooltip = [*WHO, *told, alt.Tooltip("figure:N", title=titles[measure])]
+    tooltips = [alt.Tooltip(f"{name}:N", title=titles[name]) for name in columns]
+    tooltip = [*WHO, *tooltips, alt.Tooltip("figure:N", title=titles[measure])]
     picture = alt.layer(*_strands(list(axes.values()), tooltip))
     picture.datasets = {
         "lines": records(pd.concat(lines).dropna(subset=["place"])),
@@ -90,7 +90,7 @@ def _positions(values: pd.Series) -> pd.Series:
     levels = distinct(values)
     kind: dict[str, Any] = bend(levels) if is_numeric(values) else {"type": "words"}
     if kind["type"] == "words":
-        values = values.map({level: -place for place, level in enumerate(levels)}).astype(float)
+        values = values.map({level: -index for index, level in enumerate(levels)}).astype(float)
     elif kind["type"] != "linear":
         values = np.log(values) if kind["type"] == "log" else np.log1p(values / kind["constant"])
     low, high = values.min(), values.max()

@@ -18,18 +18,18 @@ FRAME = theme.VALIDATION
 def patch(image: NDArray[np.uint8]) -> tuple[int, int]:
     """Row and column (multiples of PATCH) of the square with the most contrast, where numbers say the most."""
     squares = image.astype(np.float64).reshape(SIDE // PATCH, PATCH, SIDE // PATCH, PATCH)
-    place = int(squares.std(axis=(1, 3)).argmax())
-    return place // (SIDE // PATCH) * PATCH, place % (SIDE // PATCH) * PATCH
+    index = int(squares.std(axis=(1, 3)).argmax())
+    return index // (SIDE // PATCH) * PATCH, index % (SIDE // PATCH) * PATCH
 
 
-def picture(image: NDArray[np.uint8], corner: tuple[int, int], told: str) -> str:
+def picture(image: NDArray[np.uint8], corner: tuple[int, int], description: str) -> str:
     """The image, with a frame around the square whose numbers are shown. image: uint8 (28, 28)."""
-    top, left = (f"{100 * place / SIDE:.3f}%" for place in corner)
+    top, left = (f"{100 * position / SIDE:.3f}%" for position in corner)
     side = f"{100 * PATCH / SIDE:.3f}%"
     frame = f"position:absolute;top:{top};left:{left};width:{side};height:{side};box-shadow:0 0 0 2px {FRAME}"
     return (
         '<div style="position:relative;width:224px;height:224px;flex:none">'
-        f'<img src="{images.source(images.enlarged(Image.fromarray(image), 16))}" alt="{escape(told)}"'
+        f'<img src="{images.source(images.enlarged(Image.fromarray(image), 16))}" alt="{escape(description)}"'
         f' style="width:100%;display:block"><div style="{frame}"></div></div>'
     )
 
@@ -44,18 +44,18 @@ def numbers(values: NDArray[np.uint8], texts: Sequence[Sequence[str]], width: fl
         for value, text in zip(row, line, strict=True)
     )
     layout = f"display:grid;grid-template-columns:repeat({values.shape[1]},{width}rem);width:max-content"
-    look = "font-size:0.8rem;line-height:1.45;text-align:center;font-variant-numeric:tabular-nums"
-    return f'<div style="{layout};{look};box-shadow:0 0 0 2px {FRAME}">{cells}</div>'
+    style = "font-size:0.8rem;line-height:1.45;text-align:center;font-variant-numeric:tabular-nums"
+    return f'<div style="{layout};{style};box-shadow:0 0 0 2px {FRAME}">{cells}</div>'
 
 
-def before_and_after(image: NDArray[np.uint8], told: str) -> str:
+def before_and_after(image: NDArray[np.uint8], description: str) -> str:
     """The image, the numbers of its square as stored, and the same numbers scaled to 0 to 1."""
     top, left = corner = patch(image)
     square = image[top : top + PATCH, left : left + PATCH]
-    stored = [[str(value) for value in row] for row in square.tolist()]
+    pixels = [[str(value) for value in row] for row in square.tolist()]
     scaled = [[f"{value / 255:.2f}" for value in row] for row in square.tolist()]
     titles = ("The image", "Stored: whole numbers 0 to 255", "Scaled: divided by 255")
-    parts = (picture(image, corner, told), numbers(square, stored), numbers(square, scaled))
+    parts = (picture(image, corner, description), numbers(square, pixels), numbers(square, scaled))
     return _side_by_side(zip(titles, parts, strict=True))
 
 
@@ -90,17 +90,17 @@ def _span(row: int) -> str:
 
 def one_hot(label: int, classes: Sequence[str], colours: Sequence[str]) -> str:
     """Ten boxes, 0 but for the label's own, which is 1 in the class's colour."""
-    boxes = "".join(_box(place, name, colours[place], on=place == label) for place, name in enumerate(classes))
+    boxes = "".join(_box(index, name, colours[index], on=index == label) for index, name in enumerate(classes))
     # Ten columns where there is room, else five: the clamp turns over at 46rem.
     columns = "repeat(auto-fit,minmax(clamp(9%,calc((46rem - 100%) * 999),18%),1fr))"
     return f'<div style="display:grid;grid-template-columns:{columns};gap:0.5rem 0.3rem;max-width:62rem">{boxes}</div>'
 
 
-def _box(place: int, name: str, colour: str, on: bool) -> str:
+def _box(index: int, name: str, colour: str, on: bool) -> str:
     paint = (
         f"background:{colour};border-color:{colour};color:#000" if on else f"border-color:{theme.MUTED}88;opacity:0.75"
     )
     return (
         f'<div style="text-align:center;font-size:0.8rem"><div style="border:1px solid;{paint};border-radius:4px;'
-        f'font-size:1.1rem;font-weight:600;padding:0.3rem">{int(on)}</div>{place} {escape(name)}</div>'
+        f'font-size:1.1rem;font-weight:600;padding:0.3rem">{int(on)}</div>{index} {escape(name)}</div>'
     )

@@ -15,22 +15,22 @@ from fmnist_core.charts.comparison import Layered
 SHOWN = 0.05  # A class that never gets this probability in a trained epoch is left out.
 
 
-def rows(found: Mapping[int, NDArray[np.float32]], classes: Sequence[str], true: int) -> pd.DataFrame:
-    """found: probabilities (classes,) by epoch. Returns columns epoch, class, probability, said (in words), is_true; the
+def rows(by_epoch: Mapping[int, NDArray[np.float32]], classes: Sequence[str], true: int) -> pd.DataFrame:
+    """by_epoch: probabilities (classes,) by epoch. Returns columns epoch, class, probability, said (in words), is_true; the
     classes that never matter are left out, the true one never is.
     """
-    trained = np.array([found[epoch] for epoch in sorted(found) if epoch or len(found) == 1])
+    trained = np.array([by_epoch[epoch] for epoch in sorted(by_epoch) if epoch or len(by_epoch) == 1])
     matter = [k for k in range(len(classes)) if k == true or float(trained[:, k].max()) >= SHOWN]
     return pd.DataFrame(
         [
             {
                 "epoch": epoch,
                 "class": classes[k],
-                "probability": float(found[epoch][k]),
-                "said": gallery.percent(float(found[epoch][k])),
+                "probability": float(by_epoch[epoch][k]),
+                "said": gallery.percent(float(by_epoch[epoch][k])),
                 "is_true": k == true,
             }
-            for epoch in sorted(found)
+            for epoch in sorted(by_epoch)
             for k in matter
         ]
     )

@@ -20,17 +20,17 @@ TOLD = [
 ]
 
 
-def rows(found: Reliability) -> pd.DataFrame:
+def rows(reliability: Reliability) -> pd.DataFrame:
     """A row a bin with images: from, to (its edges), images, confidence (mean), accuracy, low, high."""
     table = pd.DataFrame(
         {
-            "from": found.edges[:-1],
-            "to": found.edges[1:],
-            "images": found.images,
-            "confidence": found.confidence,
-            "accuracy": found.accuracy,
-            "low": found.low,
-            "high": found.high,
+            "from": reliability.edges[:-1],
+            "to": reliability.edges[1:],
+            "images": reliability.images,
+            "confidence": reliability.confidence,
+            "accuracy": reliability.accuracy,
+            "low": reliability.low,
+            "high": reliability.high,
         }
     )
     return table[table["images"] > 0].reset_index(drop=True)

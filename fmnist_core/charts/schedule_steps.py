@@ -51,10 +51,10 @@ def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart | a
 
 def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart | alt.FacetChart:
     """rows: as from `step_rows`. Few outliers at the start may leave the picture."""
-    found = rows[np.isfinite(rows["loss"])]
-    highest = 1.1 * float(found["loss"].quantile(0.99)) if len(found) else 1.0
+    losses = rows[np.isfinite(rows["loss"])]
+    highest = 1.1 * float(losses["loss"].quantile(0.99)) if len(losses) else 1.0
     line = (
-        alt.Chart(found)
+        alt.Chart(losses)
         .mark_line(color=theme.TRAIN, strokeWidth=1.2, clip=True)
         .encode(
             x=_steps(rows, title="step (one batch each)"),

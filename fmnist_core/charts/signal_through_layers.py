@@ -51,14 +51,14 @@ def strips(rows: pd.DataFrame) -> Layered:
         y=alt.Y("edge:Q", title="value of a unit", scale=alt.Scale(domain=[-FRAME, FRAME]), axis=alt.Axis(tickCount=5)),
         tooltip=["layer:Q", alt.Tooltip("value:Q", format=".3~g")],
     )
-    found = [base.mark_point(shape="circle", **_mark(16))]
+    layers = [base.mark_point(shape="circle", **_mark(16))]
     for shape, beyond in (("triangle-up", drawn["value"] > FRAME), ("triangle-down", drawn["value"] < -FRAME)):
         if beyond.any():
-            found.append(base.mark_point(shape=shape, **_mark(30)).properties(data=drawn[beyond]))
-    told = f"{SHOWN} units of each layer; 0 is the input"
+            layers.append(base.mark_point(shape=shape, **_mark(30)).properties(data=drawn[beyond]))
+    subtitle = f"{SHOWN} units of each layer; 0 is the input"
     if outside.any():
-        told += f"; triangles: {outside.sum()} values outside the frame"
-    return alt.layer(*found).properties(height=HEIGHT, title=theme.titled(_said(rows), told))
+        subtitle += f"; triangles: {outside.sum()} values outside the frame"
+    return alt.layer(*layers).properties(height=HEIGHT, title=theme.titled(_said(rows), subtitle))
 
 
 def _mark(size: int) -> dict[str, Any]:

@@ -28,14 +28,14 @@ def html(result: Mapping[str, Any]) -> str:
 
     Rows that are not made yet have a dash. The paper's columns are as published, without its own bold.
     """
-    made = {row["name"]: row for row in result["rows"]}
+    by_name = {row["name"]: row for row in result["rows"]}
     ours = "Fashion-MNIST" if result["data"]["name"] == "full" else "Fashion-MNIST (sample)"
     names = "".join(_head(name) for name in (ours, "rate", *DATA_SETS))
     above = (
         f'<tr><td></td><th colspan="2" style="{CELL}">this app</th><th colspan="4" style="{CELL};border-left:{LINE}">'
     )
     above += "Glorot &amp; Bengio (2010)</th></tr>"
-    body = "".join(_line(row.name, made.get(row.name), PUBLISHED.get(row)) for row in ROWS)
+    body = "".join(_line(row.name, by_name.get(row.name), PUBLISHED.get(row)) for row in ROWS)
     caption = f"Test error in %, with {_seeds(result)}; N: normalised initialisation."
     style = "border-collapse:collapse;border-top:2px solid;border-bottom:2px solid;font-variant-numeric:tabular-nums"
     return (
@@ -69,11 +69,11 @@ def _line(name: str, row: Mapping[str, Any] | None, published: Iterable[float] |
 
 
 def _error(row: Mapping[str, Any]) -> str:
-    held = row["test_error"]
-    if held["mean"] is None or not math.isfinite(held["mean"]):
+    error = row["test_error"]
+    if error["mean"] is None or not math.isfinite(error["mean"]):
         return "diverged"
-    spread = held["std"]
-    shown = f"{held['mean']:.2f}" + ("" if spread is None or not math.isfinite(spread) else f" ± {spread:.2f}")
+    spread = error["std"]
+    shown = f"{error['mean']:.2f}" + ("" if spread is None or not math.isfinite(spread) else f" ± {spread:.2f}")
     return f"<b>{shown}</b>" if row["bold"] else shown
 
 
@@ -100,10 +100,13 @@ def seeds(result: Mapping[str, Any], activation: str) -> Layered:
         x = alt.X(field, title="test error in %", scale=scale)
         return alt.Chart(alt.NamedData(name)).encode(x=x, y=y, color=colour)
 
-    told = [alt.Tooltip("mean:Q", format=".2f"), *(alt.Tooltip(f"{end}:Q", format=".2f") for end in ("low", "high"))]
+    tooltips = [
+        alt.Tooltip("mean:Q", format=".2f"),
+        *(alt.Tooltip(f"{end}:Q", format=".2f") for end in ("low", "high")),
+    ]
     picture = alt.layer(
-        layer("means", "low:Q").mark_rule(strokeWidth=3, opacity=0.5).encode(x2="high:Q", tooltip=told),
-        layer("means", "mean:Q").mark_tick(thickness=3, size=34).encode(tooltip=told),
+        layer("means", "low:Q").mark_rule(strokeWidth=3, opacity=0.5).encode(x2="high:Q", tooltip=tooltips),
+        layer("means", "mean:Q").mark_tick(thickness=3, size=34).encode(tooltip=tooltips),
         layer("dots", "error:Q")
         .mark_point(filled=True, size=55, opacity=0.75)
         .encode(tooltip=["seed:Q", alt.Tooltip("error:Q", title="test error in %", format=".2f")]),
@@ -123,11 +126,11 @@ def _plain(error: Mapping[str, Any]) -> dict[str, Any]:
 
 def _domain(dots: pd.DataFrame, means: pd.DataFrame) -> list[float]:
     """Of the axis: all that is drawn and a little room, within 0 to 100 %."""
-    held = pd.to_numeric(pd.concat([dots["error"], means["low"], means["high"]])).dropna()
-    if held.empty:
+    errors = pd.to_numeric(pd.concat([dots["error"], means["low"], means["high"]])).dropna()
+    if errors.empty:
         return [0.0, 100.0]
-    room = 0.05 * (held.max() - held.min()) or 1.0
-    return [max(float(held.min() - room), 0.0), min(float(held.max() + room), 100.0)]
+    room = 0.05 * (errors.max() - errors.min()) or 1.0
+    return [max(float(errors.min() - room), 0.0), min(float(errors.max() + room), 100.0)]
 
 
 def _verdict(result: Mapping[str, Any], activation: str) -> str:

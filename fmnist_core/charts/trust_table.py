@@ -65,8 +65,8 @@ def table(measures: Mapping[str, float]) -> str:
     ]
     accuracies = [measures.get(name, math.nan) for name in ("knn_layer", "knn_map")]
     if all(map(math.isfinite, accuracies)):
-        told = " → ".join(f"{100 * accuracy:.0f} %" for accuracy in accuracies)
-        rows.insert(2, ("Nearest-neighbour accuracy, layer → map", told, accuracy_reading(*accuracies)))
+        percentages = " → ".join(f"{100 * accuracy:.0f} %" for accuracy in accuracies)
+        rows.insert(2, ("Nearest-neighbour accuracy, layer → map", percentages, accuracy_reading(*accuracies)))
     cell = "padding:0.3rem 1rem 0.3rem 0;border:none;text-align:left;vertical-align:top"
     body = "".join(
         f'<tr><th scope="row" style="{cell};font-weight:500">{escape(title)}</th>'

@@ -49,9 +49,9 @@ def kernels(
     pitch = SIDE + GAP
     canvas = np.zeros((lines * pitch - GAP, columns * pitch - GAP, 4), np.uint8)
     painted = colours(kernel[:, list(units)].T.reshape(count, SIDE, SIDE), largest)
-    for place, one in enumerate(painted):
-        top, left = pitch * (place // columns), pitch * (place % columns)
-        canvas[top : top + SIDE, left : left + SIDE, :3] = one
+    for index, image in enumerate(painted):
+        top, left = pitch * (index // columns), pitch * (index % columns)
+        canvas[top : top + SIDE, left : left + SIDE, :3] = image
         canvas[top : top + SIDE, left : left + SIDE, 3] = 255
     return images.enlarged(Image.fromarray(canvas), factor)
 
@@ -90,10 +90,10 @@ def _strip(layer: Layer) -> str:
 
 
 def _squares(text: str, values: NDArray[np.float32]) -> str:
-    told = escape(text)
+    description = escape(text)
     wide = min(WIDE, len(values))
     return (
-        f'<img src="{images.source(strip(values))}" alt="{told}" title="{told}"'
+        f'<img src="{images.source(strip(values))}" alt="{description}" title="{description}"'
         f' style="width:100%;max-width:{wide * 10}px;display:block;image-rendering:pixelated">'
     )
 

@@ -78,10 +78,10 @@ def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | N
     """rows: as from `spread`. value: what is counted. One ridge per epoch, the first at the back. epoch: the one that is
     looked at; its ridge is outlined.
     """
-    order = {epoch: place for place, epoch in enumerate(sorted(rows["epoch"].unique()))}
-    place = rows["epoch"].map(order)
+    order = {epoch: position for position, epoch in enumerate(sorted(rows["epoch"].unique()))}
+    position = rows["epoch"].map(order)
     peak = float(rows["share"].max()) or 1.0
-    drawn = rows.assign(place=place, top=place - rows["share"] / peak * OVERLAP)
+    drawn = rows.assign(place=position, top=position - rows["share"] / peak * OVERLAP)
     labels = "{" + ",".join(f"{p}:'{epoch}'" for epoch, p in order.items()) + "}[datum.value]"
     axis = alt.Axis(values=list(range(0, len(order), max(1, len(order) // 8))), labelExpr=labels, grid=False)
     scale = alt.Scale(domain=[len(order) - 0.5, -OVERLAP], nice=False)
@@ -109,7 +109,7 @@ def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | N
 
 def _marked(rows: pd.DataFrame, epoch: int | None) -> int | None:
     """The epoch among those counted that is nearest to the one looked at."""
-    return None if epoch is None else min(map(int, rows["epoch"].unique()), key=lambda one: abs(one - epoch))
+    return None if epoch is None else min(map(int, rows["epoch"].unique()), key=lambda counted: abs(counted - epoch))
 
 
 def _titled(title: str, rows: pd.DataFrame, epoch: int | None) -> alt.TitleParams | str:

@@ -51,9 +51,9 @@ def describe(
     intensities = np.empty((classes, 256), np.int64)
     nearer = np.empty((classes, classes))
     for label in range(classes):
-        own = images[labels == label]
-        means[label] = own.mean(axis=0)
-        intensities[label] = np.bincount(own.ravel(), minlength=256)
+        members = images[labels == label]
+        means[label] = members.mean(axis=0)
+        intensities[label] = np.bincount(members.ravel(), minlength=256)
     squares = distances(images, means)
     for label in range(classes):
         own_squares = squares[labels == label]
@@ -66,8 +66,8 @@ def distances(images: NDArray[np.uint8], means: NDArray[np.float32]) -> NDArray[
     """Squared Euclidean distance of each image to each mean, less the image's own square, which is the same for all
     means: float32 (n, classes). images: (n, 28, 28)."""
     flat = means.reshape(len(means), -1)
-    found = np.empty((len(images), len(means)), np.float32)
+    result = np.empty((len(images), len(means)), np.float32)
     for start in range(0, len(images), CHUNK):
         part = images[start : start + CHUNK].reshape(-1, flat.shape[1]).astype(np.float32)
-        found[start : start + CHUNK] = (flat**2).sum(axis=1) - 2 * part @ flat.T
-    return found
+        result[start : start + CHUNK] = (flat**2).sum(axis=1) - 2 * part @ flat.T
+    return result

@@ -92,8 +92,8 @@ def sources(name: str | None = None) -> list[Source]:
     if named is not None:
         return [Source("full", f"the folder {named} (FMNIST_DATA)", named)]
     places = [("the system package dataset-fashion-mnist", DEBIAN_FOLDER), ("the downloaded copy", keras_folder())]
-    found = [Source("full", title, folder) for title, folder in places if folder.is_dir()]
-    return found if name == "full" else [*found, sample]
+    existing = [Source("full", title, folder) for title, folder in places if folder.is_dir()]
+    return existing if name == "full" else [*existing, sample]
 
 
 def load(name: str | None = None) -> Dataset:
@@ -104,11 +104,11 @@ def load(name: str | None = None) -> Dataset:
     """
     places = sources(name)
     notices: list[str] = []
-    for place in places:
+    for source in places:
         try:
-            return _load(place, tuple(notices))
+            return _load(source, tuple(notices))
         except DataError as error:
-            if place is places[-1]:
+            if source is places[-1]:
                 raise
             notices.append(str(error))
     raise DataError(DEBIAN_FOLDER, "is missing; install dataset-fashion-mnist, or download the data set on page Data.")
@@ -121,8 +121,8 @@ def _load(source: Source, notices: tuple[str, ...]) -> Dataset:
 
 def _stat(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Size and time of each file: a changed file is verified anew, an unchanged one is not."""
-    found = (_path.stat() for _path in (idx.find(folder, name) for name in FILES.values()))
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(FILES.values(), found, strict=True))
+    stats = (_path.stat() for _path in (idx.find(folder, name) for name in FILES.values()))
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(FILES.values(), stats, strict=True))
 
 
 @cache
@@ -137,8 +137,8 @@ def expected_files(name: str) -> dict[str, Expected]:
 @cache
 def _mapped(source: Source, files: tuple[tuple[str, int, int], ...], root: Path, notices: tuple[str, ...]) -> Dataset:
     """The data set, memory-mapped from the cache; read into memory where the cache cannot be written."""
-    mark = hashlib.sha256(repr((str(source.folder), files)).encode()).hexdigest()[:12]
-    folder = root / f"{source.name}-{mark}"
+    fingerprint = hashlib.sha256(repr((str(source.folder), files)).encode()).hexdigest()[:12]
+    folder = root / f"{source.name}-{fingerprint}"
     try:
         arrays = _open(folder, source.name)
         if arrays is None:
@@ -211,9 +211,9 @@ def split(
     train, validation = [], []
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label)).astype(np.int32)
-        held = min(max(round(len(rows) * validation_fraction), 1), len(rows) - 1)
-        validation.append(rows[:held])
-        train.append(rows[held : held + max(round((len(rows) - held) * training_fraction), 1)])
+        size = min(max(round(len(rows) * validation_fraction), 1), len(rows) - 1)
+        validation.append(rows[:size])
+        train.append(rows[size : size + max(round((len(rows) - size) * training_fraction), 1)])
     return Split(np.sort(np.concatenate(train)), np.sort(np.concatenate(validation)))
 
 

@@ -153,9 +153,9 @@ def _ask(address: str, start: int) -> http.client.HTTPResponse | None:
 
 def _unreachable(address: str, error: Exception) -> str:
     reason = error.reason if isinstance(error, URLError) else error
-    told = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    cause = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     host = urlsplit(address).hostname or address
-    return f"{host} cannot be reached ({told}); check the internet connection and press the button again."
+    return f"{host} cannot be reached ({cause}); check the internet connection and press the button again."
 
 
 def _chunks(

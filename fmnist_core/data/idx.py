@@ -46,9 +46,9 @@ def read(folder: Path, name: str, expected: Expected) -> NDArray[np.uint8]:
         raise DataError(
             path, f"has {size} bytes once decompressed, but Fashion-MNIST's has {expected.size:,}; {remedy}"
         )
-    if (found := hashlib.sha256(content).hexdigest()) != expected.sha256:
+    if (digest := hashlib.sha256(content).hexdigest()) != expected.sha256:
         raise DataError(
-            path, f"has SHA-256 {found[:12]}… once decompressed, but {expected.sha256[:12]}… is expected; {remedy}"
+            path, f"has SHA-256 {digest[:12]}… once decompressed, but {expected.sha256[:12]}… is expected; {remedy}"
         )
     return parse(content, path)
 

@@ -111,10 +111,10 @@ def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.uint8], b
     right = predictions(probabilities) == labels
     edges = np.linspace(0, 1, bins + 1)
     # The upper edge belongs to the bin. A float32 softmax may give a little more than 1.
-    place = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    hits = np.bincount(place, weights=right, minlength=bins)
-    confidence = _ratio(np.bincount(place, weights=sure, minlength=bins), count)
+    index = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    hits = np.bincount(index, weights=right, minlength=bins)
+    confidence = _ratio(np.bincount(index, weights=sure, minlength=bins), count)
     accuracy = _ratio(hits, count)
     gaps = np.nan_to_num(np.abs(accuracy - confidence))
     error = float((count * gaps).sum() / max(len(labels), 1))

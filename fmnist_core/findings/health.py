@@ -70,7 +70,7 @@ def flags(
     """
     if diverged := _diverged(experiment, records, layers):
         return [diverged]
-    found: Iterable[Flag | None] = (
+    candidates: Iterable[Flag | None] = (
         _not_moving(experiment, records, validation_images),
         _gradients(experiment, layers),
         *(_dead(experiment, layer) for layer in layers),
@@ -78,7 +78,7 @@ def flags(
         _overfitting(experiment, records),
         _underfitting(experiment, records),
     )
-    return [flag for flag in found if flag]
+    return [flag for flag in candidates if flag]
 
 
 def all_well(experiment: Experiment, records: Sequence[EpochRecord], layers: Sequence[LayerState]) -> str:

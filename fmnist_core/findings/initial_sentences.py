@@ -36,9 +36,9 @@ def hidden(network: Mapping[str, Any]) -> list[dict[str, Any]]:
 def sentences(measured: Mapping[str, Any]) -> list[str]:
     """One for each network: where it breaks, or how signals and gradients change on their ways; then the paper's point."""
     pairs = list(zip(labels(measured), measured["networks"], strict=True))
-    told = [f"**{label}**: {_network(network)}" for label, network in pairs]
+    lines = [f"**{label}**: {_network(network)}" for label, network in pairs]
     whole = [network for _, network in pairs if not network["breakdown"] and not symmetric(network)]
-    return told + _weight_gradients(whole)
+    return lines + _weight_gradients(whole)
 
 
 def symmetric(network: Mapping[str, Any]) -> bool:
@@ -52,15 +52,15 @@ def _network(network: Mapping[str, Any]) -> str:
     layers = hidden(network)
     if symmetric(network):
         return _symmetric(network)
-    found = [_along(layers, "activation", "the activations' deviation", "first", "last")]
-    found += [_along(layers[::-1], "gradient", "that of the back-propagated gradients", "last", "first")]
-    text = "; ".join(part for part in found if part)
+    parts = [_along(layers, "activation", "the activations' deviation", "first", "last")]
+    parts += [_along(layers[::-1], "gradient", "that of the back-propagated gradients", "last", "first")]
+    text = "; ".join(part for part in parts if part)
     return text[0].upper() + text[1:] + "." + _singular(layers) + _idle(layers)
 
 
-def _broken(place: Mapping[str, str]) -> str:
-    layer = place["layer"].replace("hidden_", "hidden layer ").replace("output", "the output layer")
-    if place["direction"] == "forward":
+def _broken(breakdown: Mapping[str, str]) -> str:
+    layer = breakdown["layer"].replace("hidden_", "hidden layer ").replace("output", "the output layer")
+    if breakdown["direction"] == "forward":
         return (
             f"the signal leaves the range of numbers: from {layer} on, values are infinite or undefined (inf, nan)."
             " Such a network cannot be trained; lower the gain, or take another initialiser."
@@ -74,8 +74,8 @@ def _broken(place: Mapping[str, str]) -> str:
 def _symmetric(network: Mapping[str, Any]) -> str:
     """All units of a layer are copies of each other."""
     layers = hidden(network)
-    held = layers[0]
-    units = f"all {held['units']:,} units of each hidden layer are equal: the same weights, the same activation"
+    first = layers[0]
+    units = f"all {first['units']:,} units of each hidden layer are equal: the same weights, the same activation"
     if not any(layer["gradient"]["std"] for layer in layers):
         units += ", and the same gradient, which is 0, since weights of 0 hand nothing back"
     return (
@@ -113,13 +113,13 @@ def _part(ratio: float) -> str:
 
 def spreads(measured: Mapping[str, Any], quantity: str) -> str:
     """For a figure's caption: in each network, how the spread in the first hidden layer compares with that in the last."""
-    told = []
+    changes = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         layers = hidden(network)
         first, last = layers[0][quantity]["std"], layers[-1][quantity]["std"]
         if len(layers) > 1 and first and last:
-            told.append(f"{label}: {_beside(first / last)}.")
-    return " ".join(told)
+            changes.append(f"{label}: {_beside(first / last)}.")
+    return " ".join(changes)
 
 
 def _beside(ratio: float) -> str:
@@ -142,13 +142,15 @@ def _idle(layers: Sequence[Mapping[str, Any]]) -> str:
     """Saturated activations and dead units, where there are any."""
     worst = max(layers, key=lambda layer: layer["saturated"])
     dead = max(layers, key=lambda layer: layer["dead_units"])
-    found = ""
+    sentence = ""
     if worst["saturated"] >= 0.005:
         share = percent(worst["saturated"], 1)  # as the picture has it
-        found += f" In {_named(worst)}, {share} of the activations are saturated."
+        sentence += f" In {_named(worst)}, {share} of the activations are saturated."
     if dead["dead_units"]:
-        found += f" In {_named(dead)}, {dead['dead_units']:,} of {dead['units']:,} units are dead: 0 for every image."
-    return found
+        sentence += (
+            f" In {_named(dead)}, {dead['dead_units']:,} of {dead['units']:,} units are dead: 0 for every image."
+        )
+    return sentence
 
 
 def _named(layer: Mapping[str, Any]) -> str:
@@ -178,9 +180,9 @@ def table(measured: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for network in measured["networks"]:
         for layer, summary in zip(network["layers"], network["summary"], strict=True):
-            own = {name: summary[name] for name in COLUMNS}
+            values = {name: summary[name] for name in COLUMNS}
             counts = {name: layer[name] for name in ("dead_units", "distinct_units")}
-            rows.append({"initialiser": network["initialiser"], "gain": network["gain"], **summary, **own, **counts})
+            rows.append({"initialiser": network["initialiser"], "gain": network["gain"], **summary, **values, **counts})
     return pd.DataFrame(rows, columns=list(TABLE))
 
 

@@ -75,15 +75,17 @@ def nearest(
     image: uint8 (28, 28). images: uint8 (n, 28, 28), k <= n. The images pass in blocks, of which the nearest are kept.
     """
     names = shown_layers(experiment)
-    asked = {one.name: one.values for one in forward.layers(experiment, weights, image[None]) if one.name in names}
-    found: dict[str, list[Neighbours]] = {name: [] for name in names}
+    query = {
+        layer.name: layer.values for layer in forward.layers(experiment, weights, image[None]) if layer.name in names
+    }
+    neighbours: dict[str, list[Neighbours]] = {name: [] for name in names}
     for start in range(0, len(images), AT_ONCE):
         block = images[start : start + AT_ONCE]
-        for one in forward.layers(experiment, weights, block):
-            if one.name in names:
-                near = nearest_to(asked[one.name], one.values, min(k, len(block)))
-                found[one.name].append(Neighbours(near.indices + np.int32(start), near.distances))
-    return {name: _nearest_of(parts, k) for name, parts in found.items()}
+        for layer in forward.layers(experiment, weights, block):
+            if layer.name in names:
+                near = nearest_to(query[layer.name], layer.values, min(k, len(block)))
+                neighbours[layer.name].append(Neighbours(near.indices + np.int32(start), near.distances))
+    return {name: _nearest_of(parts, k) for name, parts in neighbours.items()}
 
 
 def _nearest_of(parts: Sequence[Neighbours], k: int) -> Neighbours:
@@ -96,4 +98,4 @@ def _nearest_of(parts: Sequence[Neighbours], k: int) -> Neighbours:
 def thinned(epochs: Sequence[int], most: int) -> tuple[int, ...]:
     """At most `most` of the epochs, evenly spread, the first and the last among them."""
     places = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
-    return tuple(epochs[place] for place in places)
+    return tuple(epochs[index] for index in places)

@@ -51,7 +51,7 @@ def batch(data: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 @np.errstate(all="ignore")  # what exploded is shown as a gap
 def _measures(activation: str, layer: Signals) -> dict[str, float]:
-    found = {
+    measures = {
         "activation_mean": layer.activations.mean(dtype=np.float64),
         "activation_std": layer.activations.std(dtype=np.float64),
         "activation_high": np.quantile(layer.activations, HIGH),
@@ -59,7 +59,7 @@ def _measures(activation: str, layer: Signals) -> dict[str, float]:
         "gradient_std": layer.gradient.std(dtype=np.float64),
         "weight_gradient_std": layer.weight_gradient.std(dtype=np.float64),
     }
-    return {name: float(value) if math.isfinite(value) else math.nan for name, value in found.items()}
+    return {name: float(value) if math.isfinite(value) else math.nan for name, value in measures.items()}
 
 
 # --- How soon ---------------------------------------------------------------------------------------------------------
@@ -89,32 +89,32 @@ def steps_to(losses: NDArray[Any], target: float, window: int = WINDOW) -> int |
 def convergence(trained: Sequence[Trained], targets: Sequence[float]) -> pd.DataFrame:
     """Steps that each run took to each loss. Columns: model, seed, loss, step (nan: never reached)."""
     rows = [
-        (one.model, one.seed, target, math.nan if step is None else float(step))
-        for one in trained
+        (member.model, member.seed, target, math.nan if step is None else float(step))
+        for member in trained
         for target in targets
-        for step in [steps_to(one.run.step_losses, target)]
+        for step in [steps_to(member.run.step_losses, target)]
     ]
     return pd.DataFrame(rows, columns=["model", "seed", "loss", "step"])
 
 
 def reached_by_all(trained: Sequence[Trained]) -> float:
     """The lowest smoothed loss that every run came to; nan without any run, or where one was never finite."""
-    lowest = [float(np.min(found[np.isfinite(found)], initial=math.inf)) for found in map(_smoothed, trained)]
+    lowest = [float(np.min(losses[np.isfinite(losses)], initial=math.inf)) for losses in map(_smoothed, trained)]
     return max(lowest) if lowest and math.isfinite(max(lowest)) else math.nan
 
 
 def loss_curves(trained: Sequence[Trained]) -> pd.DataFrame:
     """Smoothed training loss, at most MOST_POINTS a run. Columns: model, seed, run_id, step, loss."""
     tables = []
-    for one in trained:
-        means = _smoothed(one)
-        places = np.unique(np.linspace(0, len(means) - 1, min(len(means), MOST_POINTS)).astype(int))
-        steps = places + len(one.run.step_losses) - len(means) + 1
-        named: dict[str, Any] = {"model": one.model, "seed": one.seed, "run_id": one.run.run_id}
-        tables.append(pd.DataFrame({"step": steps, "loss": means[places]}).assign(**named))
+    for member in trained:
+        means = _smoothed(member)
+        indices = np.unique(np.linspace(0, len(means) - 1, min(len(means), MOST_POINTS)).astype(int))
+        steps = indices + len(member.run.step_losses) - len(means) + 1
+        named: dict[str, Any] = {"model": member.model, "seed": member.seed, "run_id": member.run.run_id}
+        tables.append(pd.DataFrame({"step": steps, "loss": means[indices]}).assign(**named))
     columns = ["model", "seed", "run_id", "step", "loss"]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
-def _smoothed(one: Trained) -> NDArray[np.float64]:
-    return smoothed(one.run.step_losses)
+def _smoothed(trained: Trained) -> NDArray[np.float64]:
+    return smoothed(trained.run.step_losses)

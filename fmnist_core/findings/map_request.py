@@ -143,9 +143,9 @@ def chosen(
     if points < len(rows):
         rng = np.random.default_rng(DRAW)
         order = rng.permutation(rows)
-        place = np.empty(len(order), np.int64)  # of each image among those of its class
+        rank = np.empty(len(order), np.int64)  # of each image among those of its class
         for label in np.unique(labels[order]):
-            own = labels[order] == label
-            place[own] = np.arange(own.sum())
-        rows = np.sort(order[np.argsort(place, kind="stable")[:points]])
+            members = labels[order] == label
+            rank[members] = np.arange(members.sum())
+        rows = np.sort(order[np.argsort(rank, kind="stable")[:points]])
     return Chosen(images[rows], labels[rows], rows)

@@ -33,8 +33,8 @@ class Trained:
 
 def of_study(study: Study, data_name: str, find: Callable[[str], Run | None]) -> list[Trained]:
     """The study's complete runs that are there, in its order."""
-    found = ((variant.name, find(run_id(experiment, data_name))) for variant, experiment in study.experiments())
-    return [Trained(name, run) for name, run in found if run is not None and run.complete]
+    runs = ((variant.name, find(run_id(experiment, data_name))) for variant, experiment in study.experiments())
+    return [Trained(name, run) for name, run in runs if run is not None and run.complete]
 
 
 def of_runs(runs: Iterable[Run]) -> list[Trained]:
@@ -43,13 +43,13 @@ def of_runs(runs: Iterable[Run]) -> list[Trained]:
     Networks that would have one name (trained on different data, say) get numbers.
     """
     names: dict[tuple[str, str], str] = {}
-    found = []
+    result = []
     for run in runs:
         key = network_of(run)
         if key not in names:
             names[key] = _unused(model_name(run), names.values())
-        found.append(Trained(names[key], run))
-    return found
+        result.append(Trained(names[key], run))
+    return result
 
 
 def network_of(run: Run) -> tuple[str, str]:
@@ -59,33 +59,33 @@ def network_of(run: Run) -> tuple[str, str]:
 
 def model_name(run: Run) -> str:
     """The name a person gave the run, or its settings in words, the seed left out."""
-    own = run.name or wording.name(run.experiment.model_copy(update={"seed": FIELDS["seed"].default}))
-    return own if run.data_name == "full" else f"{own} ({run.data_name})"
+    name = run.name or wording.name(run.experiment.model_copy(update={"seed": FIELDS["seed"].default}))
+    return name if run.data_name == "full" else f"{name} ({run.data_name})"
 
 
 def _unused(name: str, taken: Iterable[str]) -> str:
-    held = set(taken)
+    used = set(taken)
     number = 2
     unused = name
-    while unused in held:
+    while unused in used:
         unused, number = f"{name} ({number})", number + 1
     return unused
 
 
 def models(trained: Sequence[Trained]) -> list[str]:
     """The names of the models, in the order of their first run."""
-    return list(dict.fromkeys(one.model for one in trained))
+    return list(dict.fromkeys(member.model for member in trained))
 
 
 def history(trained: Sequence[Trained]) -> pd.DataFrame:
     """One row per run and trained epoch: model, seed, run_id, epoch, step, seconds (since the start), the measures."""
     tables = []
-    for one in trained:
-        rows = one.run.history.reset_index()
+    for member in trained:
+        rows = member.run.history.reset_index()
         rows = rows[rows["epoch"] > 0]
-        steps = rows["epoch"] * one.run.metrics["steps_per_epoch"]
-        named: dict[str, Any] = {"model": one.model, "seed": one.seed, "run_id": one.run.run_id, "step": steps}
-        named["l2"] = one.run.experiment.l2
+        steps = rows["epoch"] * member.run.metrics["steps_per_epoch"]
+        named: dict[str, Any] = {"model": member.model, "seed": member.seed, "run_id": member.run.run_id, "step": steps}
+        named["l2"] = member.run.experiment.l2
         tables.append(rows.assign(**named, seconds=rows["seconds"].cumsum()))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
@@ -95,15 +95,17 @@ def measures(trained: Sequence[Trained]) -> Runs:
 
     Losses with different penalties in them are no measure of the networks: there it is the cross-entropy alone.
     """
-    found: dict[str, dict[int, dict[str, float]]] = {}
-    for one in trained:
-        found.setdefault(one.model, {})[one.seed] = {name: _measure(one.run, name) for name in compared(trained)}
-    return found
+    by_model: dict[str, dict[int, dict[str, float]]] = {}
+    for member in trained:
+        by_model.setdefault(member.model, {})[member.seed] = {
+            name: _measure(member.run, name) for name in compared(trained)
+        }
+    return by_model
 
 
 def compared(trained: Sequence[Trained]) -> tuple[str, str]:
     """The names of the measures that `measures` has."""
-    return PLAIN if len({one.run.experiment.l2 for one in trained}) > 1 else MEASURES
+    return PLAIN if len({member.run.experiment.l2 for member in trained}) > 1 else MEASURES
 
 
 def _measure(run: Run, name: str) -> float:
@@ -125,17 +127,17 @@ class Line:
 
 def lines(trained: Sequence[Trained]) -> list[Line]:
     """The summary in the notebook's form: model, test loss, test accuracy, time; over the seeds."""
-    return [_line(name, [one for one in trained if one.model == name]) for name in models(trained)]
+    return [_line(name, [member for member in trained if member.model == name]) for name in models(trained)]
 
 
-def _line(name: str, own: Sequence[Trained]) -> Line:
-    values = {key: summary(float(one.run.metrics[key]) for one in own) for key in (*MEASURES, "seconds")}
-    return Line(name, tuple(one.seed for one in own), **values)
+def _line(name: str, members: Sequence[Trained]) -> Line:
+    values = {key: summary(float(member.run.metrics[key]) for member in members) for key in (*MEASURES, "seconds")}
+    return Line(name, tuple(member.seed for member in members), **values)
 
 
 def differing(trained: Sequence[Trained]) -> list[str]:
     """The hyperparameters in which the runs differ, the seed left out; by what has an effect."""
-    experiments = [one.run.experiment for one in trained]
+    experiments = [member.run.experiment for member in trained]
     uniform = all(experiment.widths is None for experiment in experiments)
     left_out = ("seed", "widths") if uniform else ("seed", "layers", "units")
     fields = [name for name in FIELDS if name not in left_out]
@@ -151,33 +153,38 @@ def _effect(experiment: Experiment, name: str) -> str:
 def table(trained: Sequence[Trained]) -> pd.DataFrame:
     """One row per run: run_id, model, seed, every hyperparameter that differs, and the measures."""
     fields = differing(trained)
-    return pd.DataFrame([_row(one, fields) for one in trained])
+    return pd.DataFrame([_row(member, fields) for member in trained])
 
 
-def _row(one: Trained, fields: Iterable[str]) -> dict[str, Any]:
-    held = one.run.experiment
-    settings = {name: plain(held, name) for name in fields}
-    best = one.run.history["val_loss"].get(one.run.metrics["best_epoch"])
-    facts = {name: float(one.run.metrics[name]) for name in (*MEASURES, "seconds")}
-    return {"run_id": one.run.run_id, "model": one.model, "seed": one.seed} | settings | facts | {"best_val_loss": best}
+def _row(member: Trained, fields: Iterable[str]) -> dict[str, Any]:
+    experiment = member.run.experiment
+    settings = {name: plain(experiment, name) for name in fields}
+    best = member.run.history["val_loss"].get(member.run.metrics["best_epoch"])
+    facts = {name: float(member.run.metrics[name]) for name in (*MEASURES, "seconds")}
+    return (
+        {"run_id": member.run.run_id, "model": member.model, "seed": member.seed}
+        | settings
+        | facts
+        | {"best_val_loss": best}
+    )
 
 
 def plain(experiment: Experiment, name: str) -> Any:
     """A setting as a table's cell: numbers stay numbers, the rest becomes words."""
     if name == "widths":
         return "-".join(map(str, experiment.hidden_widths)) or "none"
-    held = getattr(experiment, name)
-    return held if isinstance(held, bool | int | float) else wording.value(name, held)
+    value = getattr(experiment, name)
+    return value if isinstance(value, bool | int | float) else wording.value(name, value)
 
 
 def uneven(trained: Sequence[Trained]) -> str:
     """Why these runs cannot be compared fairly, one sentence, or ""."""
-    if len({one.run.data_name for one in trained}) > 1:
+    if len({member.run.data_name for member in trained}) > 1:
         return "Some of these runs were trained on the full data set and some on the sample: their test images differ."
-    shares = sorted({one.run.experiment.validation_fraction for one in trained})
-    if len(shares) > 1:
-        told = " and ".join(f"{share:g}" for share in shares)
-        return f"These runs used different validation fractions ({told}): their curves are not comparable."
+    fractions = sorted({member.run.experiment.validation_fraction for member in trained})
+    if len(fractions) > 1:
+        listed = " and ".join(f"{fraction:g}" for fraction in fractions)
+        return f"These runs used different validation fractions ({listed}): their curves are not comparable."
     return ""
 
 
@@ -188,8 +195,8 @@ def result(trained: Sequence[Trained], baseline: str) -> dict[str, Any]:
         | {key: {"mean": getattr(line, key).mean, "std": getattr(line, key).std} for key in (*MEASURES, "seconds")}
         for line in lines(trained)
     ]
-    found = [
+    comparisons = [
         vars(comparison) | {"differs": comparison.differs}
         for comparison in compare(baseline, measures(trained), compared(trained))
     ]
-    return {"models": rows, "comparisons": found}
+    return {"models": rows, "comparisons": comparisons}

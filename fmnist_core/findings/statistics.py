@@ -87,12 +87,12 @@ class McNemar:
 
 def summary(values: Iterable[float]) -> Summary:
     """Mean, spread and Student's (1908) 95 % interval of the finite values; one value has no spread."""
-    found = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
-    n = len(found)
+    finite = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
+    n = len(finite)
     if n < 2:
-        return Summary(n, float(found[0]) if n else NAN, NAN, NAN, NAN)
-    low, high, _ = _t(found, _rounding(found), 1)
-    return Summary(n, float(found.mean()), float(found.std(ddof=1)), low, high)
+        return Summary(n, float(finite[0]) if n else NAN, NAN, NAN, NAN)
+    low, high, _ = _t(finite, _rounding(finite), 1)
+    return Summary(n, float(finite.mean()), float(finite.std(ddof=1)), low, high)
 
 
 def compare(
@@ -106,7 +106,7 @@ def compare(
     baseline = runs.get(baseline_name, {})
     others = [name for name in runs if name != baseline_name]
     count = len(others) * len(measures)
-    found = []
+    comparisons = []
     for name in others:
         common = sorted(set(runs[name]) & set(baseline))
         whole = [s for s in common if all(math.isfinite(run[s][m]) for run in (runs[name], baseline) for m in measures)]
@@ -114,10 +114,10 @@ def compare(
         for measure in measures:
             model, reference = (np.array([run[s][measure] for s in whole]) for run in (runs[name], baseline))
             difference, low, high, p = _paired(model, reference, count)
-            found.append(
+            comparisons.append(
                 Comparison(name, baseline_name, measure, len(whole), difference, low, high, p, count, left_out)
             )
-    return found
+    return comparisons
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> McNemar:
@@ -186,9 +186,9 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
         return f"Two seeds say too little about {first.name}{_left_out(first)}: use three or more, preferably five."
     if not different:
         return f"{first.name} shows no difference beyond the noise in {_listed(alike, 'or')} {seeds}."
-    told = _listed([_change(c) for c in different], "and")
-    rest = f"; its {_listed(alike, 'and')} {_show(alike)} no difference beyond the noise" if alike else ""
-    return f"{first.name} {told} {seeds}{rest}."
+    changes = _listed([_change(c) for c in different], "and")
+    remainder = f"; its {_listed(alike, 'and')} {_show(alike)} no difference beyond the noise" if alike else ""
+    return f"{first.name} {changes} {seeds}{remainder}."
 
 
 def footnote(comparisons: Sequence[Comparison]) -> str:
@@ -217,33 +217,33 @@ def mcnemar_sentence(name_a: str, name_b: str, result: McNemar) -> str:
     )
 
 
-def _too_few(one: Comparison) -> str:
-    if one.n == 1:
-        return f"One seed is not enough{_left_out(one)}: train {one.name} and {one.baseline} with more seeds."
-    if one.left_out:
-        return f"No seed can be compared: with each, {one.name} or {one.baseline} diverged; a lower learning rate may help."
-    return f"There is nothing to compare yet: train {one.name} and {one.baseline} with the same seeds."
+def _too_few(comparison: Comparison) -> str:
+    if comparison.n == 1:
+        return f"One seed is not enough{_left_out(comparison)}: train {comparison.name} and {comparison.baseline} with more seeds."
+    if comparison.left_out:
+        return f"No seed can be compared: with each, {comparison.name} or {comparison.baseline} diverged; a lower learning rate may help."
+    return f"There is nothing to compare yet: train {comparison.name} and {comparison.baseline} with the same seeds."
 
 
-def _left_out(one: Comparison) -> str:
-    return f" ({one.left_out} more left out because a run diverged)" if one.left_out else ""
+def _left_out(comparison: Comparison) -> str:
+    return f" ({comparison.left_out} more left out because a run diverged)" if comparison.left_out else ""
 
 
-def _change(one: Comparison) -> str:
+def _change(comparison: Comparison) -> str:
     """A difference in words: "lowers test loss by 0.045 ± 0.008"."""
-    return f"{'raises' if one.difference > 0 else 'lowers'} {_measure(one)} by {_plus_minus(one)}"
+    return f"{'raises' if comparison.difference > 0 else 'lowers'} {_measure(comparison)} by {_plus_minus(comparison)}"
 
 
-def _plus_minus(one: Comparison) -> str:
+def _plus_minus(comparison: Comparison) -> str:
     """Difference ± half the interval, to the digit that the noise allows: the first of the half, the second after a 1.
 
     One that differs keeps as many digits as it takes to show that it is larger than its noise.
     """
-    size, half = abs(one.difference), (one.high - one.low) / 2
+    size, half = abs(comparison.difference), (comparison.high - comparison.low) / 2
     if half == 0:
         return f"{size:.3g} ± 0"
-    place = -math.floor(math.log10(half))
-    for digits in range(place + (half * 10**place < 2), place + 6):
+    digit = -math.floor(math.log10(half))
+    for digits in range(digit + (half * 10**digit < 2), digit + 6):
         if round(size, digits) > round(half, digits):
             break
     shown = max(digits, 0)
@@ -258,8 +258,8 @@ def _p(p: float) -> str:
     return "p = " + next((text for text in texts if (float(text) < ALPHA) == (p < ALPHA)), texts[-1])
 
 
-def _measure(one: Comparison) -> str:
-    return one.measure.replace("cross_entropy", "cross-entropy").replace("_", " ")
+def _measure(comparison: Comparison) -> str:
+    return comparison.measure.replace("cross_entropy", "cross-entropy").replace("_", " ")
 
 
 def _listed(parts: Sequence[str], word: str) -> str:

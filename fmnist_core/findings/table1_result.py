@@ -36,7 +36,7 @@ def available(data: Dataset) -> int:
     return len(split(data.train_labels, Experiment().validation_fraction).train)
 
 
-def result(plan: Plan, data: Dataset, found: Found, rates: Mapping[Row, float | None]) -> dict[str, Any]:
+def result(plan: Plan, data: Dataset, measured: Found, rates: Mapping[Row, float | None]) -> dict[str, Any]:
     """The table in JSON types, with the rows that are complete.
 
     protocol: all settings. rows: activation, initialisation, initialiser, name, learning_rate (None where every rate
@@ -44,22 +44,22 @@ def result(plan: Plan, data: Dataset, found: Found, rates: Mapping[Row, float | 
     (mean, std, low and high of its 95 % interval, seeds: one value each), diverged (how many), bold, published (by data
     set, or None). tests: per activation, normalised minus standard. Errors are in % of the images.
     """
-    errors = {row: own for row, rate in rates.items() if (own := _errors(plan, row, rate, found)) is not None}
+    errors = {row: values for row, rate in rates.items() if (values := _errors(plan, row, rate, measured)) is not None}
     bold = _bold(errors)
     return {
         "protocol": _protocol(plan, data),
-        "rows": [_row(plan, row, rates[row], own, found, row in bold) for row, own in errors.items()],
+        "rows": [_row(plan, row, rates[row], values, measured, row in bold) for row, values in errors.items()],
         "tests": [_test(activation, errors) for activation in ACTIVATIONS if _pair(activation) <= set(errors)],
         "data": {"name": data.name, "source": data.source},
     }
 
 
-def _errors(plan: Plan, row: Row, rate: float | None, found: Found) -> list[float] | None:
+def _errors(plan: Plan, row: Row, rate: float | None, measured: Found) -> list[float] | None:
     """The test error of each seed; None where a training is missing."""
     if rate is None:
         return [math.nan] * plan.seeds
-    own = [found.get((row, rate, seed)) for seed in range(plan.seeds)]
-    return None if None in own else [one.test_error for one in own if one is not None]
+    results = [measured.get((row, rate, seed)) for seed in range(plan.seeds)]
+    return None if None in results else [result.test_error for result in results if result is not None]
 
 
 def _bold(errors: Errors) -> set[Row]:
@@ -67,16 +67,16 @@ def _bold(errors: Errors) -> set[Row]:
 
     None with fewer than TELLING_SEEDS seeds, which tell hardly any row from another.
     """
-    means = {row: statistics.summary(own).mean for row, own in errors.items()}
-    finite = [row for row in errors if math.isfinite(means[row])]
-    if not finite or len(errors[finite[0]]) < TELLING_SEEDS:
+    means = {row: statistics.summary(values).mean for row, values in errors.items()}
+    comparable = [row for row in errors if math.isfinite(means[row])]
+    if not comparable or len(errors[comparable[0]]) < TELLING_SEEDS:
         return set()
-    best = min(finite, key=lambda row: means[row])
-    return {row for row in finite if row == best or not _compared(row, best, errors).p < ALPHA}
+    best = min(comparable, key=lambda row: means[row])
+    return {row for row in comparable if row == best or not _compared(row, best, errors).p < ALPHA}
 
 
 def _compared(row: Row, baseline: Row, errors: Errors) -> statistics.Comparison:
-    runs = {one.name: {s: {"test_error": e} for s, e in enumerate(errors[one])} for one in (baseline, row)}
+    runs = {each.name: {s: {"test_error": e} for s, e in enumerate(errors[each])} for each in (baseline, row)}
     [comparison] = statistics.compare(baseline.name, runs, ["test_error"])
     return comparison
 
@@ -86,19 +86,19 @@ def _pair(activation: str) -> set[Row]:
 
 
 def _test(activation: str, errors: Errors) -> dict[str, Any]:
-    held = _compared(Row(activation, NORMALISED), Row(activation, STANDARD), errors)
-    kept = ("difference", "low", "high", "p", "n", "left_out")
+    comparison = _compared(Row(activation, NORMALISED), Row(activation, STANDARD), errors)
+    fields = ("difference", "low", "high", "p", "n", "left_out")
     return (
         {"activation": activation}
-        | {name: getattr(held, name) for name in kept}
-        | {"differs": held.n >= TELLING_SEEDS and held.p < ALPHA}
+        | {name: getattr(comparison, name) for name in fields}
+        | {"differs": comparison.n >= TELLING_SEEDS and comparison.p < ALPHA}
     )
 
 
-def _row(plan: Plan, row: Row, rate: float | None, errors: list[float], found: Found, bold: bool) -> dict[str, Any]:
-    held = statistics.summary(errors)
+def _row(plan: Plan, row: Row, rate: float | None, errors: list[float], measured: Found, bold: bool) -> dict[str, Any]:
+    summary = statistics.summary(errors)
     seeds = range(plan.seeds) if rate is not None else ()
-    validation = statistics.summary(found[row, rate, seed].validation_error for seed in seeds if rate is not None)
+    validation = statistics.summary(measured[row, rate, seed].validation_error for seed in seeds if rate is not None)
     published = PUBLISHED.get(row)
     return {
         "name": row.name,
@@ -108,8 +108,14 @@ def _row(plan: Plan, row: Row, rate: float | None, errors: list[float], found: F
         "learning_rate": rate,
         "at_edge": rate in (min(plan.rates), max(plan.rates)),
         "validation_error": validation.mean,
-        "test_error": {"mean": held.mean, "std": held.std, "low": held.low, "high": held.high, "seeds": errors},
-        "diverged": plan.seeds - held.n,
+        "test_error": {
+            "mean": summary.mean,
+            "std": summary.std,
+            "low": summary.low,
+            "high": summary.high,
+            "seeds": errors,
+        },
+        "diverged": plan.seeds - summary.n,
         "bold": bold,
         "published": dict(zip(DATA_SETS, published, strict=True)) if published else None,
     }
@@ -138,8 +144,8 @@ def _protocol(plan: Plan, data: Dataset) -> dict[str, Any]:
 
 def sentences(result: Mapping[str, Any]) -> list[str]:
     """What the table shows: the two initialisations of each activation, what is bold, and what to doubt."""
-    told = [_told(test) for test in result["tests"]]
-    return [*told, *_best(result["rows"]), *(doubt for row in result["rows"] for doubt in _doubts(row))]
+    differences = [_told(test) for test in result["tests"]]
+    return [*differences, *_best(result["rows"]), *(doubt for row in result["rows"] for doubt in _doubts(row))]
 
 
 def text(result: Mapping[str, Any]) -> str:
@@ -147,10 +153,10 @@ def text(result: Mapping[str, Any]) -> str:
     lines = [f"{'test error in %':14} {'Fashion-MNIST':>17} {'rate':>6}" + "".join(f"{name:>16}" for name in DATA_SETS)]
     for row in result["rows"]:
         held = row["test_error"]
-        own = f"{held['mean']:.2f} ± {held['std']:.2f}{'*' if row['bold'] else ' '}"
+        cell = f"{held['mean']:.2f} ± {held['std']:.2f}{'*' if row['bold'] else ' '}"
         rate = "" if row["learning_rate"] is None else f"{row['learning_rate']:g}"
         beside = "".join(f"{error:16.2f}" for error in (row["published"] or {}).values())
-        lines.append(f"{row['name']:14} {own:>18} {rate:>6}{beside}")
+        lines.append(f"{row['name']:14} {cell:>18} {rate:>6}{beside}")
     return "\n".join(lines)
 
 
@@ -161,15 +167,13 @@ def _told(test: Mapping[str, Any]) -> str:
     if n < TELLING_SEEDS:
         return f"With {activation}, {n} seeds are too few to decide: {_signed(difference)} percentage points so far."
     interval = f"95 % interval {_signed(test['low'])} to {_signed(test['high'])}"
-    found = f"{_signed(difference)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
+    numbers = f"{_signed(difference)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
     if not test["p"] < statistics.ALPHA:
-        return (
-            f"With {activation}, there is no clear difference between normalised and standard initialisation: {found}."
-        )
+        return f"With {activation}, there is no clear difference between normalised and standard initialisation: {numbers}."
     if not test["differs"]:
-        return f"With {activation}, the initialisations differ, but not at the paper's level of p = {ALPHA}: {found}."
+        return f"With {activation}, the initialisations differ, but not at the paper's level of p = {ALPHA}: {numbers}."
     verdict = "lowers" if difference < 0 else "raises"
-    return f"With {activation}, the normalised initialisation {verdict} the test error: {found}."
+    return f"With {activation}, the normalised initialisation {verdict} the test error: {numbers}."
 
 
 def _p(p: float) -> str:
@@ -195,9 +199,9 @@ def _doubts(row: Mapping[str, Any]) -> list[str]:
     """What may be wrong with a row."""
     if row["learning_rate"] is None:
         return [f"{row['name']}: training diverged with every learning rate."]
-    found = []
+    doubts = []
     if row["at_edge"]:
-        found.append(f"{row['name']}: the best learning rate, {row['learning_rate']:g}, is the last one tried.")
+        doubts.append(f"{row['name']}: the best learning rate, {row['learning_rate']:g}, is the last one tried.")
     if row["diverged"]:
-        found.append(f"{row['name']}: {row['diverged']} of the trainings diverged and are left out.")
-    return found
+        doubts.append(f"{row['name']}: {row['diverged']} of the trainings diverged and are left out.")
+    return doubts

@@ -92,8 +92,8 @@ class Results:
         """The unfinished picture of an analysis that is under way."""
         try:
             with np.load(self._view(run, name), allow_pickle=False) as archive:
-                found: NDArray[np.float32] = archive["points"]
-                return found
+                points: NDArray[np.float32] = archive["points"]
+                return points
         except UNREADABLE:
             return None
 
@@ -124,9 +124,9 @@ class Results:
             raise self._store.error(error) from error
 
     def _thin(self, folder: Path) -> None:
-        found = []
+        rows = []
         for path in folder.glob("*.npz"):
             with suppress(OSError):
-                found.append((path.stat().st_mtime, path))
-        for _, path in sorted(found)[:-MOST_LOOSE]:
+                rows.append((path.stat().st_mtime, path))
+        for _, path in sorted(rows)[:-MOST_LOOSE]:
             path.unlink(missing_ok=True)

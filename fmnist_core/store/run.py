@@ -146,11 +146,11 @@ def check_sizes(run: Run) -> None:
     """Compare each file's size with the size when it was written. Raises: OSError, ValueError."""
     for name, size in run.provenance["files"].items():
         try:
-            found = (run.path / name).stat().st_size
+            actual = (run.path / name).stat().st_size
         except FileNotFoundError:
             raise ValueError(f"{name} is missing") from None
-        if found != size:
-            raise ValueError(f"{name} has {found:,} bytes instead of {size:,}")
+        if actual != size:
+            raise ValueError(f"{name} has {actual:,} bytes instead of {size:,}")
 
 
 def user_facts(path: Path) -> dict[str, Any]:

@@ -45,8 +45,8 @@ class RunStore:
 
     def runs(self) -> list[Run]:
         """All runs, newest first; reads small files only. Damaged ones are set aside."""
-        found = [self._open(path) for path in self._folders(self.root)]
-        return sorted((run for run in found if run), key=lambda run: run.created, reverse=True)
+        opened = [self._open(path) for path in self._folders(self.root)]
+        return sorted((run for run in opened if run), key=lambda run: run.created, reverse=True)
 
     def find(self, run_id: str) -> Run | None:
         """The run of this name, or None where there is none or it was damaged (see `damaged`)."""
