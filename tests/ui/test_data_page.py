@@ -262,7 +262,7 @@ def test_offline_download_is_one_sentence_and_can_be_tried_again(sample: dataset
     wait_for_download("failed")
     app.run()
     assert "127.0.0.1 cannot be reached" in app.error[0].value
-    assert app.button(key="data download").label == "Go on with the download"
+    assert app.button(key="data download").label == "Resume the download"
 
 
 @needs_full

@@ -235,7 +235,7 @@ def test_train_is_disabled_while_ones_own_training_is_under_way() -> None:
     app = opened("pages/Train.py", units="16", epochs="1")
     next(button for button in app.button if button.label == "Train").click().run()
     control(app, "units").set_value(32).run()
-    assert "Your training is under way: Units per layer 16, epochs 1." in texts(app)
+    assert "Your training is running: Units per layer 16, epochs 1." in texts(app)
     assert next(button for button in app.button if button.label == "Train").disabled
 
 

@@ -40,8 +40,8 @@ def _means(found: ClassPixels) -> None:
     rows = mean_rows(found)
     st.html(images.grid(rows, 1))
     foot(
-        "Each pixel is the mean of that pixel over all training images of the class. Where a mean image is sharp, the"
-        " images of the class agree; where it is a blur, they differ.",
+        "Each pixel is the mean of that pixel over all training images of the class. Where a mean image is"
+        " sharp, the images of the class agree; where it is blurred, they differ.",
         ("Picture (PNG)", lambda: images.sheet(rows, 1, "Mean images"), "fashion-mnist-means.png", "image/png"),
     )
 
@@ -59,25 +59,25 @@ def _intensities(found: ClassPixels) -> None:
     rows = charts.intensity_rows(found.intensities, CLASSES)
     st.altair_chart(charts.intensity_ridges(rows, CLASSES), key="intensities")
     foot(
-        "All training images. Beside each name: the share of its pixels that are exactly 0, the background. The ridge"
-        " shows how the other pixels spread over the grey values; the areas of all ridges are equal.",
+        "All training images. Beside each name: the share of its pixels that are exactly 0 (the background). The"
+        " ridge shows the distribution of the other pixels over the grey values; all ridges have the same area.",
         csv_file(rows, "fashion-mnist-intensities.csv", "Figures (CSV)"),
     )
 
 
 def _similar(found: ClassPixels) -> None:
     st.markdown(
-        "**The measure:** of the training images of two classes, the share that lies nearer to the *other* class's mean"
-        " image than to its own (Euclidean distance over the 784 pixels). At 0 % the two mean images alone tell the"
-        " classes apart; at 50 % they are no help at all."
+        "**The measure:** of the training images of two classes, the share that lies nearer to the *other*"
+        " class's mean image than to its own (Euclidean distance over the 784 pixels). At 0 % the two mean images"
+        " alone separate the classes; at 50 % they are no help at all."
     )
     rows = charts.similarity_rows(found.mixed_up, CLASSES)
-    st.markdown("**The pairs most alike**")
+    st.markdown("**The most similar pairs**")
     st.html(images.pairs(found.closest_pairs(PAIRS), mean_rows(found)))
     st.altair_chart(charts.similarity_map(rows, CLASSES), width=680, key="similarity")
     foot(
-        f"Taking the nearest of the ten mean images as the answer is right for {wording.percent(found.accuracy)} of the test images."
-        " The measure knows nothing but mean images: a network also learns finer differences, and page Train shows how"
-        " far that takes it.",
+        "Predicting the class of the nearest of the ten mean images is correct for"
+        f" {wording.percent(found.accuracy)} of the test images. The measure knows nothing but mean images: a"
+        " network also learns finer differences, and page Train shows how far that goes.",
         csv_file(rows, "fashion-mnist-similarity.csv", "Figures (CSV)"),
     )

@@ -28,8 +28,9 @@ def introduction(data: Dataset) -> None:
     train, test = len(data.train_images), len(data.test_images)
     name = "Fashion-MNIST" if data.name == "full" else "A sample of Fashion-MNIST"
     st.markdown(
-        f"{name}: photographs of clothes in {len(CLASSES)} classes, **{train:,}** to train with and **{test:,}** to test"
-        " with, each 28 × 28 pixels from 0 (black) to 255 (white). The task: tell the class from the pixels."
+        f"{name}: photographs of clothes in {len(CLASSES)} classes, **{train:,}** for training and **{test:,}**"
+        " for testing, each 28 × 28 pixels from 0 (black) to 255 (white). The task: predict the class from the"
+        " pixels."
     )
     if data.name == "sample":
         _offer()
@@ -44,10 +45,10 @@ def _offer() -> None:
         text.markdown("**This is the embedded sample**, a tenth of the data set. All pages work with it.")
         begun = _downloader().status.state in ("stopped", "failed")
         button.button(
-            "Go on with the download" if begun else "Download all 70,000 images",
+            "Resume the download" if begun else "Download all 70,000 images",
             key="data download",
             icon=":material/download:",
-            help="About 31 MB from the web, once, for everyone who uses this server. Nothing running is disturbed.",
+            help="About 31 MB from the internet, once for everyone who uses this server. Running trainings are not disturbed.",
             on_click=_start,
             width="stretch",
         )
@@ -80,14 +81,14 @@ def _progress() -> None:
 
 def facts(data: Dataset) -> None:
     """Counts, shapes and value range, measured."""
-    st.header("What the set holds")
+    st.header("What the data set contains")
     lines = ["| | images | array of pixels | type | smallest | largest |", "|---|--:|---|---|--:|--:|"]
     for name, (shape, kind, low, high) in _measured(data.name).items():
         lines.append(f"| {name} | {shape[0]:,} | {' × '.join(map(str, shape))} | `{kind}` | {low} | {high} |")
     st.markdown("\n".join(lines))
     st.caption(
-        f"Read from {data.source}. Fashion-MNIST is by Zalando Research (Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747;"
-        " MIT licence). An array of n × 28 × 28 is n images of 28 rows of 28 pixels."
+        f"Read from {data.source}. Fashion-MNIST is by Zalando Research (Xiao, Rasul and Vollgraf 2017, arXiv"
+        " 1708.07747; MIT licence). An array of shape n × 28 × 28 holds n images of 28 rows of 28 pixels."
     )
 
 

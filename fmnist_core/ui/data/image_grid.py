@@ -37,17 +37,17 @@ def caption(data: Dataset, view: View) -> str:
 
 def _controls(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        ADDRESS.segments("Images from", "split", {name: name.capitalize() for name in SPLITS}, view.split, shown=True)
+        ADDRESS.segments("Split", "split", {name: name.capitalize() for name in SPLITS}, view.split, shown=True)
         start, rest = ADDRESS.control("number", view.number)
         st.slider("Images of each class", 1, MOST_IMAGES, start, width=220, **rest)
         start, rest = ADDRESS.control("seed", view.seed)
         st.number_input("Seed", 0, MOST_DRAWS, start, step=1, width=140, **rest)
         following = (view.seed + 1) % (MOST_DRAWS + 1)
         st.button(
-            "New draw",
+            "Draw again",
             key="data new draw",
             icon=":material/casino:",
-            help="Takes the next seed: other images, and the same ones again whenever the seed comes back.",
+            help="Uses the next seed: other images, and the same ones again for the same seed.",
             on_click=ADDRESS.set,
             kwargs={"seed": following},
         )

@@ -23,22 +23,24 @@ def show(data: Dataset, view: View) -> None:
     image, label = np.asarray(data.train_images[view.image]), int(data.train_labels[view.image])
     st.subheader("1. Scale the pixels")
     st.markdown(
-        "Each pixel is divided by 255. **Why:** initial weights and learning rates are made for inputs about as large"
-        " as 1; with inputs up to 255 the first steps would be far too long. Here the network's own first layer,"
-        " `rescale`, does it, so that images stay one byte a pixel in memory."
+        "Each pixel is divided by 255. **Why:** initial weights and learning rates are chosen for inputs of"
+        " about 1; with inputs up to 255 the first steps would be far too large. Here the network's own first"
+        " layer, `rescale`, does this, so that images take one byte per pixel in memory."
     )
     st.html(preparation.before_and_after(image, f"Training image number {view.image:,}, class {CLASSES[label]}"))
     st.subheader("2. Flatten the image")
     st.markdown(
-        "The 28 rows are put one after the other: a square of 28 × 28 becomes a list of 784 numbers. **Why:** a dense"
-        " layer takes a list. It links every number to every unit, so it does not know which pixels are neighbours."
+        "The 28 rows are joined end to end: a square of 28 × 28 becomes a vector of 784 numbers. **Why:** a"
+        " dense layer takes a vector. It connects every number to every unit, so it does not know which pixels"
+        " are neighbours."
     )
     st.html(preparation.flat(image))
-    st.subheader("3. One-hot the label")
+    st.subheader("3. One-hot encode the label")
     st.markdown(
-        f"The label {label} ({CLASSES[label]}) becomes ten numbers: a 1 at its place, 0 elsewhere. **Why:** the network"
-        " answers with ten probabilities, and the loss compares the two lists; class numbers have no order, so 9 is not"
-        " “more” than 0. (Stored is the number alone: the loss finds the place by itself, with the same result.)"
+        f"The label {label} ({CLASSES[label]}) becomes ten numbers: a 1 at its index, 0 elsewhere. **Why:** the"
+        " network outputs ten probabilities, and the loss compares the two vectors; class numbers have no order,"
+        " so 9 is not “more” than 0. (The app stores the class number; sparse categorical cross-entropy picks the"
+        " right probability, with the same result.)"
     )
     st.html(preparation.one_hot(label, CLASSES, theme.CLASS_COLOURS))
     _downloads(image, view.image)
@@ -52,7 +54,7 @@ def _choice(number: int, image: int) -> None:
             "Another image",
             icon=":material/casino:",
             on_click=lambda: ADDRESS.set(image=random.randrange(number)),
-            help="Takes one at random. The tip over a row of the grid above tells its images' numbers.",
+            help="Picks one at random. The tooltip of a row in the grid above gives the numbers of its images.",
         )
 
 
@@ -60,7 +62,7 @@ def _downloads(image: NDArray[np.uint8], number: int) -> None:
     name = f"fashion-mnist-training-{number}"
     enlarged = images.enlarged(Image.fromarray(image), 16)
     foot(
-        "The file of its numbers has a line for each pixel, in the flat order, with the stored and the scaled value.",
+        "The CSV file has one line per pixel, in flattened order, with the stored and the scaled value.",
         ("Image (PNG)", lambda: images.png(enlarged), f"{name}.png", "image/png"),
         csv_file(lambda: _table(image), f"{name}.csv", "Its 784 numbers (CSV)"),
     )

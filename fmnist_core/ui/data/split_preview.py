@@ -14,9 +14,9 @@ from fmnist_core.ui.data.data_view import ADDRESS, SHARE, View
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 REASONS = {
-    "training": "The network learns from these: every step moves its weights by them.",
-    "validation": "Never learnt from. Measured after each epoch, they tell learning from memorising, and choose settings.",
-    "test": "Untouched by the slider, and measured once, at the end: choosing by them would make the result too good.",
+    "training": "The network learns from these: every step updates the weights by them.",
+    "validation": "Not used for training. Measured after each epoch, they show whether it learns or memorises, and help to choose settings.",
+    "test": "Untouched by the slider, and measured once, at the end: choosing settings by them would make the result look too good.",
 }
 
 
@@ -25,7 +25,7 @@ def show(data: Dataset, view: View) -> None:
     st.header("Training, validation, test")
     low, high, step = float(SHARE.low or 0), float(SHARE.high or 1), float(SHARE.step or 0.01)
     start, rest = ADDRESS.control("validation_fraction", view.validation_fraction)
-    st.slider("Share of the training images kept for validation", low, high, start, step, "percent", width=420, **rest)
+    st.slider("Validation fraction of the training images", low, high, start, step, "percent", width=420, **rest)
     counts = _counts(data.name, view.validation_fraction)
     for column, (part, reason) in zip(st.columns(3, gap="medium"), REASONS.items(), strict=True):
         column.metric(part.capitalize(), f"{counts[part].sum():,}")
@@ -33,7 +33,7 @@ def show(data: Dataset, view: View) -> None:
     st.altair_chart(charts.balance(counts, CLASSES), key="balance")
     table = pd.DataFrame({"class": CLASSES, **counts})
     foot(
-        "The split is stratified: class by class, the same share is drawn at random, always with the same seed"
+        "The split is stratified: the same fraction of each class is drawn at random, always with the same seed"
         f" ({dataset.SPLIT_SEED}). So no class is rare in any part, and two runs differ only in their settings.",
         csv_file(table, "fashion-mnist-split.csv", "Figures (CSV)"),
     )

@@ -26,10 +26,10 @@ PATH = ("base", "dropout", "batch-norm", "l2", "lr-schedule", "standard")
 # What the notebook does with its trained models, and what it leaves out.
 AFTER: tuple[tuple[Page, str, dict[str, str]], ...] = (
     (Page.COMPARE, "Compare the five, seed by seed", {}),
-    (Page.INSPECT, "Look at its mistakes", {}),
+    (Page.INSPECT, "See its mistakes", {}),
     (Page.EMBEDDINGS, "Map its output layer with t-SNE", {"points": "3000"}),
     (Page.EMBEDDINGS, "Every layer with UMAP", {"part": "grid", "method": "umap"}),
-    (Page.INITIALISATION, "How to begin: Glorot & Bengio", {}),
+    (Page.INITIALISATION, "How to initialise: Glorot & Bengio", {}),
 )
 WIDTHS = (5, 2, 2)
 
@@ -52,26 +52,28 @@ def notebook_path(data_name: str) -> None:
         pages.link(Page.TRAIN, label, preset.experiment.query(), symbol, preset.description)
     for page, label, query in AFTER:
         pages.link(page, label, query)
-    st.caption("The number beside a finished step is its accuracy on the test images.")
+    st.caption("The number beside a finished step is its test accuracy.")
 
 
 def free_play() -> None:
     """Questions that a few controls answer."""
     st.subheader("Play")
-    st.markdown("Every setting has a control, and the page's address always holds them all. Six places to start from:")
+    st.markdown(
+        "Every setting has a control, and the page's address always contains them all. Six places to start from:"
+    )
     ideas: dict[str, tuple[str, dict[str, Any]]] = {
-        "No hidden layers": ("How far does a network get that only weighs pixels?", {"layers": 0, "epochs": 5}),
-        "Only 16 units": ("How small can a network be and still tell clothes apart?", {"units": 16, "epochs": 10}),
+        "No hidden layers": ("How far does a network get by weighting pixels alone?", {"layers": 0, "epochs": 5}),
+        "Only 16 units": ("How small can a network be and still distinguish clothes?", {"units": 16, "epochs": 10}),
         "A rate too high": (
-            "What do the curves look like when each step is too long?",
+            "What do the curves look like when each step is too large?",
             {"learning_rate": 0.1, "epochs": 5},
         ),
         "Deep sigmoid layers": (
-            "Why do six sigmoid layers hardly begin to learn?",
+            "Why do six sigmoid layers barely learn?",
             {"layers": 6, "units": 128, "activation": "sigmoid", "epochs": 5},
         ),
-        "Wrong labels": ("What is learned when 40 % of the labels are wrong?", {"label_noise": 0.4, "epochs": 10}),
-        "Few images": ("How much do 1 % of the images teach?", {"training_fraction": 0.01, "epochs": 50}),
+        "Wrong labels": ("What does it learn when 40 % of the labels are wrong?", {"label_noise": 0.4, "epochs": 10}),
+        "Few images": ("How much can it learn from 1 % of the images?", {"training_fraction": 0.01, "epochs": 50}),
     }
     for label, (question, values) in ideas.items():
         query = Experiment.of(values).query()
@@ -82,13 +84,13 @@ def teach() -> None:
     """How a class uses one server."""
     st.subheader("Teach a class")
     st.markdown(
-        "- Everybody opens **this page's address**; nothing is installed on their machines.\n"
-        "- Prepare a network on page Train and **share the address** of that page: it opens with the same settings.\n"
-        "- Students who press Train on the **same settings watch the same run**; it is trained once. Different settings"
-        " wait in line, and everyone sees their place.\n"
-        "- A finished run opens at once for everybody, so train what you will show **before the lesson**.\n"
-        "- Page **Compare** trains several networks from several seeds, and tells which differences are more than chance.\n"
-        "- For the projector: F11 fills the screen, Ctrl and + enlarge it; light or dark follows the computer's setting."
+        "- Everybody opens **this page's address**; nothing is installed on their machines.\n- Set up a network"
+        " on page Train and **share the address** of that page: it opens with the same settings.\n- Students who"
+        " press Train on the **same settings watch the same run**; it is trained once. Different settings wait in"
+        " the queue, and everyone sees their position.\n- A finished run opens at once for everybody, so train"
+        " what you want to show **before the lesson**.\n- Page **Compare** trains several networks from several"
+        " seeds, and shows which differences are larger than chance.\n- For the projector: F11 fills the screen,"
+        " Ctrl and + enlarge it; light or dark follows the computer's setting."
     )
 
 
@@ -100,10 +102,12 @@ def runs() -> None:
     found = server.store().runs()
     if active := server.mine():
         query = active.experiment.query()
-        label = f"Under way: {wording.name(active.experiment)}"
+        label = f"Training now: {wording.name(active.experiment)}"
         pages.link(Page.TRAIN, label, query, "visibility")
     if not found:
-        st.info("No network has been trained here yet. Open page Train and press Train: the base network is set.")
+        st.info(
+            "No network has been trained here yet. Open page Train and press Train: the base network is already set."
+        )
         return
     networks = by_network(found)
     single = [own[0] for own in networks if len(own) == 1]
@@ -113,7 +117,7 @@ def runs() -> None:
         for run in single[:LATEST]:
             _row(run)
     if several:
-        _heads("Network, from several seeds")
+        _heads("Network, several seeds")
         for own in several[:LATEST]:
             _seeds(own)
     older = len(single[LATEST:]) + sum(map(len, several[LATEST:]))

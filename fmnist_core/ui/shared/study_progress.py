@@ -100,7 +100,7 @@ def _described(variant: Variant) -> str:
 
 def _elsewhere(other: Study, watch: Callable[[Study], None] | None) -> None:
     text, link = st.columns([3, 1], vertical_alignment="center")
-    text.info(f"Your study is under way: {escaped(other.title)}.")
+    text.info(f"Your study is running: {escaped(other.title)}.")
     if watch is None:
         with link:
             pages.link(Page.COMPARE, "Watch it", {"study": other.to_short_json()}, "visibility")

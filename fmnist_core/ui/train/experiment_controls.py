@@ -105,7 +105,7 @@ def _presets() -> None:
     heading, reset = st.columns([2, 1], vertical_alignment="center")
     heading.markdown("**Start from**")
     reset.button(
-        "Reset", on_click=_choose, args=("base",), help="Puts every control back to the base network.", type="tertiary"
+        "Reset", on_click=_choose, args=("base",), help="Resets every control to the base network.", type="tertiary"
     )
     st.pills(
         "Presets",

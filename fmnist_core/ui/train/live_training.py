@@ -47,7 +47,7 @@ def _figures(snapshot: Snapshot) -> None:
         {
             "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
             "Time left": "–" if snapshot.seconds_left is None else estimate.words(snapshot.seconds_left),
-            "Images a second": f"{speed:,.0f}" if speed else "–",
+            "Images per second": f"{speed:,.0f}" if speed else "–",
             "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
             "Validation accuracy": f"{last.val_accuracy:.3f}" if last else "–",
         }
@@ -59,7 +59,7 @@ def _charts(snapshot: Snapshot) -> None:
     left, right = st.columns(2, gap="medium")
     left.vega_lite_chart(loss, key="live loss")
     right.vega_lite_chart(accuracy, key="live accuracy")
-    st.caption("Thin line: the loss of single training steps. Dots: after each epoch.")
+    st.caption("Thin line: the loss of each training step. Dots: after each epoch.")
 
 
 @st.cache_data(show_spinner=False, max_entries=20)

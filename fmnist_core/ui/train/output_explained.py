@@ -8,16 +8,17 @@ from fmnist_core.experiment.hyperparameters import Experiment
 
 WIDTH = 245  # pixels: three beside each other on a wide page, two on a narrow one
 SOFTMAX = (
-    "Ten units, one for each class. The softmax turns their weighted sums $z_k$ into ten probabilities that add up"
-    " to 1; the class with the largest is the network's answer."
+    "Ten units, one for each class. The softmax turns their pre-activations $z_k$ into ten probabilities that"
+    " add up to 1; the class with the largest is the network's prediction."
 )
 LOSS = (
-    "Categorical cross-entropy: the mean over the images of minus the logarithm of the probability given to the right class. Sure and right"
-    " costs nearly 0, a blind guess among ten classes costs $\\ln 10 = 2.30$, sure and wrong costs more."
+    "Categorical cross-entropy: the mean over the images of the negative logarithm of the probability of the"
+    " correct class. A confident correct prediction costs nearly 0, a random guess among ten classes $\\ln 10 ="
+    " 2.30$, a confident wrong prediction more."
 )
 ACCURACY = (
-    "The share of images whose most probable class is the right one; guessing gives 0.10. Training follows the loss,"
-    " not the accuracy, which moves in jumps and has no slope to follow."
+    "The share of images whose most probable class is correct; guessing gives 0.10. Training minimises the loss,"
+    " not the accuracy, which changes in jumps and has no gradient to follow."
 )
 
 
@@ -26,8 +27,8 @@ def reading_aid(experiment: Experiment) -> None:
     penalty = f" The L2 penalty adds ${experiment.l2:g} \\sum w^2$ over the hidden weights." if experiment.l2 else ""
     with st.container(horizontal=True, gap="medium"):
         _part("Output layer: softmax", r"p_k = \frac{e^{z_k}}{\sum_{j=1}^{10} e^{z_j}}", SOFTMAX)
-        _part("Loss: cross-entropy", r"L = -\ln p_{\text{right class}}", LOSS + penalty)
-        _part("Metric: accuracy", r"A = \frac{n_{\text{right}}}{n}", ACCURACY)
+        _part("Loss: cross-entropy", r"L = -\ln p_{\text{correct class}}", LOSS + penalty)
+        _part("Metric: accuracy", r"A = \frac{n_{\text{correct}}}{n}", ACCURACY)
 
 
 def _part(name: str, formula: str, text: str) -> None:

@@ -43,7 +43,7 @@ def before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> Non
         on_click=server.submit,
         args=(experiment,),
         disabled=busy,
-        help="One training at a time: yours is still under way." if busy else None,
+        help="One training at a time: yours is still running." if busy else None,
         width="stretch",
     )
     text.markdown(
@@ -67,7 +67,7 @@ def elsewhere(identity: str, experiment: Experiment) -> None:
         st.rerun()
         return
     text, link = st.columns([3, 1], vertical_alignment="center")
-    text.info(f"Your training is under way: {wording.name(experiment)}.")
+    text.info(f"Your training is running: {wording.name(experiment)}.")
     if link.button("Watch it", icon=":material/visibility:", on_click=experiment_controls.follow, args=(experiment,)):
         st.rerun()
 

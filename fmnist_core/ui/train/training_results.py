@@ -67,8 +67,8 @@ def _figures(run: Run, history: pd.DataFrame) -> None:
     if lowest:
         best.caption(f"after epoch {lowest}")
     st.caption(
-        f"The test set is finite: {n:,} images, a sample of all there could be. The intervals say how far that alone"
-        " may move the figures; runs that differ by less need more seeds to tell apart."
+        f"The test set is finite: {n:,} images, a sample of all possible ones. The intervals show how much that"
+        " alone can change these values; runs that differ by less need more seeds to distinguish."
     )
 
 
@@ -83,11 +83,11 @@ def _curves(run: Run, history: pd.DataFrame) -> None:
     left.vega_lite_chart(theme.specification(loss), key="loss")
     right.vega_lite_chart(theme.specification(curves.curve("accuracy", history, epochs, mark=best)), key="accuracy")
     lowest = " Dashed: where validation loss was lowest." if best else ""
-    st.caption(f"Thin line: the loss of single training steps.{lowest}")
+    st.caption(f"Thin line: the loss of each training step.{lowest}")
 
 
 def _next(run: Run, history: pd.DataFrame) -> None:
-    st.markdown("**Where to go next**")
+    st.markdown("**What to try next**")
     for text, experiment in run_sentences.next_steps(run.experiment, history, run.metrics["stopped"]):
         st.button(
             text,
@@ -118,7 +118,7 @@ def _weights(run: Run) -> None:
             if run.epochs:
                 _histograms(run)
             else:
-                st.caption("No weights are stored for this run.")
+                st.caption("This run has no stored weights.")
 
 
 @st.fragment
@@ -147,7 +147,7 @@ def _tensor_title(tensor: str) -> str:
 
 
 def _downloads(run: Run) -> None:
-    st.markdown("**Take it away**")
+    st.markdown("**Download**")
     history, model, boards = st.columns(3)
     stem = f"fashion-mnist-{run.run_id}"
     table = run.history.to_csv().encode()
