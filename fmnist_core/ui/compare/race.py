@@ -17,7 +17,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare import compare_view
 from fmnist_core.ui.compare.compare_view import View
-from fmnist_core.ui.shared import estimate, server, training_progress
+from fmnist_core.ui.shared import estimate, progress, server, training_progress
 
 PERIOD = 0.5  # seconds between two looks
 SIDES = ("Left", "Right")
@@ -101,7 +101,7 @@ def show(view: View, data: Dataset) -> list[Trained]:
         st.error(refusal)
     snapshots = server.race(view.race)
     if snapshots and snapshots[0].active:
-        _watch(view.race)
+        progress.watch(lambda: _racing(view.race), lambda found: _draw(view.race, found), PERIOD)
         return []
     if snapshots and snapshots[0].state == "failed":
         st.error(f"The last race failed: {snapshots[0].error}")
@@ -135,19 +135,13 @@ def _start(race: tuple[Experiment, ...], data: Dataset, again: bool) -> None:
     text.markdown(f"About **{estimate.words(seconds)}** on this machine for both: they take turns, chunk by chunk.")
 
 
-@st.fragment(run_every=PERIOD)
-def _watch(race: tuple[Experiment, ...]) -> None:
-    server.session()  # this tab is there
+def _racing(race: tuple[Experiment, ...]) -> tuple[Snapshot, ...] | None:
     snapshots = server.race(race)
-    if not snapshots or not snapshots[0].active:
-        st.rerun()
-        return
-    text, button = st.columns([5, 1], vertical_alignment="center")
-    text.progress(min(map(training_progress.share, snapshots)), text=training_progress.sentence(snapshots[0]))
-    name = snapshots[0].run_id
-    button.button("Stop", icon=":material/stop:", on_click=server.stop, args=(name,), width="stretch")
-    for sentence in filter(None, (server.goes_on(name), snapshots[0].notice)):
-        st.info(sentence)
+    return snapshots if snapshots and snapshots[0].active else None
+
+
+def _draw(race: tuple[Experiment, ...], snapshots: tuple[Snapshot, ...]) -> None:
+    training_progress.headline(*snapshots)
     names = lane_names(race)
     for column, title, snapshot in zip(st.columns(2, gap="medium"), names, snapshots, strict=True):
         with column:

@@ -6,8 +6,9 @@ import streamlit as st
 
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES, Dataset
-from fmnist_core.data.download import Downloader
+from fmnist_core.data.download import Downloader, Status
 from fmnist_core.settings import settings
+from fmnist_core.ui.shared import progress
 
 PERIOD = 0.5  # seconds between two looks at the download
 OTHER_WAYS = """
@@ -39,7 +40,7 @@ def introduction(data: Dataset) -> None:
 def _offer() -> None:
     with st.container(border=True):
         if _downloader().status.state == "running":
-            _progress()
+            progress.watch(_running, _progress, PERIOD)
             return
         text, button, other = st.columns([5, 3, 2], vertical_alignment="center")
         text.markdown("**This is the embedded sample**, a tenth of the data set. All pages work with it.")
@@ -69,14 +70,13 @@ def _outcome() -> None:
         st.caption(status.text)
 
 
-@st.fragment(run_every=PERIOD)
-def _progress() -> None:
+def _running() -> Status | None:
     status = _downloader().status
-    if status.state != "running":
-        st.rerun()
-    text, button = st.columns([5, 1], vertical_alignment="center")
-    text.progress(status.fraction, f"Downloading all 70,000 images. {status.text}")
-    button.button("Stop", icon=":material/stop:", on_click=_downloader().stop, width="stretch")
+    return status if status.state == "running" else None
+
+
+def _progress(status: Status) -> None:
+    progress.bar(status.fraction, f"Downloading all 70,000 images. {status.text}", _downloader().stop)
 
 
 def facts(data: Dataset) -> None:

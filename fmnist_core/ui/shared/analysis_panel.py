@@ -9,8 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fmnist_core.engine.analysis import Analysis
+from fmnist_core.engine.service import Snapshot
 from fmnist_core.store.result_store import Result
-from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.shared import estimate, progress, server
 
 PERIOD = 0.3  # seconds between two looks
 STOPPED = "analysis stopped"  # the session's key of the names that a person stopped
@@ -34,11 +35,11 @@ def result(
         st.error(f"{analysis.title} failed: {snapshot.error}")
         _button(analysis, "Try again", told)
     elif snapshot is not None and snapshot.active:
-        st.fragment(_look, run_every=PERIOD)(analysis, draw)
+        _watch(analysis, draw)
         return None
     elif at_once and not stopped:
         server.submit_analysis(analysis)
-        st.fragment(_look, run_every=PERIOD)(analysis, draw)
+        _watch(analysis, draw)
         return None
     else:
         _button(analysis, start, told)
@@ -71,12 +72,15 @@ def _stop(analysis: Analysis) -> None:
     server.stop_analysis(analysis.name)
 
 
-def _look(analysis: Analysis, draw: Draw | None) -> None:
-    snapshot = server.analysis(analysis.name)
-    if snapshot is None or not snapshot.active:
-        st.rerun()
-        return
-    text, button = st.columns([5, 1], vertical_alignment="center")
+def _watch(analysis: Analysis, draw: Draw | None) -> None:
+    def read() -> Snapshot | None:
+        snapshot = server.analysis(analysis.name)
+        return snapshot if snapshot is not None and snapshot.active else None
+
+    progress.watch(read, lambda snapshot: _draw(analysis, snapshot, draw), PERIOD)
+
+
+def _draw(analysis: Analysis, snapshot: Snapshot, draw: Draw | None) -> None:
     if snapshot.state == "queued" and snapshot.place:
         others = "one analysis is" if snapshot.place == 1 else f"{snapshot.place} analyses are"
         doing = f"waiting: {others} before this one"
@@ -84,11 +88,7 @@ def _look(analysis: Analysis, draw: Draw | None) -> None:
         doing = snapshot.doing or "a worker is starting"
     left = snapshot.seconds_left
     rest = f" · about {estimate.words(left)} left" if left and left > 1 else ""
-    text.progress(min(snapshot.share, 1.0), text=f"{analysis.title}: {doing}{rest}")
-    button.button(
-        "Stop", icon=":material/stop:", key=f"stop {analysis.name}", on_click=_stop, args=(analysis,), width="stretch"
-    )
-    if snapshot.notice:
-        st.info(snapshot.notice)
+    text = f"{analysis.title}: {doing}{rest}"
+    progress.bar(snapshot.share, text, _stop, analysis, key=f"stop {analysis.name}", notices=(snapshot.notice,))
     if draw is not None:
         draw(server.results().seen(analysis.run, analysis.name))

@@ -14,7 +14,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import Study, Variant
 from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.ui.shared import estimate, pages, server
+from fmnist_core.ui.shared import estimate, pages, progress, server, training_progress
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 
@@ -33,7 +33,9 @@ def show(study: Study, data: Dataset, watch: Callable[[Study], None] | None = No
         st.error(refusal)
     snapshot = server.study(study.digest)
     if snapshot and snapshot.state == "running":
-        _progress(study, data.name, len(trained))
+        progress.watch(
+            lambda: _running(study, len(trained)), lambda running: _progress(study, data.name, running), PERIOD
+        )
     else:
         _start(study, data.name, trained, snapshot, watch)
     if snapshot:
@@ -108,24 +110,17 @@ def _elsewhere(other: Study, watch: Callable[[Study], None] | None) -> None:
         link.button("Watch it", icon=":material/visibility:", on_click=watch, args=(other,))
 
 
-@st.fragment(run_every=PERIOD)
-def _progress(study: Study, data_name: str, shown: int) -> None:
-    """Progress and Stop; when a run has ended the page is drawn again, with its result."""
-    server.session()  # this tab is there
+def _running(study: Study, shown: int) -> StudySnapshot | None:
+    """None also when a further run has ended, so that the page is drawn again with its result."""
     snapshot = server.study(study.digest)
-    if snapshot is None or snapshot.state != "running" or len(snapshot.done) != shown:
-        st.rerun()
-        return
+    return snapshot if snapshot and snapshot.state == "running" and len(snapshot.done) == shown else None
+
+
+def _progress(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
     total, ended = len(snapshot.names), len(snapshot.done) + len(snapshot.failed)
-    text, button = st.columns([5, 1], vertical_alignment="center")
-    text.progress((ended + _part(snapshot)) / total, f"{ended} of {total} runs · {_now(study, data_name, snapshot)}")
-    button.button("Stop", icon=":material/stop:", on_click=server.stop_study, args=(study.digest,), width="stretch")
-
-
-def _part(snapshot: StudySnapshot) -> float:
-    """Share of a run that the running ones have done."""
-    totals = [(shot.step, shot.steps_per_epoch * shot.experiment.epochs) for shot in snapshot.current]
-    return sum(min(step / total, 1.0) for step, total in totals if total)
+    fraction = (ended + sum(map(training_progress.share, snapshot.current))) / total
+    text = f"{ended} of {total} runs · {_now(study, data_name, snapshot)}"
+    progress.bar(fraction, text, server.stop_study, study.digest)
 
 
 def _now(study: Study, data_name: str, snapshot: StudySnapshot) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.experiment.recording import EpochRecord
+from fmnist_core.ui.shared import progress, server
 
 FIGURE = 132  # pixels: the longest label
 STATES = {
@@ -36,6 +37,13 @@ def sentence(snapshot: Snapshot) -> str:
         return f"Waiting: {others} before this one"
     watchers = f" · {snapshot.watchers} sessions watch this run" if snapshot.watchers > 1 else ""
     return STATES[snapshot.state] + watchers
+
+
+def headline(*snapshots: Snapshot) -> None:
+    """Progress, Stop and notices of a training, or of a race, whose lanes share one job."""
+    first = snapshots[0]
+    notices = (first.notice, server.goes_on(first.run_id))
+    progress.bar(min(map(share, snapshots)), sentence(first), server.stop, first.run_id, notices=notices)
 
 
 def metrics(figures: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from fmnist_core.charts import curves, theme
 from fmnist_core.engine.service import Snapshot
-from fmnist_core.ui.shared import estimate, server, training_progress
+from fmnist_core.ui.shared import estimate, progress, server, training_progress
 
 PERIOD = 0.5  # seconds between two looks
 EAGER = 0.2  # until the first step is done: everybody waits for that one
@@ -18,26 +18,18 @@ def show(identity: str) -> None:
     """The live view; when the first step is done, and when the run ends, the page is drawn again."""
     snapshot = server.running(identity)
     begun = snapshot is not None and snapshot.step > 0
-    st.fragment(_look, run_every=PERIOD if begun else EAGER)(identity, begun)
+
+    def read() -> Snapshot | None:
+        snapshot = server.running(identity)
+        return snapshot if snapshot is not None and (snapshot.step > 0) is begun else None
+
+    progress.watch(read, _draw, PERIOD if begun else EAGER)
 
 
-def _look(identity: str, begun: bool) -> None:
-    server.session()  # this tab is there
-    snapshot = server.running(identity)
-    if snapshot is None or (snapshot.step > 0) is not begun:
-        st.rerun()
-        return
-    _headline(snapshot)
+def _draw(snapshot: Snapshot) -> None:
+    training_progress.headline(snapshot)
     _figures(snapshot)
     _charts(snapshot)
-
-
-def _headline(snapshot: Snapshot) -> None:
-    text, button = st.columns([5, 1], vertical_alignment="center")
-    text.progress(training_progress.share(snapshot), text=training_progress.sentence(snapshot))
-    button.button("Stop", icon=":material/stop:", on_click=server.stop, args=(snapshot.run_id,), width="stretch")
-    for told in filter(None, (snapshot.notice, server.goes_on(snapshot.run_id))):
-        st.info(told)
 
 
 def _figures(snapshot: Snapshot) -> None:

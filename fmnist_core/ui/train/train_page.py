@@ -6,11 +6,12 @@ import streamlit as st
 
 from fmnist_core.charts import learning_rate_curve, network_diagram
 from fmnist_core.data import dataset
+from fmnist_core.engine.service import Snapshot
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import Cost, cost
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.schedule import learning_rates
-from fmnist_core.ui.shared import estimate, frame, server
+from fmnist_core.ui.shared import estimate, frame, progress, server
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.train import experiment_controls, live_training, output_explained, training_results
 
@@ -59,13 +60,15 @@ def before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> Non
     output_explained.reading_aid(experiment)
 
 
-@st.fragment(run_every=PERIOD)
-def elsewhere(identity: str, experiment: Experiment) -> None:
-    """The way back to the training that this session has under way; when that ends, the page is drawn again."""
+def _mine(identity: str) -> Snapshot | None:
+    """The training that this session has under way, as long as it is that one."""
     mine = server.mine()
-    if mine is None or mine.run_id != identity:
-        st.rerun()
-        return
+    return mine if mine is not None and mine.run_id == identity else None
+
+
+def elsewhere(training: Snapshot) -> None:
+    """The way back to the training that this session has under way."""
+    experiment = training.experiment
     text, link = st.columns([3, 1], vertical_alignment="center")
     text.info(f"Your training is running: {wording.name(experiment)}.")
     if link.button("Watch it", icon=":material/visibility:", on_click=experiment_controls.follow, args=(experiment,)):
@@ -80,7 +83,7 @@ def current_state(experiment: Experiment, data: dataset.Dataset) -> None:
     if refusal := server.refusal():
         st.error(refusal)
     if (other := server.mine()) and other.run_id != identity:
-        elsewhere(other.run_id, other.experiment)
+        progress.watch(lambda: _mine(other.run_id), elsewhere, PERIOD)
     if server.running(identity):
         live_training.show(identity)
     elif run := server.stored(identity):
