@@ -1,14 +1,67 @@
-"""Fixtures of more than one folder's tests."""
+"""Fixtures of more than one folder's tests, and the check that markers tell the truth."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.app_server import CHROMIUM, Server, new_page
+
+# A program whose command has all these words may be started by a test with this marker only.
+PROGRAMS = (
+    (("fmnist_core.engine.cluster_host",), "engine"),
+    (("-m fmnist_core doctor",), "engine"),
+    (("-m fmnist_core study",), "engine"),
+    (("streamlit run", "app.py"), "engine"),
+    (("playwright", "run-driver"), "browser"),
+)
+FIXTURES = {"engine": "engine", "light_engine": "engine", "browser": "browser"}
+running: list[pytest.Item] = []
+wrong_starts: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Raises: UsageError where a test has the engine or the browser but not its marker."""
+    for item in items:
+        for fixture, marker in FIXTURES.items():
+            if fixture in getattr(item, "fixturenames", ()) and not item.get_closest_marker(marker):
+                raise pytest.UsageError(f"{item.nodeid} uses {fixture}: mark it with pytest.mark.{marker}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    running[:] = [item]
+    try:
+        return (yield)
+    finally:
+        running.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    yield
+    if wrong_starts:
+        message = "\n".join(wrong_starts)
+        wrong_starts.clear()
+        pytest.fail(message, pytrace=False)
+
+
+def check_start(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse to start workers or Chromium in a test that isn't marked so; it fails at its end, too."""
+    if event != "subprocess.Popen" or not running:
+        return
+    command = " ".join(map(str, arguments[1]))  # type: ignore[call-overload]
+    for words, marker in PROGRAMS:
+        if all(word in command for word in words) and not running[0].get_closest_marker(marker):
+            wrong_starts.append(f"{running[0].nodeid} starts {command}: mark it with pytest.mark.{marker}")
+            raise RuntimeError(wrong_starts[-1])
+
+
+sys.addaudithook(check_start)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, TimeoutError, expect
 from fmnist_core.experiment.study import Study
 from tests.support.app_server import Server, press, query
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.engine]
 STUDY = Study.of(
     {
         "base": {"units": 32, "epochs": 3, "training_fraction": 0.1},

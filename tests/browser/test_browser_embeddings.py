@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.app_server import Server, press
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.engine]
 SMALL = "units=32&layers=1&epochs=3&training_fraction=0.1"
 # Keeps each epoch that the address names, in the page itself: from here a quick one might be missed.
 WATCH = """

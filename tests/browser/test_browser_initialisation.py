@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.app_server import Server, press, query
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.engine]
 MEASURED = re.compile(r"measured in \d+\.\d s")
 FIGURES = ("Figure 6: activations", "Figure 7: back-propagated gradients", "Figure 8: weight gradients", "The numbers")
 

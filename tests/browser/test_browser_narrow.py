@@ -12,7 +12,7 @@ from fmnist_core.experiment.hyperparameters import Experiment
 from tests.support.app_server import Server
 from tests.support.stored_runs import store_run
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.engine]
 LONG = Experiment.of(
     {"units": 16, "epochs": 3, "learning_rate": 0.01, "schedule": "exponential", "training_fraction": 0.1, "seed": 7}
 )

@@ -14,7 +14,7 @@ from tests.support.app_server import Server, new_page, press, query
 # Long enough to be watched and stopped: minutes on the full data set, seconds on the sample.
 SLOW = "widths=256-256&epochs=200"
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.engine]
 
 
 def another(page: Page) -> Page:

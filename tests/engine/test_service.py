@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,9 +153,13 @@ engine_test = pytest.mark.engine
 def test_progress_comes_in_order(light_engine: Engine) -> None:
     steps(light_engine, "order", 6)
     seen = [shot(light_engine, "order")]
-    while seen[-1].active:
+
+    def over() -> bool:
         now = shot(light_engine, "order")
-        seen += [now] if now != seen[-1] else []
+        seen.extend([now] if now != seen[-1] else [])
+        return not now.active
+
+    until(over, "the end")
     states = list(dict.fromkeys(snapshot.state for snapshot in seen))
     assert states[0] == "starting" and states[-1] == "done"
     assert "training" in states
@@ -208,6 +211,7 @@ def test_an_analysis_runs_beside_a_training(light_engine: Engine, tmp_path: Path
     ended(light_engine, "long")
 
 
+@engine_test
 def test_a_new_analysis_takes_the_place_of_the_sessions_last(light_engine: Engine, tmp_path: Path) -> None:
     analyse(light_engine, "map-3", tmp_path / "never", "map")
     until(lambda: state(light_engine, "map-3") == "working", "the analysis")
@@ -221,6 +225,7 @@ def test_a_new_analysis_takes_the_place_of_the_sessions_last(light_engine: Engin
         assert ended(light_engine, name).state == "stopped"
 
 
+@engine_test
 def test_an_analysis_that_nobody_waits_for_makes_room(
     light_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +239,7 @@ def test_an_analysis_that_nobody_waits_for_makes_room(
     assert ended(light_engine, "map-7").state == "stopped"
 
 
+@engine_test
 def test_a_shared_job_goes_on_while_somebody_wants_it(light_engine: Engine, tmp_path: Path) -> None:
     for session in ("ann", "bob", "cleo"):
         light_engine.submit_job(WAIT, "shared", TINY, {"file": str(tmp_path / "go")}, session)
@@ -371,13 +377,12 @@ def test_a_stopped_training_keeps_its_part_and_can_be_trained_anew(engine: Engin
     long = TINY.model_copy(update={"epochs": 200, "batch_size": 16})
     name = engine.submit(long, "s")
     until(lambda: shot(engine, name).epoch >= 3, "the third epoch")
-    start = time.monotonic()
+    at_request = shot(engine, name).epoch
     engine.stop(name, "s")
-    until(lambda: not shot(engine, name).active, "the stop")
-    assert time.monotonic() - start < 2.0
-    assert state(engine, name) == "stopped"
+    assert ended(engine, name).state == "stopped"
     run = store().find(name)
     assert run and not run.complete and 2 <= run.metrics["epochs_done"] < 200
+    assert run.metrics["epochs_done"] <= at_request + 50, "about two seconds of such epochs"
     engine.submit(long, "s")
     assert engine.active("s") == name
     engine.stop(name, "s")

@@ -22,7 +22,7 @@ from fmnist_core.ui.initialisation import compared_in_training
 from fmnist_core.ui.inspect import inside_layers, one_image, run_at_epoch
 from fmnist_core.ui.shared import histogram_view
 from fmnist_core.ui.shared.per_run import per_run
-from tests.ui.test_compare_page import stored
+from tests.support.stored_runs import store_run
 
 EXPERIMENT = Experiment.of({"units": 16, "layers": 1, "epochs": 2, "dropout": 0.5, "l2": 0.001})
 MAP = MapRequest("", points=200)
@@ -33,7 +33,7 @@ IMAGE = np.zeros((28, 28), np.uint8)
 def run(tmp_path: Path) -> Run:
     st.cache_data.clear()
     st.cache_resource.clear()
-    return stored(tmp_path, EXPERIMENT, 0.8, 0.6)
+    return store_run(tmp_path / "runs", EXPERIMENT, test_accuracy=0.8, test_loss=0.6)
 
 
 def test_a_run_is_computed_once_and_again_after_another_training(run: Run, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_run_is_computed_once_and_again_after_another_training(run: Run, tmp_p
 
     assert epochs_of(run, 1, object()) == epochs_of(run, 1, object()) == 4 and len(calls) == 1
     assert epochs_of(run, 2, object()) == 5 and len(calls) == 2
-    again = stored(tmp_path, EXPERIMENT, 0.9, 0.5)
+    again = store_run(tmp_path / "runs", EXPERIMENT, test_accuracy=0.9, test_loss=0.5)
     assert again.run_id == run.run_id and again.created != run.created
     assert epochs_of(again, 1, object()) == 4 and len(calls) == 3
     with pytest.raises(RunDamaged, match="was trained again meanwhile"):
