@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.experiment.hyperparameters import FIELDS
 
 Layered = alt.LayerChart | alt.FacetChart
 AXES = {"epoch": "epoch", "step": "training steps", "seconds": "training time (seconds)"}
@@ -29,7 +30,8 @@ WIDTHS, RIM = {VALIDATION: 2.5, TRAINING: 1.75}, 3.5  # Of lines, and how much w
 # Losses above 3, worse than a guess (ln 10), and above 6 times the median lie outside: they would flatten the rest.
 HIGH, TIMES_MEDIAN = 3.0, 6.0
 WIDE = 99  # Positive values that span more than this, from two orders on, get a logarithmic axis.
-CHANGE = "The L2 penalty falls within an epoch, which pulls the line down."
+L2 = FIELDS["l2"].in_loss
+CHANGE = f"The {L2} falls within an epoch, which pulls the line down."
 HEIGHT, LINE = 420, 18  # Pixels: a picture with titles, two lines of legend and axis; a further line of the legend.
 
 
@@ -44,13 +46,13 @@ def curves(
 ) -> Layered:
     """Curves of "loss" or "accuracy": validation solid, with a band of one standard deviation, and training dashed.
 
-    rows: as from `tables.history`; a column l2 tells whose loss has a penalty in it. models: those to show, in the order
+    rows: as from `tables.history`; a column loss_terms tells what each loss has beside the cross-entropy. models: those to show, in the order
     of their colours. x: "epoch", "step" or "seconds". each: the runs' own
     validation curves, too, as thin lines. end: right end of the axis, where it is known before the training ends.
     """
     title, unit, labels, figures = MEASURES[measure]
-    if measure == "loss" and penalised(rows, models):
-        unit += " + L2 penalty"
+    if measure == "loss":
+        unit = " + ".join([unit, *loss_terms(rows, models)])
     means = _means(rows, {VALIDATION: f"val_{measure}", TRAINING: measure}, models, x)
     top = _top(means["mean"])
     y = {"title": unit, "axis": alt.Axis(format=labels), "scale": _scale(top, 0.0)}
@@ -73,16 +75,17 @@ def gap(
     top = _top(means["mean"])
     y = {"title": "validation loss − training loss", "axis": alt.Axis(format="~g"), "scale": _scale(top, -HIGH)}
     data = {"means": means, "zero": pd.DataFrame({"mean": [0.0]})}
-    lines = [*_how_to_read(means, models, top), *[CHANGE] * penalised(rows, models)]
+    lines = [*_how_to_read(means, models, top), *[CHANGE] * (L2 in loss_terms(rows, models))]
     heading = theme.titled("Generalisation gap: the higher above 0, the more overfitting", lines)
     return _picture(data, models, x_axis(x, end), y, "+.4f", top).properties(
         height=_tall(height, models), title=heading
     )
 
 
-def penalised(rows: pd.DataFrame, models: Sequence[str]) -> bool:
-    """Whether a loss of these models has an L2 penalty in it. rows: with the column l2, or without where it is unknown."""
-    return "l2" in rows and bool((rows["l2"][rows["model"].isin(models)] > 0).any())
+def loss_terms(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
+    """What the losses of these models hold beside the cross-entropy, if rows tell it in a column loss_terms."""
+    own: Iterable[str] = rows["loss_terms"][rows["model"].isin(models)].unique() if "loss_terms" in rows else []
+    return list(dict.fromkeys(term for terms in own for term in terms.split(" + ") if term))
 
 
 def rates(

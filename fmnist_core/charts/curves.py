@@ -23,18 +23,18 @@ def curve(
     epochs: int,
     steps: Sequence[tuple[float, float]] = (),
     mark: int | None = None,
-    penalty: bool = False,
+    terms: Iterable[str] = (),
     height: int = theme.HEIGHT,
 ) -> alt.LayerChart | alt.FacetChart:
     """One measure ("loss" or "accuracy") over the epochs, a line for training and one for validation.
 
     history: rows of EpochRecord (columns epoch, loss, accuracy, val_loss, val_accuracy). epochs: right end of the
     axis. steps: (fraction of epochs done, value) of single steps, drawn thin. mark: an epoch to point out.
-    penalty: whether an L2 penalty is in the losses.
+    terms: what the losses have beside the cross-entropy.
     """
     points = _points(measure, history)
     x = alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, epochs], nice=False), axis=_epoch_axis(epochs))
-    y = alt.Y("value:Q", title=_axis_title(measure, penalty), scale=alt.Scale(zero=False, nice=True))
+    y = alt.Y("value:Q", title=_axis_title(measure, terms), scale=alt.Scale(zero=False, nice=True))
     layers = [
         alt.Chart(alt.NamedData("steps")).mark_line(strokeWidth=1, opacity=0.35, color=theme.TRAIN).encode(x=x, y=y),
         alt.Chart(alt.NamedData("epochs"))
@@ -97,10 +97,10 @@ def _kept(steps: Iterable[tuple[float, float]], points: list[dict[str, object]])
     return [{"epoch": epoch, "value": value} for epoch, value in steps if value <= most]
 
 
-def _axis_title(measure: str, penalty: bool) -> str:
+def _axis_title(measure: str, terms: Iterable[str]) -> str:
     if measure == "accuracy":
         return "share of correct predictions"
-    return "cross-entropy + L2 penalty" if penalty else "cross-entropy"
+    return " + ".join(["cross-entropy", *terms])
 
 
 def _epoch_axis(epochs: int) -> alt.Axis:

@@ -1,6 +1,6 @@
 """Overfitting of several models: where the validation loss of each was lowest, and how far it rose from there.
 
-The table `rows` is as in `comparison`; of its measures only val_loss counts, and l2 tells whether a penalty is in it.
+The table `rows` is as in `comparison`; of its measures only val_loss counts, and loss_terms tells what is in it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import LINE, Layered, penalised, points, records, x_axis
+from fmnist_core.charts.comparison import L2, LINE, Layered, loss_terms, points, records, x_axis
 from fmnist_core.findings.health import LEVEL
 
 ROW, ROOM = 36, 120  # Pixels: a model's row; what titles and axes take.
@@ -47,7 +47,7 @@ def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
     subtitle = [
         f"Dot: epoch of the lowest validation loss{about}.",
         "Right: that loss → the loss after the last epoch.",
-        *["The losses include the L2 penalty, whose fall can hide a rise."] * penalised(rows, models),
+        *[f"The losses include the {L2}, whose fall can hide a rise."] * (L2 in loss_terms(rows, models)),
     ]
     rises = (table["rise"] > LEVEL * table["loss"]).any()
     verdict = (

@@ -93,17 +93,20 @@ def _hyper(
     step: float | None = None,
     log: bool = False,
     basic: bool = False,
+    in_loss: str = "",
     when: Callable[[Experiment], bool] = _always,
 ) -> Any:
     """One hyperparameter's declaration.
 
-    suggested: values that show something, for page Compare to start with. when: for which experiments it has an effect.
+    suggested: values that show something, for page Compare to start with. in_loss: what it adds to the
+    losses, so that they cannot be compared with others. when: for which experiments it has an effect.
     """
     extra: Any = {
         "group": group,
         "suggested": suggested,
         "step": step,
         "log": log,
+        "in_loss": in_loss,
         "basic": basic,
         "when": when,
         "low": low,
@@ -129,7 +132,8 @@ class Experiment(BaseModel):
     initialiser_sigma: Number = _hyper(0.05, "Standard deviation of the weights", "Standard deviation of the normal distribution from which the initial weights are drawn.", group="network", suggested=(0.01, 0.05, 0.2), low=0.0001, high=1.0, log=True, when=_gaussian)
     dropout: Number = _hyper(0.0, "Dropout", "Fraction of each hidden layer's units that is set to 0 at random in each training step.", group="regularisation", suggested=(0.0, 0.15, 0.3, 0.5), low=0.0, high=0.9, step=0.05, basic=True, when=_any_hidden)
     batch_norm: bool = _hyper(False, "Batch normalisation", "Standardises each unit's pre-activation over the batch, before the activation.", group="regularisation", suggested=(False, True), basic=True, when=_any_hidden)
-    l2: Number = _hyper(0.0, "L2 penalty", "Adds this factor times the sum of the squared hidden weights to the loss.", group="regularisation", suggested=(0.0, 0.0001, 0.001, 0.01), low=0.0, high=0.1, step=0.001, basic=True, when=_any_hidden)
+    l2: Number = _hyper(0.0, "L2 penalty", "Adds this factor times the sum of the squared hidden weights to the loss.", group="regularisation", in_loss="L2 penalty", suggested=(0.0, 0.0001, 0.001, 0.01), low=0.0, high=0.1, step=0.001, basic=True, when=_any_hidden)
+    label_smoothing: Number = _hyper(0.0, "Label smoothing", "Fraction of each training target that is moved from the correct class to all ten classes evenly.", group="regularisation", suggested=(0.0, 0.1, 0.3), low=0.0, high=0.9, step=0.05, in_loss="label smoothing")
     optimiser: Annotated[str, OneOf(tuple(OPTIMISERS))] = _hyper("adam", "Optimiser", "The rule that turns gradients into weight updates.", group="optimisation", suggested=("adam", "sgd", "rmsprop"), basic=True)
     momentum: Number = _hyper(0.0, "Momentum", "Fraction of the previous weight update that is carried over to the next.", group="optimisation", suggested=(0.0, 0.5, 0.9), low=0.0, high=0.99, step=0.01, basic=True, when=_uses_momentum)
     learning_rate: Number = _hyper(0.001, "Learning rate", "How far each step moves the weights.", group="optimisation", suggested=(0.0001, 0.001, 0.01), low=1e-6, high=10.0, log=True, basic=True)
@@ -152,6 +156,12 @@ class Experiment(BaseModel):
     def hidden_widths(self) -> tuple[int, ...]:
         """Units of each hidden layer, first to last."""
         return self.widths if self.widths is not None else (self.units,) * self.layers
+
+    @property
+    def loss_terms(self) -> dict[str, Any]:
+        """What this experiment's losses hold beside the plain cross-entropy, with its strength: {"L2 penalty": 0.01}."""
+        own = {field.in_loss: getattr(self, n) for n, field in FIELDS.items() if field.in_loss and field.relevant(self)}
+        return {term: strength for term, strength in own.items() if strength}
 
     def canonical(self) -> dict[str, Any]:
         """Every setting that has an effect, in JSON types: two experiments that train alike are equal here."""
@@ -236,6 +246,7 @@ class Hyperparameter:
     group: str
     suggested: tuple[Any, ...]
     basic: bool
+    in_loss: str
     relevant: Callable[[Experiment], bool]
 
     @property
@@ -296,7 +307,7 @@ def _hyperparameter(name: str) -> Hyperparameter:
         title=str(field.title),
         help=str(field.description),
         relevant=extra["when"],
-        **{key: extra[key] for key in ("low", "high", "step", "log", "group", "suggested", "basic")},
+        **{key: extra[key] for key in ("low", "high", "step", "log", "group", "suggested", "basic", "in_loss")},
     )
 
 

@@ -19,7 +19,7 @@ class EpochRecord:
     """The measures of one epoch; epoch 0 is the network before training.
 
     loss, accuracy: on the training images; epoch 0 by evaluation, later as Keras reports them: the mean over the
-    epoch's batches, with dropout on and the L2 penalty included. val_loss has the penalty too, dropout is off.
+    epoch's batches, with dropout on, label smoothing and the L2 penalty included. val_loss has these two, too; dropout is off.
     gradient_norm: Euclidean norm of all gradients before any clipping, mean over every 8th step of the epoch; nan at epoch 0.
     weight_norm: Euclidean norm of all trainable weights at the epoch's end. seconds: training and validation.
     """

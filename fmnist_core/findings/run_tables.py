@@ -15,7 +15,7 @@ from fmnist_core.findings.statistics import Runs, Summary, compare, summary
 from fmnist_core.store.run import Run
 
 MEASURES = ("test_loss", "test_accuracy")
-PLAIN = ("test_cross_entropy", "test_accuracy")  # where some networks have a penalty in their loss, and others do not
+PLAIN = ("test_cross_entropy", "test_accuracy")  # where the losses hold other terms beside it, or others of them
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def history(trained: Sequence[Trained]) -> pd.DataFrame:
         rows = rows[rows["epoch"] > 0]
         steps = rows["epoch"] * member.run.metrics["steps_per_epoch"]
         named: dict[str, Any] = {"model": member.model, "seed": member.seed, "run_id": member.run.run_id, "step": steps}
-        named["l2"] = member.run.experiment.l2
+        named["loss_terms"] = " + ".join(member.run.experiment.loss_terms)
         tables.append(rows.assign(**named, seconds=rows["seconds"].cumsum()))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
@@ -93,7 +93,8 @@ def history(trained: Sequence[Trained]) -> pd.DataFrame:
 def measures(trained: Sequence[Trained]) -> Runs:
     """What is compared of each model and seed, as `statistics.compare` wants it.
 
-    Losses with different penalties in them are no measure of the networks: there it is the cross-entropy alone.
+    Losses with different terms in them (`Experiment.loss_terms`) are no measure of the networks: there it is the
+    cross-entropy alone.
     """
     by_model: dict[str, dict[int, dict[str, float]]] = {}
     for member in trained:
@@ -105,7 +106,8 @@ def measures(trained: Sequence[Trained]) -> Runs:
 
 def compared(trained: Sequence[Trained]) -> tuple[str, str]:
     """The names of the measures that `measures` has."""
-    return PLAIN if len({member.run.experiment.l2 for member in trained}) > 1 else MEASURES
+    terms = [member.run.experiment.loss_terms for member in trained]
+    return MEASURES if all(own == terms[0] for own in terms) else PLAIN
 
 
 def _measure(run: Run, name: str) -> float:

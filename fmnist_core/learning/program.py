@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fmnist_core.experiment.cost import INPUTS
+from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.experiment.recording import Weights
@@ -45,9 +45,11 @@ class Steps(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Per image: cross-entropy float32 (n,) without the penalty, probabilities float32 (n, 10); and the penalty."""
+    """Per image: loss float32 (n,) without the penalty, plain cross-entropy float32 (n,) without label smoothing either,
+    probabilities float32 (n, 10); and the penalty."""
 
     losses: NDArray[np.float32]
+    cross_entropies: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     penalty: float
 
@@ -70,11 +72,15 @@ class Program:
         self.rate = tf.Variable(0.0, trainable=False)
         self.factor = tf.Variable(0.0, trainable=False)
         self.clip_norm = tf.Variable(0.0, trainable=False) if experiment.clip_norm else None
+        self.smoothing = tf.Variable(0.0, trainable=False) if experiment.label_smoothing else None
         self.key = tf.Variable(tf.zeros(2, tf.uint32), trainable=False)
         penalty = _Penalty(self.factor) if experiment.l2 else None
         self.model = keras_network.build(experiment, self._dropout, penalty)
         self.optimiser = optimiser(experiment)
-        self.model.compile(self.optimiser, "sparse_categorical_crossentropy", jit_compile=False)
+        self.loss = keras.losses.get(
+            f"{'categorical' if experiment.label_smoothing else 'sparse_categorical'}_crossentropy"
+        )
+        self.model.compile(self.optimiser, self.loss, jit_compile=False)
         self.optimiser.build(self.model.trainable_variables)
         # All slots start at one constant each; kept as numbers, they cost nothing to keep.
         self._fresh = [float(np.ravel(np.array(variable))[0]) for variable in self.optimiser.variables]
@@ -95,6 +101,8 @@ class Program:
             variable.assign(tf.fill(variable.shape, tf.cast(value, variable.dtype)))
         self.rate.assign(experiment.dropout)
         self.factor.assign(experiment.l2)
+        if self.smoothing is not None:
+            self.smoothing.assign(experiment.label_smoothing)
         if self.clip_norm is not None:
             self.clip_norm.assign(experiment.clip_norm)
 
@@ -144,8 +152,9 @@ class Program:
             )
             for i in range(0, len(images), EVALUATED_AT_ONCE)
         ]
-        losses, probabilities, penalties = zip(*parts, strict=True)
-        return Evaluation(np.concatenate(losses), np.concatenate(probabilities), float(penalties[0]))
+        losses, entropies, probabilities, penalties = zip(*parts, strict=True)
+        joined = [np.concatenate(part) for part in (losses, entropies, probabilities)]
+        return Evaluation(joined[0], joined[1], joined[2], float(penalties[0]))
 
     def weight_norm(self) -> float:
         """Euclidean norm of all trainable weights."""
@@ -175,7 +184,7 @@ class Program:
         variables = [variable.value for variable in self.model.trainable_variables]
         with tf.GradientTape() as tape:
             probabilities = self.model(tf.cast(images, tf.float32), training=True)
-            loss = self.model.compute_loss(images, labels, probabilities, training=True)
+            loss = self.model.compute_loss(images, self._targets(labels), probabilities, training=True)
         gradients = tape.gradient(loss, variables)
         if self.clip_norm is None:
             norm = tf.cond(measure, lambda: _norm(gradients), lambda: tf.constant(math.nan))
@@ -186,10 +195,22 @@ class Program:
         right = tf.reduce_sum(tf.cast(tf.argmax(probabilities, 1, tf.int32) == labels, tf.float32))
         return loss, right, norm
 
+    def _targets(self, labels: Any) -> Any:
+        """What the loss is taken against: the labels, or with label smoothing (Szegedy et al. 2016) ten shares."""
+        if self.smoothing is None:
+            return labels
+        return tf.one_hot(labels, OUTPUTS) * (1 - self.smoothing) + self.smoothing / OUTPUTS
+
     def _forward(self, images: Any, labels: Any) -> Any:
         probabilities = self.model(tf.cast(images, tf.float32), training=False)
-        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-        return losses, probabilities, tf.add_n(self.model.losses) if self.model.losses else tf.constant(0.0)
+        cross_entropies = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        losses = cross_entropies if self.smoothing is None else self.loss(self._targets(labels), probabilities)
+        return (
+            losses,
+            cross_entropies,
+            probabilities,
+            tf.add_n(self.model.losses) if self.model.losses else tf.constant(0.0),
+        )
 
 
 def _norm(tensors: list[Any]) -> Any:
@@ -223,6 +244,7 @@ def graph_key(experiment: Experiment) -> tuple[Any, ...]:
         bool(e.dropout),
         bool(e.l2),
         bool(e.clip_norm),
+        bool(e.label_smoothing),
         e.optimiser,
         momentum,
         e.batch_size,

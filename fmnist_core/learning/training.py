@@ -36,8 +36,9 @@ EVALUATED_BEFORE = 6000  # training images that epoch 0 is evaluated on: a first
 class Outcome:
     """What a training gave.
 
-    test_loss: mean cross-entropy on the test images plus the L2 penalty, as Keras' `evaluate`. test_loss_std: standard
-    deviation of the cross-entropy over the test images. test_penalty: the penalty in test_loss. seconds: training and validation, without compiling.
+    test_loss: mean cross-entropy on the test images, with label smoothing, plus the L2 penalty, as Keras' `evaluate`.
+    test_loss_std: its standard deviation over the test images. test_penalty: what label smoothing and L2 add to test_loss,
+    which is the plain cross-entropy without it. seconds: training and validation, without compiling.
     stopped: ended by `should_stop`. best_epoch: lowest validation loss; with patience its weights are the final ones.
     epochs_done: complete epochs. confusion: test images by true class (rows) and predicted class (columns).
     model: a plain Keras model with the final weights.
@@ -321,7 +322,7 @@ class _Training:
         return Outcome(
             test_loss=loss,
             test_accuracy=accuracy,
-            test_penalty=found.penalty,
+            test_penalty=found.penalty + float((found.losses - found.cross_entropies).mean(dtype=np.float64)),
             test_loss_std=float(found.losses.std(ddof=1, dtype=np.float64)),
             seconds=sum(record.seconds for record in self.history),
             compile_seconds=self.compile_seconds,
@@ -345,6 +346,6 @@ def _with_noise(labels: NDArray[np.uint8], rows: NDArray[Any], experiment: Exper
 
 
 def _measured(found: Evaluation, labels: NDArray[Any]) -> tuple[float, float]:
-    """Loss with the penalty, and accuracy."""
+    """Loss with all its terms, and accuracy."""
     loss = float(found.losses.mean(dtype=np.float64)) + found.penalty
     return loss, float((found.probabilities.argmax(1) == labels).mean())

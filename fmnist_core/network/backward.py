@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.experiment.activations import ACTIVATIONS, Array
+from fmnist_core.experiment.cost import OUTPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.network import forward
 
@@ -53,7 +54,7 @@ def signals(
 ) -> tuple[Signals, ...]:
     """The signals of each Dense layer in order: hidden_1 ... hidden_k, output.
 
-    The cost is the categorical cross-entropy alone: no L2 penalty, and nothing is dropped out. images: uint8 (n, 784) or
+    The cost is the categorical cross-entropy, with the experiment's label smoothing: no L2 penalty, and nothing is dropped out. images: uint8 (n, 784) or
     (n, 28, 28). labels: uint8 (n,). weights: as for `forward.layers`.
     training: with batch normalisation, the batch's own statistics, through which the gradient then flows, too: an
     image's dCost/ds is n times that of the batch's mean cost. Otherwise the stored statistics, which are constants.
@@ -63,7 +64,7 @@ def signals(
     whole = experiment.model_copy(update={"dropout": 0.0})
     with np.errstate(all="ignore"):  # exploding is a result, not an error
         values = dict(forward.layers(whole, weights, images, training=training))
-        gradient = _output_gradient(values["output"], labels)
+        gradient = _output_gradient(values["output"], labels, experiment.label_smoothing)
         found = []
         for place in range(len(experiment.hidden_widths) + 1, 0, -1):
             is_output = place > len(experiment.hidden_widths)
@@ -81,10 +82,10 @@ def signals(
     return tuple(reversed(found))
 
 
-def _output_gradient(probabilities: Array, labels: NDArray[np.uint8]) -> Array:
-    """d cross-entropy / d logits of a softmax: probabilities minus the one-hot label."""
-    gradient = probabilities.copy()
-    gradient[np.arange(len(labels)), labels] -= 1
+def _output_gradient(probabilities: Array, labels: NDArray[np.uint8], smoothing: float) -> Array:
+    """d cross-entropy / d logits of a softmax: probabilities minus targets, the one-hot labels or smoothed ones."""
+    gradient = probabilities - np.float32(smoothing / OUTPUTS)
+    gradient[np.arange(len(labels)), labels] -= np.float32(1 - smoothing)
     return gradient
 
 

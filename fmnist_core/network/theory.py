@@ -152,7 +152,7 @@ def _gradients(
 ) -> list[Numbers]:
     """Second moment of dCost/ds of each layer and group of images: eq. 2, squared and averaged, from the output back.
 
-    squares: mean squared probability. At the output dCost/ds = p - y; y is 1 for one of the classes, which has a mean
+    squares: mean squared probability. At the output dCost/ds = p - y; y is 1 for one of the classes (no label smoothing), which has a mean
     probability of 1 / OUTPUTS before the network has learnt anything: E[(p - y)^2] = E[p^2] - 2 / OUTPUTS^2 + 1 / OUTPUTS.
     """
     found = [squares - 2 / OUTPUTS**2 + 1 / OUTPUTS]

@@ -38,7 +38,7 @@ class RunDamaged(LabError):
 class Run:
     """A stored run.
 
-    metrics: test_loss (with the L2 penalty, test_penalty), test_accuracy, test_loss_std, seconds, compile_seconds, stopped, best_epoch, epochs_done and
+    metrics: test_loss (with label smoothing and the L2 penalty, together test_penalty), test_accuracy, test_loss_std, seconds, compile_seconds, stopped, best_epoch, epochs_done and
     confusion (10 lists of 10; rows true, columns predicted). provenance: versions, data (name, source), machine.
     kept: never evicted. created: when training ended, UTC.
     """

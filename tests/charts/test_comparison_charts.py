@@ -281,7 +281,7 @@ def test_overfitting_tells_each_models_figures_and_stays_within_the_training() -
 
 def test_an_l2_penalty_is_told_wherever_it_is_in_the_losses() -> None:
     rows = history()
-    penalised = rows.assign(l2=rows["model"].eq("L2 penalty 0.001") * 0.001)
+    penalised = rows.assign(loss_terms=np.where(rows["model"] == "L2 penalty 0.001", "L2 penalty", ""))
     draws = {
         "falls within an epoch": comparison.gap,
         "whose fall can hide a rise": overfitting_chart.chart,

@@ -288,12 +288,15 @@ def test_a_study_file_is_read(tmp_path: Path, surroundings: Path, monkeypatch: p
     assert dataset.load().name == "sample"
 
 
-def test_where_only_some_have_a_penalty_the_cross_entropy_is_compared(tmp_path: Path) -> None:
-    """A loss with an L2 penalty in it says nothing about the answers."""
+@pytest.mark.parametrize("change", [{"l2": 0.01}, {"label_smoothing": 0.1}])
+def test_where_only_some_have_a_penalty_the_cross_entropy_is_compared(change: dict[str, Any], tmp_path: Path) -> None:
+    """A loss with an L2 penalty in it, or against smoothed targets, says nothing about the answers."""
     runs = [
         stored(tmp_path, Experiment(epochs=3), 0.89, 0.37),
-        stored(tmp_path, Experiment(epochs=3, l2=0.01), 0.85, 0.52, penalty=0.1),
+        stored(tmp_path, Experiment.of({"epochs": 3} | change), 0.85, 0.52, penalty=0.1),
     ]
+    [term] = runs[1].experiment.loss_terms
+    assert run_tables.history(run_tables.of_runs(runs))["loss_terms"].unique().tolist() == ["", term]
     found = run_tables.of_runs(runs)
     assert run_tables.compared(found) == ("test_cross_entropy", "test_accuracy")
     values = {model: held[0]["test_cross_entropy"] for model, held in run_tables.measures(found).items()}

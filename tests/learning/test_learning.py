@@ -72,6 +72,16 @@ def keras_optimiser(e: Experiment, rate: Any) -> Any:
     return getattr(keras.optimizers, classes[e.optimiser])(rate, **momentum)
 
 
+def keras_loss(e: Experiment) -> Any:
+    if not e.label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy()
+    return keras.losses.CategoricalCrossentropy(label_smoothing=e.label_smoothing)
+
+
+def keras_labels(e: Experiment, labels: np.ndarray) -> np.ndarray:
+    return np.eye(10)[labels] if e.label_smoothing else labels
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -87,6 +97,8 @@ def keras_optimiser(e: Experiment, rate: Any) -> Any:
         {"optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1},
         {"optimiser": "rmsprop", "momentum": 0.5},
         {"layers": 0, "batch_size": 2},
+        {"label_smoothing": 0.1},
+        {"label_smoothing": 0.5, "l2": 0.01, "batch_norm": True},
         {"clip_norm": 0.3, "optimiser": "sgd", "learning_rate": 0.5},
         {"clip_norm": 0.3, "l2": 0.01},
         {"clip_norm": 5.0, "activation": "tanh"},
@@ -101,14 +113,14 @@ def test_losses_and_weights_are_those_of_train_on_batch(values: dict[str, Any], 
     model = keras_network.build(e)
     keras_network.assign(model, recording.snapshots[0][0])
     total = outcome.steps_per_epoch * e.epochs
-    model.compile(keras_optimiser(e, keras_schedule(e, total)), "sparse_categorical_crossentropy", jit_compile=False)
+    model.compile(keras_optimiser(e, keras_schedule(e, total)), keras_loss(e), jit_compile=False)
     losses = []
     for epoch in range(1, e.epochs + 1):
         order = rows[np.random.default_rng([e.seed, epoch]).permutation(len(rows))]
         for start in range(0, len(order), e.batch_size):
             batch = order[start : start + e.batch_size]
             images = sample.train_images[batch].reshape(-1, 784).astype(np.float32)
-            losses.append(float(model.train_on_batch(images, sample.train_labels[batch])))
+            losses.append(float(model.train_on_batch(images, keras_labels(e, sample.train_labels[batch]))))
             model.reset_metrics()
     ours = np.concatenate([recording.losses[1], recording.losses[2]])
     np.testing.assert_allclose(ours, losses, rtol=2e-3, atol=2e-4)
@@ -136,19 +148,24 @@ def test_the_gradient_norm_is_that_of_all_gradients(sample: dataset.Dataset) -> 
     assert float(steps.losses[0]) == pytest.approx(float(loss), rel=1e-5)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_measures_are_those_of_keras_evaluate_and_the_saved_model_is_plain(
-    sample: dataset.Dataset, tmp_path: Path
+    smoothing: float, sample: dataset.Dataset, tmp_path: Path
 ) -> None:
-    recording, outcome = run({"l2": 0.001, "batch_norm": True, "dropout": 0.2}, sample)
+    values = {"l2": 0.001, "batch_norm": True, "dropout": 0.2, "label_smoothing": smoothing}
+    recording, outcome = run(values, sample)
     training.save(outcome.model, tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras")
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
-    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    e = Experiment.of(values)
+    model.compile(loss=keras_loss(e), metrics=["accuracy"])
     images = sample.test_images.reshape(-1, 784).astype(np.float32)
-    loss, accuracy = model.evaluate(images, sample.test_labels, verbose=0)
+    loss, accuracy = model.evaluate(images, keras_labels(e, sample.test_labels), verbose=0)
     assert outcome.test_loss == pytest.approx(loss, rel=1e-4)
     assert outcome.test_accuracy == pytest.approx(accuracy, abs=1e-6)
     probabilities = model.predict(images, verbose=0)
+    plain = keras.losses.sparse_categorical_crossentropy(sample.test_labels, probabilities).numpy().mean()
+    assert outcome.test_loss - outcome.test_penalty == pytest.approx(plain, rel=1e-4)
     np.testing.assert_allclose(recording.snapshots[2][1], probabilities, atol=1e-5)
     assert np.trace(outcome.confusion) / np.sum(outcome.confusion) == pytest.approx(accuracy, abs=1e-6)
     assert np.sum(outcome.confusion, axis=1).tolist() == [100] * 10

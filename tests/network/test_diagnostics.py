@@ -48,7 +48,11 @@ def keras_gradients(
     keras_network.assign(model, weights)
     pixels = tf.constant(images.reshape(len(images), -1), tf.float32)
     with tf.GradientTape() as tape:
-        cost = keras.losses.sparse_categorical_crossentropy(labels, model(pixels, training=training))
+        probabilities, smoothing = model(pixels, training=training), e.label_smoothing
+        if smoothing:
+            cost = keras.losses.categorical_crossentropy(np.eye(10)[labels], probabilities, label_smoothing=smoothing)
+        else:
+            cost = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
         mean = tf.reduce_mean(cost)
     variables = model.trainable_variables
     return {v.path: np.array(g) for v, g in zip(variables, tape.gradient(mean, variables), strict=True)}
@@ -61,11 +65,15 @@ def costs(e: Experiment, weights: Weights, images: np.ndarray, labels: np.ndarra
 # --- Backward ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    ("activation", "smoothing"), [*((name, 0.0) for name in ACTIVATIONS), ("relu", 0.1), ("tanh", 0.9)]
+)
 @pytest.mark.parametrize("norm", ["none", "stored", "batch"])
-def test_gradients_are_keras_own(activation: Any, norm: str, data: tuple[np.ndarray, np.ndarray]) -> None:
+def test_gradients_are_keras_own(
+    activation: Any, smoothing: float, norm: str, data: tuple[np.ndarray, np.ndarray]
+) -> None:
     images, labels = data[0][:COUNT], data[1][:COUNT]
-    e = Experiment(widths=(24, 16), activation=activation, batch_norm=norm != "none")
+    e = Experiment(widths=(24, 16), activation=activation, batch_norm=norm != "none", label_smoothing=smoothing)
     weights = random_weights(e)
     theirs = keras_gradients(e, weights, images, labels, training=norm == "batch")
     layers = backward.signals(e, weights, images, labels, training=norm == "batch")

@@ -321,7 +321,13 @@ def test_a_schedule_shows_rate_and_loss(schedule: str, tmp_path: Path) -> None:
 
 
 def test_several_regularisers_have_tabs_and_several_runs_a_choice(tmp_path: Path) -> None:
-    everything: dict[str, Any] = {"l2": 0.02, "batch_norm": True, "schedule": "cosine", "clip_norm": 1.0}
+    everything: dict[str, Any] = {
+        "l2": 0.02,
+        "batch_norm": True,
+        "schedule": "cosine",
+        "label_smoothing": 0.1,
+        "clip_norm": 1.0,
+    }
     runs = [stored(tmp_path, dropout=rate, **everything) for rate in (0.2, 0.4)]
     app = shown(tmp_path, *runs)
     assert [tab.label for tab in app.tabs] == list(regularisers_explained.EXPLAINERS)
@@ -376,3 +382,9 @@ def test_clipping_gives_its_limit_and_the_norms_of_the_run(tmp_path: Path) -> No
     app = shown(tmp_path, stored(tmp_path, clip_norm=0.3))
     assert [tab.label for tab in app.tabs] == ["Gradient clipping"]
     assert "Gradient clipping at 0.3" in texts(app) and "norm before clipping was 1 to 1" in texts(app)
+
+
+def test_label_smoothing_gives_its_targets_and_how_sure_the_network_is(tmp_path: Path) -> None:
+    text = texts(shown(tmp_path, stored(tmp_path, label_smoothing=0.2)))
+    assert "correct class is not 1 but $0.82$" in text and "other class $0.02$" in text
+    assert "a mean probability of 0.100; 0.890 of them are correct" in text  # what `stored` gives every class

@@ -81,11 +81,12 @@ def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> No
         "Mean ± standard deviation over the seeds; a single seed has none. Bold: what the others are compared with."
     )
     if len(lines) > 1:
-        _against(lines, baseline, found, run_tables.compared(trained))
+        _against(lines, baseline, found, trained)
 
 
-def _against(lines: list[Line], baseline: str, found: list[Comparison], names: tuple[str, ...]) -> None:
+def _against(lines: list[Line], baseline: str, found: list[Comparison], trained: list[Trained]) -> None:
     """Differences from the baseline."""
+    names = run_tables.compared(trained)
     rows = []
     for line in lines:
         own = {one.measure: one for one in found if one.name == line.model}
@@ -95,7 +96,8 @@ def _against(lines: list[Line], baseline: str, found: list[Comparison], names: t
     table([f"Against {escaped(baseline)}", *told], rows)
     text = "Mean difference over the common seeds ± half of its interval; bold beyond the noise."
     if names == run_tables.PLAIN:
-        text += " Cross-entropy: the test loss without the L2 penalty, which is no fault of a network's answers."
+        terms = dict.fromkeys(term for one in trained for term in one.run.experiment.loss_terms)
+        text += f" Cross-entropy: the test loss without the {' and '.join(terms)}, which is no fault of a network's answers."
     st.caption(text)
 
 

@@ -174,5 +174,5 @@ def _lane_rows(name: str, snapshot: Snapshot) -> pd.DataFrame:
     rows = training_progress.frame(snapshot.history)
     rows = rows[rows["epoch"] > 0]
     named: dict[str, Any] = {"model": name, "seed": snapshot.experiment.seed, "run_id": name}
-    named["l2"] = snapshot.experiment.l2
+    named["loss_terms"] = " + ".join(snapshot.experiment.loss_terms)
     return rows.assign(**named, step=rows["epoch"] * snapshot.steps_per_epoch, seconds=rows["seconds"].cumsum())

@@ -11,6 +11,8 @@ from fmnist_core.data.dataset import Dataset
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
 
+SZEGEDY = "https://arxiv.org/abs/1512.00567"
+MULLER = "https://arxiv.org/abs/1906.02629"
 PASCANU = "https://proceedings.mlr.press/v28/pascanu13.html"
 
 
@@ -34,3 +36,22 @@ def clipping(run: Run, runs: Sequence[Run], data: Dataset) -> None:
                 f"In this run, the norm before clipping was {norms.min():.2g} to {norms.max():.2g} (epoch means)."
             )
     picture.altair_chart(curves.norms(history, "gradient_norm", "Gradient norm before clipping, epoch mean", limit))
+
+
+def smoothing(run: Run, runs: Sequence[Run], data: Dataset) -> None:
+    """Label smoothing, with how sure the network is of its predictions."""
+    share, epoch = run.experiment.label_smoothing, run.epochs[-1]
+    surest = run.probabilities(epoch).max(axis=1)
+    parts.check(run, epoch, surest)
+    st.markdown(
+        f"**Label smoothing {share:g}.** The target of the correct class is not 1 but ${1 - 0.9 * share:g}$, and that of each"
+        f" other class ${share / 10:g}$. With hard targets the loss falls for ever as the weights grow; with smoothed ones it"
+        f" is lowest at just these probabilities, so that the network learns to be less sure ([Szegedy et al. 2016]({SZEGEDY}),"
+        f" [Müller, Kornblith & Hinton 2019]({MULLER})). All losses of this run are taken against the smoothed targets and"
+        " cannot fall to 0: compare it with other runs by its accuracy or its plain cross-entropy."
+    )
+    st.latex(r"L = -\sum_{k=1}^{10} t_k \ln p_k, \qquad t_k = (1 - \varepsilon)\, y_k + \frac{\varepsilon}{10}")
+    st.markdown(
+        f"After epoch {epoch}, this network gives its predictions for the test images a mean probability of"
+        f" {surest.mean():.3f}; {run.metrics['test_accuracy']:.3f} of them are correct."
+    )

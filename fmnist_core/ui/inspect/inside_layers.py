@@ -71,7 +71,7 @@ def _about(view: View, at: At) -> str:
         "weight": f"The weights that lead into the layer, {histogram_view.SAMPLE}",
         "bias": "One bias for each unit; all start at 0.",
         "activation": "What the layer's units give out.",
-        "gradient": "How the cost of each image changes with a unit's weighted sum s (cross-entropy alone, without penalty).",
+        "gradient": "How the cost of each image changes with a unit's weighted sum s (cross-entropy, without L2 penalty).",
     }[view.quantity]
     if view.quantity in ("weight", "bias"):
         return told

@@ -62,7 +62,7 @@ def _pictures(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> tuple
     steps = [(step / per_epoch, loss) for step, loss in _snapshot.step_losses]
     end = _snapshot.experiment.epochs
     charts = (
-        curves.curve("loss", history, end, steps, penalty=bool(_snapshot.experiment.l2)),
+        curves.curve("loss", history, end, steps, terms=_snapshot.experiment.loss_terms),
         curves.curve("accuracy", history, end),
     )
     return theme.specification(charts[0]), theme.specification(charts[1])

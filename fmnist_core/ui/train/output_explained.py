@@ -24,10 +24,14 @@ ACCURACY = (
 
 def reading_aid(experiment: Experiment) -> None:
     """Three short explanations side by side, as far as there is room; their formulas are as high as each other."""
-    penalty = f" The L2 penalty adds ${experiment.l2:g} \\sum w^2$ over the hidden weights." if experiment.l2 else ""
+    smoothing = experiment.label_smoothing
+    more = f" The L2 penalty adds ${experiment.l2:g} \\sum w^2$ over the hidden weights." if experiment.l2 else ""
+    if smoothing:
+        more += f" With label smoothing, the correct class has the target $y_k = {1 - 0.9 * smoothing:g}$ and each other class {smoothing / 10:g}: to be quite sure costs, too."
+    loss = r"L = -\sum_{k=1}^{10} y_k \ln p_k" if smoothing else r"L = -\ln p_{\text{correct class}}"
     with st.container(horizontal=True, gap="medium"):
         _part("Output layer: softmax", r"p_k = \frac{e^{z_k}}{\sum_{j=1}^{10} e^{z_j}}", SOFTMAX)
-        _part("Loss: cross-entropy", r"L = -\ln p_{\text{correct class}}", LOSS + penalty)
+        _part("Loss: cross-entropy", loss, LOSS + more)
         _part("Metric: accuracy", r"A = \frac{n_{\text{correct}}}{n}", ACCURACY)
 
 

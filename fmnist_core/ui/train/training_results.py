@@ -58,7 +58,7 @@ def _figures(run: Run, history: pd.DataFrame) -> None:
         low, high = run_sentences.mean_interval(metrics["test_loss"], metrics["test_loss_std"], n)
         loss.caption(f"95 % interval {low:.3f} to {high:.3f}")
         if metrics.get("test_penalty"):
-            loss.caption(f"{metrics['test_penalty']:.3f} of it is the L2 penalty")
+            loss.caption(f"{metrics['test_penalty']:.3f} of it is the {' and '.join(run.experiment.loss_terms)}")
     took.metric("Training time", estimate.words(metrics["seconds"]))
     took.caption(run_sentences.length(run.experiment, metrics, history))
     # Epoch 0 is the network before training: where it is the best one, no trained epoch has a validation loss.
@@ -79,7 +79,7 @@ def _curves(run: Run, history: pd.DataFrame) -> None:
     epochs = max(math.ceil(len(run.step_losses) / per_epoch), 1)
     left, right = st.columns(2, gap="medium")
     best = run.metrics["best_epoch"] or None
-    loss = curves.curve("loss", history, epochs, steps, mark=best, penalty=bool(run.experiment.l2))
+    loss = curves.curve("loss", history, epochs, steps, mark=best, terms=run.experiment.loss_terms)
     left.vega_lite_chart(theme.specification(loss), key="loss")
     right.vega_lite_chart(theme.specification(curves.curve("accuracy", history, epochs, mark=best)), key="accuracy")
     lowest = " Dashed: where validation loss was lowest." if best else ""
