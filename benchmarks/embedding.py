@@ -24,7 +24,8 @@ from benchmarks.machine import ROOT
 from benchmarks.report import Row, at_least, at_most, say, told
 from fmnist_core.data import dataset
 from fmnist_core.embedding.align import align, displacement
-from fmnist_core.embedding.maps import MapSettings, film, make, warm
+from fmnist_core.embedding.map_methods import MapSettings
+from fmnist_core.embedding.maps import film, make, warm
 from fmnist_core.embedding.neighbours import nearest
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.findings import map_request
@@ -72,13 +73,13 @@ def _tsne(features: Floats) -> Iterator[Row]:
     from sklearn.manifold import TSNE
 
     from fmnist_core.embedding import tsne
-    from fmnist_core.embedding.affinities import affinities
+    from fmnist_core.embedding.neighbour_graphs import joint_probabilities
 
     ours, our_map = _timed(lambda: _points(features, MapSettings("tsne")))
     theirs, their_map = _timed(lambda: TSNE(init="pca", random_state=42).fit_transform(features))
     found = nearest(features, 90)
     assert found is not None  # nobody stops it
-    graph = affinities(found, 30.0)
+    graph = joint_probabilities(found, 30.0)
     our_kl, their_kl = (tsne.gradient(graph, points)[0] for points in (our_map, their_map))
     name = f"t-SNE of {len(features):,} outputs"
     say(f"{name}: ours {ours:.1f} s, scikit-learn {theirs:.1f} s")

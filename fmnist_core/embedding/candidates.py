@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.embedding.compiled import compiled
-from fmnist_core.embedding.parallel import span, spread
+from fmnist_core.embedding.kernels import compiled, span, spread
 
 
 def refined(rows: NDArray[np.float32], candidates: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

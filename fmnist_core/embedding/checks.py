@@ -34,15 +34,6 @@ def check_features(features: NDArray[np.float32]) -> None:
         )
 
 
-def check_count(points: int, needed: int, setting: str, value: float, lower: str) -> None:
-    """Refuse fewer points than a setting needs. Raises: EmbeddingError."""
-    if points < needed:
-        raise EmbeddingError(
-            f"{setting} {value:g} needs at least {needed:,} points, but there are {points:,}; "
-            f"choose more points or {lower}."
-        )
-
-
 def check_distinct(features: NDArray[np.float32], needed: int) -> None:
     """Refuse features with fewer distinct rows than a point needs for its neighbourhood. Raises: EmbeddingError."""
     seen: set[bytes] = set()

@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.embedding.compiled import compiled
-from fmnist_core.embedding.graph import Graph
-from fmnist_core.embedding.parallel import cores, span, spread
+from fmnist_core.embedding.kernels import compiled, cores, span, spread
+from fmnist_core.embedding.neighbour_graphs import Graph
 
 Floats = NDArray[np.float32]
 ONE, NONE = np.float32(1), np.float32(0)

@@ -8,10 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.embedding.compiled import compiled
-from fmnist_core.embedding.maps import K
-from fmnist_core.embedding.neighbours import Neighbours, Real, blocks, nearest, prepared
-from fmnist_core.embedding.parallel import span, spread
+from fmnist_core.embedding.kernels import compiled, span, spread
+from fmnist_core.embedding.neighbours import K, Neighbours, Real, blocks, nearest, prepared
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint8]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.embedding.checks import EmbeddingError
-from fmnist_core.embedding.parallel import span, spread
+from fmnist_core.embedding.kernels import span, spread
 
 METRICS = ("euclidean", "cosine")
+K = 15  # neighbours of the trust measures
 BLOCK = 512  # rows of distances at a time: 20 MB for 10,000 points
 NARROW = 32  # features: up to here float64 costs nothing, and keeps what saturated outputs still tell apart
 SPARE = 8  # candidates beyond k, since rounding may change the order of nearly equal distances

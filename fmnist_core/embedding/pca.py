@@ -7,6 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_core.embedding.map_methods import Floats, Frame, MapSettings, Stop, Watch
+from fmnist_core.embedding.neighbours import Neighbours
+
 
 class PCA(NamedTuple):
     """points: float32 (n, dimensions). explained: share of the variance along each axis, float64 (dimensions,)."""
@@ -33,3 +36,15 @@ def pca(features: NDArray[np.float32], dimensions: int = 2) -> PCA:
     explained = np.pad(np.maximum(values[::-1][:dimensions], 0) / total, (0, missing))
     points = np.pad(centred @ axes.astype(np.float32), ((0, 0), (0, missing)))
     return PCA(points.astype(np.float32), explained)
+
+
+def draw(
+    features: Floats,
+    neighbours: Neighbours,
+    settings: MapSettings,
+    initial: Floats | None = None,
+    watch: Watch = lambda done, text, points: None,
+    should_stop: Stop = lambda: False,
+) -> Frame | None:
+    """The map of the first components; None when stopped. A `Maker` that needs neither neighbours nor a start."""
+    return None if should_stop() else Frame(pca(features, settings.dimensions).points)

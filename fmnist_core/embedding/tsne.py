@@ -6,20 +6,14 @@ Kobak & Berens (2019) and Belkina et al. (2019); the loop is ours, since there i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.embedding.affinities import affinities
 from fmnist_core.embedding.forces import Forces, step
-from fmnist_core.embedding.graph import Graph
+from fmnist_core.embedding.map_methods import SEARCH, Floats, Frame, MapSettings, Stop, Watch
+from fmnist_core.embedding.neighbour_graphs import Graph, joint_probabilities
 from fmnist_core.embedding.neighbours import Neighbours
 from fmnist_core.embedding.pca import pca
-
-Points = NDArray[np.float32]
-Watch = Callable[[int, int, float, Points], None]
 
 EXAGGERATION, EARLY, LATER = 12.0, 250, 500
 # Of large maps fewer: for 10,000 outputs that is a fifth of the time for 7 % more divergence (0.613 instead of 0.571,
@@ -30,43 +24,35 @@ LARGE, LATER_LARGE = 5_000, 350
 # one it reaches 1.6, and between trained epochs points still move a third as far as between fresh maps.
 WARM_SIZE, WARM_EXAGGERATION, WARM_EARLY, WARM_LATER = 0.6, 4.0, 150, 350
 MOMENTUM, LONGEST = 0.8, 5.0
-OFTEN = 25  # iterations between two tellings, and two looks at should_stop
+OFTEN = 25  # iterations between two reports, and two looks at should_stop
 START = 1e-4  # standard deviation of the first axis at the start
 
 
-class TSNE(NamedTuple):
-    """points: float32 (n, 2). kl: the Kullback-Leibler divergence in nats."""
-
-    points: Points
-    kl: float
-
-
 def tsne(
-    features: NDArray[np.float32],
+    features: Floats,
     neighbours: Neighbours,
-    perplexity: float = 30.0,
-    seed: int = 42,
-    initial: Points | None = None,
-    watch: Watch | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> TSNE | None:
-    """A plane map of the features whose neighbours are given; None when stopped.
+    settings: MapSettings,
+    initial: Floats | None = None,
+    watch: Watch = lambda done, text, points: None,
+    should_stop: Stop = lambda: False,
+) -> Frame | None:
+    """A plane map of the features whose neighbours are given; None when stopped. A `Maker`.
 
     neighbours: about 3 * perplexity of them. initial: a map of the same points to start from; then there are fewer
     iterations, and less exaggeration. Without it, PCA is the start; the seed jitters points that coincide there.
-    watch: called as (iteration, total, kl, points) every OFTEN iterations.
+    watch: called every OFTEN iterations.
     """
-    graph = affinities(neighbours, float(perplexity))  # an int would be compiled for anew
+    graph = joint_probabilities(neighbours, settings.perplexity)
     if initial is None:
         phases = [(EXAGGERATION, EARLY), (1.0, LATER if len(features) <= LARGE else LATER_LARGE)]
-        initial = start(features, seed)
+        initial = start(features, settings.seed)
     else:
         initial = WARM_SIZE * initial
         phases = [(WARM_EXAGGERATION, WARM_EARLY), (1.0, WARM_LATER)]
     return descend(graph, initial, phases, watch, should_stop)
 
 
-def start(features: NDArray[np.float32], seed: int) -> Points:
+def start(features: Floats, seed: int) -> Floats:
     """The first two principal components, small, with a jitter that parts equal points."""
     points = pca(features).points
     spread = max(float(points[:, 0].std()), float(np.finfo(np.float32).tiny))
@@ -76,11 +62,11 @@ def start(features: NDArray[np.float32], seed: int) -> Points:
 
 def descend(
     graph: Graph,
-    initial: Points,
+    initial: Floats,
     phases: list[tuple[float, int]],
-    watch: Watch | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> TSNE | None:
+    watch: Watch = lambda done, text, points: None,
+    should_stop: Stop = lambda: False,
+) -> Frame | None:
     """Gradient descent through phases of (exaggeration of the attraction, iterations); None when stopped."""
     points = np.ascontiguousarray(initial.T, dtype=np.float32)
     points -= points.mean(axis=1, keepdims=True)
@@ -93,17 +79,18 @@ def descend(
             if iteration % OFTEN == 0:
                 if should_stop():
                     return None
-                if watch:
-                    watch(iteration, total, forces.divergence(points, normaliser), points.T.copy())
+                text = f"iteration {iteration} of {total}, Kullback-Leibler divergence"
+                divergence = forces.divergence(points, normaliser)
+                watch(SEARCH + (1 - SEARCH) * iteration / total, f"{text} {divergence:.2f}", points.T.copy())
             step(
                 *(points, forces.pulls, forces.pushes, velocity, gains),
                 *(normaliser, exaggeration, n / exaggeration, MOMENTUM, LONGEST),
             )
             iteration += 1
-    return TSNE(points.T.copy(), forces.divergence(points, forces.measure(points)))
+    return Frame(points.T.copy(), forces.divergence(points, forces.measure(points)), total)
 
 
-def gradient(graph: Graph, points: Points) -> tuple[float, NDArray[np.float64]]:
+def gradient(graph: Graph, points: Floats) -> tuple[float, NDArray[np.float64]]:
     """(KL, its gradient float64 (n, 2)): 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j), van der Maaten & Hinton's equation 5."""
     forces, columns = Forces(graph), np.ascontiguousarray(points.T, dtype=np.float32)
     normaliser = forces.measure(columns)

@@ -8,24 +8,18 @@ maps are too dense and less trustworthy (0.960 for 0.968, measured). Nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.embedding.compiled import compiled
-from fmnist_core.embedding.fuzzy import curve, fuzzy_graph
-from fmnist_core.embedding.graph import Graph
+from fmnist_core.embedding.kernels import compiled, span, spread
+from fmnist_core.embedding.map_methods import SEARCH, Floats, Frame, MapSettings, Stop, Watch
+from fmnist_core.embedding.neighbour_graphs import Graph, fuzzy_graph
 from fmnist_core.embedding.neighbours import Neighbours
-from fmnist_core.embedding.parallel import span, spread
 from fmnist_core.embedding.pca import pca
-
-Points = NDArray[np.float32]
-Watch = Callable[[int, int, Points], None]
 
 SMALL, EPOCHS_SMALL, EPOCHS_LARGE = 10_000, 500, 200  # umap-learn's: more epochs for up to 10,000 points
 WARM = 0.4  # of the epochs, and of the first step size, where a map to start from is given
-OFTEN = 10  # epochs between two tellings, and two looks at should_stop
+OFTEN = 10  # epochs between two reports, and two looks at should_stop
 SIZE, JITTER = 10.0, 1e-4  # of the start
 ROUNDS = 4  # of an epoch: a point's edges hardly ever act on it at the same time, as in umap-learn they never do
 NEGATIVES, LIMIT = 5, np.float32(4)
@@ -35,31 +29,38 @@ STRIDE, PHASES = np.uint64(0x9E3779B97F4A7C15), 2.0**24
 
 
 def umap(
-    features: NDArray[np.float32],
+    features: Floats,
     neighbours: Neighbours,
-    n_neighbors: int = 15,
-    min_dist: float = 0.1,
-    dimensions: int = 2,
-    seed: int = 42,
-    initial: Points | None = None,
-    watch: Watch | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> Points | None:
-    """A map of the features, float32 (n, dimensions), 2 or 3 of them; None when stopped.
+    settings: MapSettings,
+    initial: Floats | None = None,
+    watch: Watch = lambda done, text, points: None,
+    should_stop: Stop = lambda: False,
+) -> Frame | None:
+    """A map of the features in 2 or 3 dimensions; None when stopped. A `Maker`.
 
     neighbours: n_neighbors - 1 for each point. initial: a map of the same points to start from; then fewer and smaller
-    steps follow. watch: called as (epoch, total, points) every OFTEN epochs.
+    steps follow. watch: called every OFTEN epochs.
     """
-    graph, n = fuzzy_graph(neighbours, n_neighbors), len(features)
+    graph, n = fuzzy_graph(neighbours, settings.n_neighbors), len(features)
     epochs, rate = (EPOCHS_SMALL if n <= SMALL else EPOCHS_LARGE), 1.0
     if initial is None:
-        initial = start(features, dimensions, seed)
+        initial = start(features, settings.dimensions, settings.seed)
     else:
         epochs, rate = round(epochs * WARM), WARM
-    return descend(graph, initial, curve(min_dist), epochs, rate, seed, watch, should_stop)
+    return descend(graph, initial, curve(settings.min_dist), epochs, rate, settings.seed, watch, should_stop)
 
 
-def start(features: NDArray[np.float32], dimensions: int, seed: int) -> Points:
+def curve(min_dist: float) -> tuple[float, float]:
+    """a and b of 1 / (1 + a d^2b), nearest to 1 up to min_dist and exp(min_dist - d) beyond, for d in [0, 3)."""
+    from scipy.optimize import curve_fit
+
+    d = np.linspace(0, 3, 300)[1:]
+    target = np.exp(-np.maximum(d - min_dist, 0))
+    (a, b), _ = curve_fit(lambda d, a, b: 1 / (1 + a * d ** (2 * b)), d, target)
+    return float(a), float(b)
+
+
+def start(features: Floats, dimensions: int, seed: int) -> Floats:
     """Principal components, within a box of SIZE, with a jitter that parts equal points."""
     points = pca(features, dimensions).points
     points -= points.min(axis=0)
@@ -69,14 +70,14 @@ def start(features: NDArray[np.float32], dimensions: int, seed: int) -> Points:
 
 def descend(
     graph: Graph,
-    initial: Points,
+    initial: Floats,
     shape: tuple[float, float],
     epochs: int,
     rate: float,
     seed: int,
-    watch: Watch | None,
-    should_stop: Callable[[], bool],
-) -> Points | None:
+    watch: Watch,
+    should_stop: Stop,
+) -> Frame | None:
     """Stochastic gradient descent with a step size that falls from `rate` to 0; None when stopped."""
     n, dimensions = initial.shape
     old = np.zeros((n, 3), np.float32)  # in the plane the third coordinate stays 0
@@ -90,18 +91,18 @@ def descend(
         if epoch % OFTEN == 0:
             if should_stop():
                 return None
-            if watch:
-                watch(epoch, epochs, old[:, :dimensions].copy())
+            text = f"epoch {epoch} of {epochs} of the layout"
+            watch(SEARCH + (1 - SEARCH) * epoch / epochs, text, old[:, :dimensions].copy())
         step = np.float32(rate * (1 - epoch / epochs))
         for turn in range(epoch * ROUNDS, (epoch + 1) * ROUNDS):
             _on_all_cores(old, new, graph, shares, a, b, turn, step, seed)
             old, new = new, old
-    return np.ascontiguousarray(old[:, :dimensions])
+    return Frame(np.ascontiguousarray(old[:, :dimensions]), iterations=epochs)
 
 
 def _on_all_cores(
-    old: Points,
-    new: Points,
+    old: Floats,
+    new: Floats,
     graph: Graph,
     shares: NDArray[np.float32],
     a: np.float32,
@@ -137,8 +138,8 @@ def _clipped(value: np.float32) -> np.float32:
 
 @compiled
 def _move(
-    old: Points,
-    new: Points,
+    old: Floats,
+    new: Floats,
     starts: NDArray[np.int32],
     ends: NDArray[np.int32],
     shares: NDArray[np.float32],

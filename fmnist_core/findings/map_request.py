@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.data import dataset
-from fmnist_core.embedding.maps import MapSettings
-from fmnist_core.embedding.neighbours import METRICS
+from fmnist_core.embedding.map_methods import METHODS, MapSettings, problem, setting, settings_of
 from fmnist_core.errors import BadValueError
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.layer_names import OUTPUT, PIXELS, layers_of
 from fmnist_core.experiment.recording import Weights
 from fmnist_core.network import forward
 
-METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}
 SPLITS = ("test", "validation", "training")
 DRAW = 42  # the seed that chooses the images: the same ones for every layer, epoch and method
-BOUNDS: dict[str, tuple[float, float]] = {
-    "points": (100, 20_000),
-    "perplexity": (2, 200),
-    "n_neighbors": (2, 200),
-    "min_dist": (0.0, 0.99),
-    "seed": (0, 9_999),
-    "dimensions": (2, 3),
-}
-# The settings that change each method's map; those of other methods do not count.
-OWN = {"tsne": ("perplexity", "metric", "seed"), "umap": ("n_neighbors", "min_dist", "metric", "seed"), "pca": ()}
+# A result's name is a digest of its request. These are in every request, also where the method has no use for them;
+# settings that came later are only where they count, so that results stored before keep their names.
+ALWAYS_NAMED = ("perplexity", "n_neighbors", "min_dist", "metric", "seed")
 
 
 class RequestError(BadValueError):
@@ -38,64 +29,41 @@ class RequestError(BadValueError):
 
 
 @dataclass(frozen=True)
-class MapRequest:
-    """A map, or a film of several epochs. Raises: RequestError.
+class MapImages:
+    """What is mapped.
 
-    run: a stored run's name. layer: one of `layers_of`. epochs: recorded ones, rising; more than one makes a film. split:
-    one of SPLITS. points: how many images, as many of each class as of any other. The rest: as in MapSettings.
+    run: a stored run's name. layer: one of `layers_of`. epochs: checkpointed ones, ascending; more than one makes a film.
+    split: one of SPLITS. points: how many images, as many of each class as of any other.
     """
 
     run: str
     layer: str = OUTPUT
     epochs: tuple[int, ...] = (0,)
-    split: str = SPLITS[0]
-    points: int = 2_000
-    method: str = "tsne"
-    dimensions: int = MapSettings.dimensions
-    perplexity: float = MapSettings.perplexity
-    n_neighbors: int = MapSettings.n_neighbors
-    min_dist: float = MapSettings.min_dist
-    metric: str = MapSettings.metric
-    seed: int = MapSettings.seed
+    split: str = setting(SPLITS[0], "Images from", choices={name: name.capitalize() for name in SPLITS})
+    points: int = setting(
+        2_000, "Number of images", 100, 20_000, usual=(200, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 20_000)
+    )
+
+
+@dataclass(frozen=True)
+class MapRequest(MapSettings, MapImages):
+    """A map, or a film of several epochs: of what, and how. Raises: RequestError."""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("method", tuple(METHODS)), ("split", SPLITS), ("metric", METRICS)):
-            if getattr(self, name) not in allowed:
-                raise RequestError(f"{name} is {getattr(self, name)!r}, but it must be one of {', '.join(allowed)}.")
-        for name, (low, high) in BOUNDS.items():
-            if not low <= getattr(self, name) <= high:
-                raise RequestError(f"{name} is {getattr(self, name):,}, but it must be between {low:g} and {high:,g}.")
-        if self.method == "tsne" and self.dimensions != 2:
-            raise RequestError("dimensions is 3, but t-SNE maps have 2; choose UMAP or PCA for 3.")
+        if sentence := problem(self, self.points):
+            raise RequestError(sentence)
         if not self.epochs:
             raise RequestError("epochs is empty, but a map needs at least one epoch.")
-        self._check_neighbours()
-
-    def _check_neighbours(self) -> None:
-        if self.method == "tsne" and 3 * self.perplexity > self.points - 1:
-            most = (self.points - 1) // 3
-            raise RequestError(
-                f"perplexity is {self.perplexity:g}, but {self.points:,} images allow at most {most} (a third of the other"
-                " images); lower it, or use more images."
-            )
-        if self.method == "umap" and self.n_neighbors > self.points - 1:
-            raise RequestError(
-                f"n_neighbors is {self.n_neighbors}, but there are only {self.points - 1:,} other images; lower it, or use"
-                " more images."
-            )
-
-    @property
-    def settings(self) -> MapSettings:
-        """How the map is made."""
-        names = {field.name for field in fields(MapSettings)}
-        return MapSettings(**{name: value for name, value in asdict(self).items() if name in names})
 
     def params(self) -> dict[str, Any]:
         """JSON values; settings without effect are at their defaults, so that equal maps have equal requests."""
         values: dict[str, Any] = asdict(self) | {"epochs": list(self.epochs)}
-        defaults = {field.name: field.default for field in fields(self)}
-        for name in {name for names in OWN.values() for name in names} - set(OWN[self.method]):
-            values[name] = defaults[name]
+        unused = {name for row in METHODS.values() for name in row.settings} - set(METHODS[self.method].settings)
+        for name in unused:
+            if name in ALWAYS_NAMED:
+                values[name] = getattr(MapSettings, name)
+            else:
+                del values[name]
         return values
 
     @classmethod
@@ -149,3 +117,6 @@ def chosen(
             rank[members] = np.arange(members.sum())
         rows = np.sort(order[np.argsort(rank, kind="stable")[:points]])
     return Chosen(images[rows], labels[rows], rows)
+
+
+SETTINGS = settings_of(MapRequest)

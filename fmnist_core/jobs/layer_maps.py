@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import metadata
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_core import __version__
 from fmnist_core.data import dataset
 from fmnist_core.embedding.checks import EmbeddingError
-from fmnist_core.embedding.maps import Frame, K, film
-from fmnist_core.embedding.neighbours import Neighbours
+from fmnist_core.embedding.map_methods import METHODS, Frame
+from fmnist_core.embedding.maps import film
+from fmnist_core.embedding.neighbours import K, Neighbours
 from fmnist_core.engine.analysis import Analysis
 from fmnist_core.experiment.layer_names import PIXELS, layer_title, layers_of
 from fmnist_core.findings.map_request import Chosen, MapRequest, RequestError, chosen, features
@@ -101,6 +104,8 @@ def grid_job(params: Mapping[str, Any], watch: Events, should_stop: Callable[[],
         "request": dict(params),
         "epochs": list(requests[0].epochs),
         "seconds": time.perf_counter() - begun,
+        "program": METHODS[requests[0].method].program,
+        "versions": versions(requests[0]),
         "layers": [facts["frames"] for facts, _ in made],
     }
     Results(_store()).write(
@@ -174,7 +179,7 @@ def make(
 
     moments = [partial(values_at, epoch) for epoch in request.epochs]
     try:
-        made = film(moments, request.settings, watch, should_stop, keep, at_least=K)
+        made = film(moments, request, watch, should_stop, keep, at_least=K)
     except EmbeddingError as error:
         if len(request.epochs) == 1:
             raise
@@ -185,9 +190,17 @@ def make(
         "request": request.params(),
         "epochs": list(request.epochs),
         "seconds": time.perf_counter() - begun,
+        "program": METHODS[request.method].program,
+        "versions": versions(request),
         "frames": frames,
     }
     return facts, {"points": np.stack([frame.points for frame in made]), "rows": images.rows}
+
+
+def versions(request: MapRequest) -> dict[str, str]:
+    """The versions of what draws a map: of this program, and of the packages that the method takes parts from."""
+    packages = METHODS[request.method].packages
+    return {"fmnist_core": __version__} | {name: metadata.version(name) for name in packages}
 
 
 def _store() -> RunStore:
@@ -242,4 +255,5 @@ def _measured(
 
     trust = measures.trust(values, frame.points, images.labels, neighbours, request.metric, K)
     ranks = rank_measures.ranks(values, frame.points, images.labels, request.metric)
-    return {"kl": frame.kl, **trust._asdict(), "spread_rank": ranks.spread, "distance_rank": ranks.distance}
+    figures = {"kl": frame.kl, "iterations": frame.iterations}
+    return {**figures, **trust._asdict(), "spread_rank": ranks.spread, "distance_rank": ranks.distance}

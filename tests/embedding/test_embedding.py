@@ -6,6 +6,8 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from importlib import metadata
 from itertools import pairwise
 from types import ModuleType
 from unittest.mock import patch
@@ -17,18 +19,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fmnist_core.data import dataset
-from fmnist_core.embedding import affinities as affinities_module
-from fmnist_core.embedding import candidates, forces, fuzzy, measures, tsne
+from fmnist_core.embedding import candidates, forces, measures, neighbour_graphs, tsne
 from fmnist_core.embedding import umap as umap_module
-from fmnist_core.embedding.affinities import affinities
 from fmnist_core.embedding.align import align, displacement
 from fmnist_core.embedding.checks import EmbeddingError
-from fmnist_core.embedding.fuzzy import curve, fuzzy_graph
-from fmnist_core.embedding.maps import MapSettings, film, make, warm
+from fmnist_core.embedding.map_methods import METHODS, MapSettings, settings_of
+from fmnist_core.embedding.maps import film, make, warm
+from fmnist_core.embedding.neighbour_graphs import fuzzy_graph, joint_probabilities
 from fmnist_core.embedding.neighbours import METRICS, Neighbours, nearest, nearest_to
 from fmnist_core.embedding.pca import pca
 from fmnist_core.embedding.rank_measures import ranks, spearman
-from fmnist_core.embedding.umap import umap
+from fmnist_core.embedding.umap import curve, umap
 
 Floats = NDArray[np.float32]
 
@@ -175,7 +176,7 @@ class TestTSNE:
     @pytest.mark.parametrize("n", [9, 10, 11, 12, 150])  # the forces go by groups of four
     def test_gradient_is_the_closed_formula(self, n: int) -> None:
         rng = np.random.default_rng(n)
-        graph = affinities(near(rng.normal(size=(n, 5)).astype(np.float32), min(n - 1, 30)), min(n / 4, 10))
+        graph = joint_probabilities(near(rng.normal(size=(n, 5)).astype(np.float32), min(n - 1, 30)), min(n / 4, 10))
         points = rng.normal(0, 3, (n, 2)).astype(np.float32)
         kl, slope = tsne.gradient(graph, points)
         true_kl, true_slope = closed_formula(dense(graph), points.astype(np.float64))
@@ -187,7 +188,7 @@ class TestTSNE:
         from openTSNE.affinity import PrecomputedAffinities
         from openTSNE.tsne import kl_divergence_bh
 
-        graph, rng = affinities(found, 30), np.random.default_rng(0)
+        graph, rng = joint_probabilities(found, 30), np.random.default_rng(0)
         points = rng.normal(0, 5, (600, 2)).astype(np.float32)
         theirs = PrecomputedAffinities(dense(graph), normalize=False)
         embedding = TSNEEmbedding(points.astype(np.float64), theirs)
@@ -200,12 +201,14 @@ class TestTSNE:
         from openTSNE.affinity import joint_probabilities_nn
 
         theirs = joint_probabilities_nn(found.indices, found.distances.astype(np.float64), [30.0])
-        np.testing.assert_allclose(dense(affinities(found, 30)), theirs.toarray(), rtol=1e-3, atol=1e-9)
+        np.testing.assert_allclose(dense(joint_probabilities(found, 30)), theirs.toarray(), rtol=1e-3, atol=1e-9)
 
     def test_affinities_have_the_perplexity_at_any_scale(self, found: Neighbours) -> None:
         small = found._replace(distances=found.distances * np.float32(1e-6))
-        np.testing.assert_allclose(dense(affinities(small, 30)), dense(affinities(found, 30)), rtol=1e-3)
-        assert dense(affinities(found, 30)).sum() == pytest.approx(1)
+        np.testing.assert_allclose(
+            dense(joint_probabilities(small, 30)), dense(joint_probabilities(found, 30)), rtol=1e-3
+        )
+        assert dense(joint_probabilities(found, 30)).sum() == pytest.approx(1)
 
 
 @pytest.fixture(scope="module")
@@ -241,11 +244,13 @@ class TestUMAP:
         for seed in range(2):
             reference = umap_learn.UMAP(random_state=seed, n_jobs=1).fit_transform(pixels)
             theirs.append(trustworthiness(pixels, reference, n_neighbors=15))
-            ours.append(trustworthiness(pixels, umap(pixels, neighbours, seed=seed), n_neighbors=15))
+            ours.append(
+                trustworthiness(pixels, umap(pixels, neighbours, MapSettings("umap", seed=seed)).points, n_neighbors=15)
+            )
         assert np.mean(ours) > np.mean(theirs) - 0.005
 
     def test_three_dimensions_are_laid_out_too(self, pixels: Floats) -> None:
-        points = umap(pixels, near(pixels, 14), dimensions=3)
+        points = umap(pixels, near(pixels, 14), MapSettings("umap", dimensions=3)).points
         assert points is not None and points.shape == (600, 3)
         assert (points.std(axis=0) > 0.5).all()
 
@@ -325,6 +330,26 @@ class TestReading:
         assert np.isnan(ranks(pixels, pixels, labels % 3)).all()
 
 
+class TestMethods:
+    @pytest.mark.parametrize("name", METHODS)
+    def test_each_row_is_whole(self, name: str) -> None:
+        method, declared = METHODS[name], settings_of(MapSettings)
+        assert set(method.settings) <= set(declared) - {"method", "dimensions"}
+        assert set(method.dimensions) <= set(declared["dimensions"].choices)
+        assert callable(method.make())
+        assert all(metadata.version(package) for package in method.packages)
+        if method.size:
+            assert method.size in method.settings
+            assert all(declared[method.size].problem(method.size, size) is None for size in method.tries)
+            assert method.rule[1].format(**asdict(MapSettings(name)))
+
+    def test_each_default_is_allowed_and_each_setting_is_some_methods(self) -> None:
+        for name, declared in settings_of(MapSettings).items():
+            assert declared.problem(name, declared.default) is None
+            assert all(declared.problem(name, value) is None for value in declared.usual)
+            assert name in {"method", "dimensions"} or any(name in method.settings for method in METHODS.values())
+
+
 ALL = [
     MapSettings("tsne"),
     MapSettings("umap"),
@@ -361,7 +386,7 @@ class TestMaps:
 
         ours = make(pixels, MapSettings("tsne"))
         theirs = TSNE(init="pca", random_state=42).fit_transform(pixels)
-        graph = affinities(near(pixels, 90), 30)
+        graph = joint_probabilities(near(pixels, 90), 30)
         assert ours
         assert tsne.gradient(graph, ours.points)[0] == pytest.approx(ours.kl, rel=1e-4)
         assert ours.kl <= 1.01 * tsne.gradient(graph, theirs)[0]
@@ -390,7 +415,7 @@ class TestMaps:
         warm()
         compiled = [
             function
-            for module in (affinities_module, candidates, forces, fuzzy, measures, umap_module)
+            for module in (candidates, forces, measures, neighbour_graphs, umap_module)
             for function in vars(module).values()
             if hasattr(function, "signatures")
         ]
@@ -492,10 +517,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("settings", "count", "words"),
         [
-            (MapSettings("tsne", perplexity=30), 90, "perplexity 30 needs at least 91 points, but there are 90"),
-            (MapSettings("umap", n_neighbors=15), 15, "n_neighbors 15 needs at least 16 points, but there are 15"),
-            (MapSettings("tsne", dimensions=3), 100, "dimensions are 3"),
-            (MapSettings("umap", dimensions=4), 100, "dimensions are 4"),
+            (MapSettings("tsne", perplexity=30), 90, "perplexity is 30, but 90 images allow at most 29"),
+            (MapSettings("umap", n_neighbors=15), 15, "n_neighbors is 15, but 15 images allow at most 14"),
+            (MapSettings("tsne", dimensions=3), 100, "dimensions is 3"),
+            (MapSettings("umap", dimensions=4), 100, "dimensions is 4"),
             (MapSettings("isomap"), 100, "'isomap'"),
             (MapSettings("umap", metric="manhattan"), 100, "'manhattan'"),
         ],

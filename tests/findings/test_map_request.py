@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_core.data import dataset
+from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.layer_names import layer_title, layers_of
-from fmnist_core.findings.map_request import BOUNDS, METHODS, SPLITS, MapRequest, RequestError, chosen, features
+from fmnist_core.findings.map_request import SETTINGS, SPLITS, MapRequest, RequestError, chosen, features
 from fmnist_core.jobs import layer_maps
 from fmnist_core.network import forward
 from fmnist_core.ui.embeddings import embeddings_view
@@ -27,7 +28,7 @@ RUN = "0123456789abcdef"
         ({"points": 50}, "points is 50, but it must be between 100 and 20,000"),
         ({"points": 10**9}, "points is 1,000,000,000"),
         ({"points": 200, "perplexity": 80.0}, "perplexity is 80, but 200 images allow at most 66"),
-        ({"method": "umap", "points": 100, "n_neighbors": 150}, "n_neighbors is 150, but there are only 99"),
+        ({"method": "umap", "points": 100, "n_neighbors": 150}, "n_neighbors is 150, but 100 images allow at most 99"),
         ({"method": "tsne", "dimensions": 3}, "choose UMAP or PCA for 3"),
         ({"method": "mds"}, "method is 'mds', but it must be one of tsne, umap, pca"),
         ({"split": "all"}, "split is 'all'"),
@@ -48,6 +49,28 @@ def test_settings_of_other_methods_do_not_count() -> None:
     assert layer_maps.map_analysis(replace(one, perplexity=20.0)).name != layer_maps.map_analysis(one).name
     assert MapRequest.of(one.params()) == MapRequest(RUN)
     assert MapRequest.of(MapRequest(RUN, method="pca", seed=3, dimensions=3).params()).seed == MapRequest(RUN).seed
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        (
+            {"method": "tsne", "perplexity": 10.0, "n_neighbors": 50, "metric": "cosine", "seed": 7, "points": 200},
+            "map-3237e8b308b3b8ac",
+        ),
+        (
+            {"method": "umap", "dimensions": 3, "n_neighbors": 50, "min_dist": 0.5, "split": "training"},
+            "map-7012405cd179cefe",
+        ),
+        (
+            {"method": "pca", "dimensions": 3, "perplexity": 10.0, "metric": "cosine", "points": 200},
+            "map-f5809474b992a81c",
+        ),
+    ],
+)
+def test_results_stored_by_earlier_versions_keep_their_names(values: dict[str, object], name: str) -> None:
+    request = MapRequest(RUN, layer="hidden_1", epochs=(0, 3), **values)  # type: ignore[arg-type]
+    assert layer_maps.map_analysis(request).name == name
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -100,7 +123,7 @@ views = st.builds(
     method=st.sampled_from(list(METHODS)),
     dimensions=st.sampled_from([2, 3]),
     split=st.sampled_from(SPLITS),
-    points=st.integers(*map(int, BOUNDS["points"])),
+    points=st.integers(int(SETTINGS["points"].low), int(SETTINGS["points"].high)),
     perplexity=st.integers(2, 200).map(float),
     n_neighbors=st.integers(2, 200),
     min_dist=st.integers(0, 99).map(lambda value: value / 100),

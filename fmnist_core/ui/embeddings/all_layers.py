@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import map_panels as pictures
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.embedding.maps import K
+from fmnist_core.embedding.map_methods import METHODS
+from fmnist_core.embedding.neighbours import K
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import OUTPUT, layer_heading, layers_of, the_layer
-from fmnist_core.findings.map_request import METHODS
 from fmnist_core.jobs import layer_maps
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
@@ -27,9 +27,10 @@ def show(view: View, run: Run) -> None:
     """The grid, what it says in numbers, and its picture to take away."""
     epochs, layers = few(run.epochs), layers_of(run.experiment)
     request = replace(view, layer=OUTPUT, dimensions=2).request(run, *epochs)
-    how = "is turned to match" if request.method == "pca" else "starts from"
+    method = METHODS[request.method]
+    how = "is turned to match" if method.components else "starts from"
     st.markdown(
-        f"Every layer's map by **{METHODS[request.method]}**, {_epochs_told(epochs)}, of the same"
+        f"Every layer's map by **{method.title}**, {_epochs_told(epochs)}, of the same"
         f" {min(request.points, available(run, view.split)):,} {request.split} images. In a row each map {how} its neighbour's, so the same images stay"
         " about where they were."
     )
@@ -42,7 +43,7 @@ def show(view: View, run: Run) -> None:
     labels = held.chosen.labels
     st.html(pictures.small_multiples(rows, headings, labels, CLASSES))
     st.markdown(_reading(found, layers, epochs))
-    title = f"{wording.name(run.experiment)}: every layer by {METHODS[request.method]}"
+    title = f"{wording.name(run.experiment)}: every layer by {method.title}"
     caption = f"{request.points:,} {request.split} images; run {run.run_id}"
     st.download_button(
         "Picture (PNG)",

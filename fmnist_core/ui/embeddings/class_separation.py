@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fmnist_core.charts import separation_curves
-from fmnist_core.embedding.maps import K
+from fmnist_core.embedding.neighbours import K
 from fmnist_core.experiment.layer_names import layers_of, the_layer
 from fmnist_core.findings import evaluation
 from fmnist_core.findings.evaluation import Z95

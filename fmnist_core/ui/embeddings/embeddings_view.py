@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from fmnist_core.embedding.neighbours import METRICS
+from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.experiment.layer_names import OUTPUT, PIXELS, layers_of
-from fmnist_core.findings.map_request import BOUNDS, METHODS, SPLITS, MapRequest
+from fmnist_core.findings.map_request import SETTINGS, MapRequest
 from fmnist_core.store.run import Run
 from fmnist_core.ui.shared import epoch_slider, run_picker
 from fmnist_core.ui.shared.address import Address, ViewError, changed, decimal, one_of, read_all, unknown, whole
@@ -53,7 +53,8 @@ class View:
         values = {name: value for name, value in asdict(self).items() if name in own}
         layer = self.layer if self.layer in layers_of(run.experiment) else OUTPUT
         shown = run.epochs[:1] if layer == PIXELS else shown
-        dimensions = 2 if self.method == "tsne" else self.dimensions
+        allowed = METHODS[self.method].dimensions
+        dimensions = self.dimensions if self.dimensions in allowed else allowed[0]
         seed = self.seed if seed is None else seed
         return MapRequest(run.run_id, layer, shown, dimensions=dimensions, seed=seed, **values)
 
@@ -69,18 +70,26 @@ def _read(name: str, text: str) -> dict[str, Any]:
         "epoch": epoch_slider.read,
         "part": lambda text: one_of(name, text, PARTS),
         "layer": _layer,
-        "method": lambda text: one_of(name, text, tuple(METHODS)),
-        "split": lambda text: one_of(name, text, SPLITS),
-        "metric": lambda text: one_of(name, text, METRICS),
         "colour": lambda text: one_of(name, text, COLOURS),
         "second": lambda text: one_of(name, text, ("true", "false")) == "true",
         "image": lambda text: whole(name, text, 0, 59_999),
-        **{number: lambda text: whole(name, text, *map(int, BOUNDS[name])) for number in BOUNDS},
-        **{number: lambda text: decimal(name, text, *BOUNDS[name]) for number in ("perplexity", "min_dist")},
     }
+    if name in SETTINGS:
+        return {name: _setting(name, text)}
     if name not in readers:
         raise unknown(name, "Embeddings")
     return {name: readers[name](text)}
+
+
+def _setting(name: str, text: str) -> Any:
+    """The value of one of a map's settings. Raises: ViewError."""
+    declared = SETTINGS[name]
+    if declared.choices:
+        kind = type(declared.default)
+        return kind(one_of(name, text, tuple(map(str, declared.choices))))
+    if isinstance(declared.default, int):
+        return whole(name, text, int(declared.low), int(declared.high))
+    return decimal(name, text, declared.low, declared.high)
 
 
 def _layer(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import trust_table
 from fmnist_core.embedding.align import align
-from fmnist_core.embedding.maps import K
-from fmnist_core.embedding.neighbours import nearest_to
+from fmnist_core.embedding.map_methods import METHODS
+from fmnist_core.embedding.neighbours import K, nearest_to
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import the_layer
-from fmnist_core.findings.map_request import METHODS, MapRequest
+from fmnist_core.findings.map_request import MapRequest
 from fmnist_core.ui.embeddings.embeddings_view import ADDRESS
 from fmnist_core.ui.embeddings.mapped_images import Shown
 
@@ -31,6 +32,14 @@ def show(facts: Mapping[str, Any], request: MapRequest, held: Shown) -> None:
         f"Measured on the map's {len(held.chosen.rows):,} images with {K} neighbours; trustworthiness and continuity after"
         f" Venna & Kaski (2001), silhouette after Rousseeuw (1987).{kl} Made in {facts['seconds']:.1f} s."
     )
+    st.caption(_program(facts, request))
+
+
+def _program(facts: Mapping[str, Any], request: MapRequest) -> str:
+    """Which program drew the map, for reports: it names what a method section must. Results of old versions say less."""
+    steps = f", {facts['iterations']:,} iterations" if facts.get("iterations") else ""
+    versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
+    return f"Drawn by {METHODS[request.method].program}{steps}." + (f" Versions: {versions}." if versions else "")
 
 
 def rules(facts: Mapping[str, Any], request: MapRequest) -> None:
@@ -43,25 +52,18 @@ def rules(facts: Mapping[str, Any], request: MapRequest) -> None:
         with distance:
             st.markdown("**Distances between clusters say little**")
             st.markdown(_correlation(facts.get("distance_rank"), "class centres are far apart", request))
-        if request.method == "tsne":
-            st.markdown("**The perplexity changes the picture**")
-            st.markdown(
-                f"This map was made with perplexity {request.perplexity:g}: each image minds about that many neighbours."
-                " Small values break classes into islands, large ones show the coarse order; none is the right one. Try:"
-            )
+        method = METHODS[request.method]
+        if method.tries:
+            heading, text = method.rule
+            st.markdown(f"**{heading}**")
+            st.markdown(text.format(**asdict(request)))
             _try(
-                "perplexity",
-                [value for value in (5, 30, 100) if value != request.perplexity and 3 * value < request.points],
-            )
-        elif request.method == "umap":
-            st.markdown("**n_neighbors and min_dist change the picture**")
-            st.markdown(
-                f"This map was made with n_neighbors {request.n_neighbors} and min_dist {request.min_dist:g}: the first sets how"
-                " large a neighbourhood is kept, the second how tightly points are packed. Try:"
-            )
-            _try(
-                "n_neighbors",
-                [value for value in (5, 15, 50) if value != request.n_neighbors and value < request.points],
+                method.size,
+                [
+                    size
+                    for size in method.tries
+                    if size != getattr(request, method.size) and size <= method.most(request.points)
+                ],
             )
         st.caption(
             "After Wattenberg, Viégas & Johnson (2016), How to Use t-SNE Effectively, doi.org/10.23915/distill.00002."
@@ -91,14 +93,8 @@ def _correlation(rank: float | None, what: str, request: MapRequest) -> str:
     )
     return (
         f"Here the map and {the_layer(request.layer)} **{strong}** on which {what}: rank correlation **{rank:.2f}**"
-        f" (1: the same order, 0: none). {METHODS[request.method]} {_why(request.method)}"
+        f" (1: the same order, 0: none). {METHODS[request.method].title} {METHODS[request.method].distances}"
     )
-
-
-def _why(method: str) -> str:
-    if method == "pca":
-        return "only leaves directions out, so large distances survive."
-    return "makes sparse regions denser and dense ones sparser, and only neighbours count for it."
 
 
 def two_seeds(first: NDArray[np.float32], second: NDArray[np.float32]) -> str:

@@ -13,7 +13,7 @@ from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.embedding.neighbours import nearest_to
 from fmnist_core.embedding.pca import PCA, pca
-from fmnist_core.findings.map_request import BOUNDS, Chosen, MapRequest, chosen, features
+from fmnist_core.findings.map_request import SETTINGS, Chosen, MapRequest, chosen, features
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.components.scatter.scatter_map import Cloud, atlas_url
@@ -153,4 +153,4 @@ def _available(data_name: str, validation: float, training: float, split: str) -
     data = dataset.load(data_name)
     parts = dataset.split(data.train_labels, validation, training)
     counts = {"test": len(data.test_labels), "training": len(parts.train), "validation": len(parts.validation)}
-    return min(counts[split], int(BOUNDS["points"][1]))
+    return min(counts[split], int(SETTINGS["points"].high))

@@ -8,9 +8,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import PIXELS, the_layer
-from fmnist_core.findings.map_request import METHODS, MapRequest
+from fmnist_core.findings.map_request import SETTINGS, MapRequest
 from fmnist_core.jobs import layer_maps
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
@@ -63,7 +64,7 @@ def _told(view: View, run: Run, request: MapRequest, epoch: int, held: Shown) ->
     count = len(held.chosen.rows)
     return (
         f"{_made(request.layer)} {count:,} {request.split} images {when}, drawn by"
-        f" **{METHODS[request.method]}**. The network gets {wording.percent(right, 1)} of them right."
+        f" **{METHODS[request.method].title}**. The network gets {wording.percent(right, 1)} of them right."
     )
 
 
@@ -95,7 +96,7 @@ def _framed(found: Result, place: int, request: MapRequest, of_film: bool) -> Fr
     points = found.arrays["points"]
     flat = points.reshape(-1, points.shape[-1])
     corners = np.stack([flat.min(axis=0), flat.max(axis=0)])
-    facts = {**found.facts["frames"][place], "seconds": found.facts["seconds"]}
+    facts = {**found.facts["frames"][place], **{name: found.facts.get(name) for name in ("seconds", "versions")}}
     return Frame(points[place], corners, facts, request, of_film)
 
 
@@ -129,7 +130,7 @@ def _map(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -> None:
 
 def _side_by_side(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -> None:
     """The same request with the next seed, beside it."""
-    other = view.request(run, epoch, seed=(view.seed + 1) % 10_000)
+    other = view.request(run, epoch, seed=(view.seed + 1) % (int(SETTINGS["seed"].high) + 1))
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Seed {view.seed}**")
@@ -146,7 +147,7 @@ def _side_by_side(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -
 
 def _below(view: View, run: Run, epoch: int, frame: Frame) -> None:
     """What else there is to know of this map."""
-    if frame.request.method == "pca":
+    if METHODS[frame.request.method].components:
         shares = [wording.percent(float(share)) for share in explained(run, frame.request, epoch)]
         told = f"{', '.join(shares[:-1])} and {shares[-1]}"
         st.caption(f"The axes are the first {len(shares)} principal components; they hold {told} of the variance.")
@@ -155,8 +156,9 @@ def _below(view: View, run: Run, epoch: int, frame: Frame) -> None:
 
 
 def _second(view: View) -> None:
-    if view.method == "pca":
-        st.caption("PCA has no chance in it: another seed gives the same map.")
+    method = METHODS[view.method]
+    if "seed" not in method.settings:
+        st.caption(f"{method.title} has no chance in it: another seed gives the same map.")
         return
     start, rest = ADDRESS.control("second", view.second)
     st.toggle(

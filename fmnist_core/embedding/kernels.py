@@ -1,5 +1,7 @@
-"""Work on all cores by threads of our own: compiled kernels and NumPy let go of Python's lock while they compute.
+"""Kernels compiled by numba, and threads of our own that run them on all cores: neither holds Python's lock meanwhile.
 
+The machine code is kept between processes: in __pycache__ beside the source, or where that is read-only in numba's
+folder for the user (~/.cache/numba, or NUMBA_CACHE_DIR). Where neither can be written, each process compiles again.
 numba's own threads are not used: its default threading layer ends the process when two fits run at once.
 """
 
@@ -9,9 +11,27 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
+F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
+
+
+def compiled(function: F) -> F:
+    """The function as machine code. Sums may be reordered, and values must be finite: that lets loops vectorise.
+
+    A division by zero gives inf and raises nothing, for the same reason.
+    """
+    from numba import njit  # here, since screens share these threads and have no use for a compiler
+
+    options: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
+    kernel: Any
+    try:
+        kernel = njit(**options, cache=True)(function)
+    except RuntimeError:  # no folder for the cache
+        kernel = njit(**options)(function)
+    compiled_function: F = kernel
+    return compiled_function
 
 
 @cache
