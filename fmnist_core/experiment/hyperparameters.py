@@ -70,7 +70,7 @@ def _uniform_widths(experiment: Experiment) -> bool:
 
 
 def _uses_momentum(experiment: Experiment) -> bool:
-    return OPTIMISERS[experiment.optimiser].momentum
+    return "momentum" in OPTIMISERS[experiment.optimiser].settings
 
 
 def _has_decay(experiment: Experiment) -> bool:
@@ -136,6 +136,7 @@ class Experiment(BaseModel):
     label_smoothing: Number = _hyper(0.0, "Label smoothing", "Fraction of each training target that is moved from the correct class to all ten classes evenly.", group="regularisation", suggested=(0.0, 0.1, 0.3), low=0.0, high=0.9, step=0.05, in_loss="label smoothing")
     optimiser: Annotated[str, OneOf(tuple(OPTIMISERS))] = _hyper("adam", "Optimiser", "The rule that turns gradients into weight updates.", group="optimisation", suggested=("adam", "sgd", "rmsprop"), basic=True)
     momentum: Number = _hyper(0.0, "Momentum", "Fraction of the previous weight update that is carried over to the next.", group="optimisation", suggested=(0.0, 0.5, 0.9), low=0.0, high=0.99, step=0.01, basic=True, when=_uses_momentum)
+    weight_decay: Number = _hyper(0.004, "Weight decay", "Each step also shrinks every weight by this fraction, times the learning rate.", group="optimisation", suggested=(0.0, 0.004, 0.1), low=0.0, high=1.0, step=0.001, basic=True, when=lambda e: "weight_decay" in OPTIMISERS[e.optimiser].settings)
     learning_rate: Number = _hyper(0.001, "Learning rate", "How far each step moves the weights.", group="optimisation", suggested=(0.0001, 0.001, 0.01), low=1e-6, high=10.0, log=True, basic=True)
     schedule: Annotated[str, OneOf(("constant", "exponential", "cosine", "inverse_time"))] = _hyper("constant", "Learning-rate schedule", "How the learning rate changes with the training step.", group="optimisation", suggested=("constant", "cosine"), basic=True)
     decay_steps: int = _hyper(100, "Decay steps", "Number of training steps (batches) after which the decay rate has been applied once.", group="optimisation", suggested=(50, 100, 400), low=1, high=100_000, step=10, basic=True, when=_has_decay)

@@ -80,6 +80,8 @@ class Program:
         self.loss = keras.losses.get(
             f"{'categorical' if experiment.label_smoothing else 'sparse_categorical'}_crossentropy"
         )
+        if self.optimiser.weight_decay is not None:
+            self.optimiser.weight_decay = tf.Variable(0.0, trainable=False)
         self.model.compile(self.optimiser, self.loss, jit_compile=False)
         self.optimiser.build(self.model.trainable_variables)
         # All slots start at one constant each; kept as numbers, they cost nothing to keep.
@@ -101,6 +103,8 @@ class Program:
             variable.assign(tf.fill(variable.shape, tf.cast(value, variable.dtype)))
         self.rate.assign(experiment.dropout)
         self.factor.assign(experiment.l2)
+        if self.optimiser.weight_decay is not None:
+            self.optimiser.weight_decay.assign(experiment.weight_decay)
         if self.smoothing is not None:
             self.smoothing.assign(experiment.label_smoothing)
         if self.clip_norm is not None:
@@ -229,14 +233,14 @@ def _square_sum(tensor: Any) -> Any:
 def optimiser(experiment: Experiment) -> Any:
     """The Keras optimiser; its learning rate is set before every step."""
     row = OPTIMISERS[experiment.optimiser]
-    momentum = {"momentum": experiment.momentum} if row.momentum else {}
-    return getattr(keras.optimizers, row.keras)(experiment.learning_rate, **momentum)
+    settings = {name: getattr(experiment, name) for name in row.settings}
+    return getattr(keras.optimizers, row.keras)(experiment.learning_rate, **settings)
 
 
 def graph_key(experiment: Experiment) -> tuple[Any, ...]:
     """Everything that is part of the compiled program; experiments with equal keys share one."""
     e = experiment
-    momentum = e.momentum if OPTIMISERS[e.optimiser].momentum else 0.0
+    momentum = e.momentum if "momentum" in OPTIMISERS[e.optimiser].settings else 0.0
     return (
         e.hidden_widths,
         e.activation,

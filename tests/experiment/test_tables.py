@@ -99,7 +99,7 @@ def test_which_activations_do_what() -> None:
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_an_optimiser_keeps_as_many_numbers_for_each_weight_as_its_row_says(name: str) -> None:
     row = OPTIMISERS[name]
-    optimiser = getattr(keras.optimizers, row.keras)(0.1, **({"momentum": 0.9} if row.momentum else {}))
+    optimiser = getattr(keras.optimizers, row.keras)(0.1, **({"momentum": 0.9} if "momentum" in row.settings else {}))
     optimiser.build([keras.Variable(np.zeros((3, 5)))])
     assert sum(variable.shape == (3, 5) for variable in optimiser.variables) == row.slots
 

@@ -37,7 +37,7 @@ SMALL: dict[str, Any] = {
     "training_fraction": 0.1,
     "validation_fraction": 0.5,
 }
-RATE = {"adam": 0.01, "nadam": 0.01, "sgd": 0.5, "rmsprop": 0.003, "adagrad": 0.1}
+RATE = {"adam": 0.01, "nadam": 0.01, "sgd": 0.5, "rmsprop": 0.003, "adagrad": 0.1, "adamw": 0.01}
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,16 @@ def keras_schedule(e: Experiment, steps: int) -> Any:
 
 
 def keras_optimiser(e: Experiment, rate: Any) -> Any:
-    classes = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop", "nadam": "Nadam", "adagrad": "Adagrad"}
+    classes = {
+        "adam": "Adam",
+        "sgd": "SGD",
+        "rmsprop": "RMSprop",
+        "nadam": "Nadam",
+        "adagrad": "Adagrad",
+        "adamw": "AdamW",
+    }
     momentum = {"momentum": e.momentum} if e.optimiser in ("sgd", "rmsprop") else {}
+    momentum |= {"weight_decay": e.weight_decay} if e.optimiser == "adamw" else {}
     momentum |= {"global_clipnorm": e.clip_norm} if e.clip_norm else {}
     return getattr(keras.optimizers, classes[e.optimiser])(rate, **momentum)
 
@@ -97,6 +105,7 @@ def keras_labels(e: Experiment, labels: np.ndarray) -> np.ndarray:
         {"optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1},
         {"optimiser": "rmsprop", "momentum": 0.5},
         {"layers": 0, "batch_size": 2},
+        {"optimiser": "adamw", "weight_decay": 0.5, "batch_norm": True, "schedule": "cosine"},
         {"label_smoothing": 0.1},
         {"label_smoothing": 0.5, "l2": 0.01, "batch_norm": True},
         {"clip_norm": 0.3, "optimiser": "sgd", "learning_rate": 0.5},
@@ -334,6 +343,27 @@ def test_a_program_is_reused_and_leaves_no_trace(sample: dataset.Dataset) -> Non
     assert len(program._kept) == 1
     np.testing.assert_array_equal(first.losses[2], again.losses[2])
     assert first.history[-1].val_loss == again.history[-1].val_loss
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("label_smoothing", (0.1, 0.6)),
+        ("clip_norm", (0.05, 0.5)),
+        ("weight_decay", (0.0, 0.9)),
+    ],
+)
+def test_another_strength_needs_no_new_program_but_counts(
+    name: str, values: tuple[float, float], sample: dataset.Dataset
+) -> None:
+    program._kept.clear()
+    shared: dict[str, Any] = {"optimiser": "adamw"} if name == "weight_decay" else {"optimiser": "sgd"}
+    (first, compiled), (other, reused) = (run(shared | {name: value}, sample) for value in values)
+    assert compiled.compile_seconds > 0 and reused.compile_seconds == 0
+    program._kept.clear()
+    alone, _ = run(shared | {name: values[1]}, sample)
+    np.testing.assert_array_equal(other.losses[2], alone.losses[2])
+    assert not np.array_equal(other.losses[2], first.losses[2])
 
 
 def test_what_is_recorded(sample: dataset.Dataset) -> None:

@@ -327,6 +327,7 @@ def test_several_regularisers_have_tabs_and_several_runs_a_choice(tmp_path: Path
         "schedule": "cosine",
         "label_smoothing": 0.1,
         "clip_norm": 1.0,
+        "optimiser": "adamw",
     }
     runs = [stored(tmp_path, dropout=rate, **everything) for rate in (0.2, 0.4)]
     app = shown(tmp_path, *runs)
@@ -388,3 +389,15 @@ def test_label_smoothing_gives_its_targets_and_how_sure_the_network_is(tmp_path:
     text = texts(shown(tmp_path, stored(tmp_path, label_smoothing=0.2)))
     assert "correct class is not 1 but $0.82$" in text and "other class $0.02$" in text
     assert "a mean probability of 0.100; 0.890 of them are correct" in text  # what `stored` gives every class
+
+
+def test_weight_decay_says_why_it_is_not_an_l2_penalty(tmp_path: Path) -> None:
+    app = shown(tmp_path, stored(tmp_path, optimiser="adamw", weight_decay=0.01))
+    assert [tab.label for tab in app.tabs] == ["Weight decay"]
+    assert "Weight decay 0.01" in texts(app) and "the norm of all weights went from 30.0 to 30.0" in texts(app)
+    assert [info.value for info in shown(tmp_path, stored(tmp_path, weight_decay=0.01)).info]  # Adam takes none
+
+
+@pytest.mark.parametrize(("optimiser", "divides"), [("adam", True), ("sgd", False)])
+def test_an_l2_penalty_under_an_adaptive_optimiser_is_told_apart(optimiser: str, divides: bool, tmp_path: Path) -> None:
+    assert ("AdamW" in texts(shown(tmp_path, stored(tmp_path, l2=0.02, optimiser=optimiser)))) == divides

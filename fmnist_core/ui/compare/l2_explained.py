@@ -11,25 +11,34 @@ from fmnist_core.charts import theme, value_spread
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import dense_layers
+from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
 from fmnist_core.ui.shared.per_run import per_run
 
 STAGES = {"before training": theme.MUTED, "half-way": "#5fb3dc", "at the end": "#0b6fa4"}
 NEAR = f"within ±{value_spread.NEAR:g}"
+LOSHCHILOV = "https://arxiv.org/abs/1711.05101"
 KROGH = "https://papers.nips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html"
 
 
 def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """A layer's weights as training went on, beside those of the run most alike among `runs` without the penalty."""
     other, factor = _without_l2(run, runs), run.experiment.l2
+    optimiser = OPTIMISERS[run.experiment.optimiser]
+    adaptive = (
+        f" {optimiser.label}, however, divides this push, too, by the usual size of the weight's gradient: a large weight whose"
+        f" gradients are large is not pulled harder. The optimiser AdamW mends that. ([Loshchilov & Hutter 2019]({LOSHCHILOV}))"
+        if optimiser.adaptive
+        else ""
+    )
     text, picture = parts.columns()
     with text:
         st.markdown(
             f"**L2 penalty {factor:g}.** The loss is the cross-entropy $C$ plus $\\lambda = {factor:g}$ times the sum of all"
             " squared hidden weights. The slope of this penalty, $2 \\lambda w$, pushes each weight towards 0, a large one"
             " harder than a small one. A weight stays large only where that lowers $C$ by more than it costs."
-            f" ([Krogh & Hertz 1991]({KROGH}))"
+            f" ([Krogh & Hertz 1991]({KROGH}))" + adaptive
         )
         st.latex(r"L = C + \lambda \sum_i w_i^2")
         numbers = range(1, len(run.experiment.hidden_widths) + 1)

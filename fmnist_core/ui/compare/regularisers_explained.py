@@ -26,6 +26,7 @@ EXPLAINERS: dict[str, tuple[Callable[[Experiment], bool], Explainer]] = {
     "Batch normalisation": (lambda e: bool(e.canonical().get("batch_norm")), batch_norm_explained.show),
     "L2 penalty": (lambda e: bool(e.canonical().get("l2")), l2_explained.show),
     "Learning-rate schedule": (lambda e: e.schedule != "constant", schedule_explained.show),
+    "Weight decay": (lambda e: bool(e.canonical().get("weight_decay")), short_explanations.weight_decay),
     "Label smoothing": (lambda e: bool(e.label_smoothing), short_explanations.smoothing),
     "Gradient clipping": (lambda e: bool(e.clip_norm), short_explanations.clipping),
 }

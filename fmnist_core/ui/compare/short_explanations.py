@@ -10,6 +10,7 @@ from fmnist_core.charts import curves
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.compare.l2_explained import LOSHCHILOV
 
 SZEGEDY = "https://arxiv.org/abs/1512.00567"
 MULLER = "https://arxiv.org/abs/1906.02629"
@@ -55,3 +56,23 @@ def smoothing(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         f"After epoch {epoch}, this network gives its predictions for the test images a mean probability of"
         f" {surest.mean():.3f}; {run.metrics['test_accuracy']:.3f} of them are correct."
     )
+
+
+def weight_decay(run: Run, runs: Sequence[Run], data: Dataset) -> None:
+    """Decoupled weight decay, and why an L2 penalty under Adam is something else."""
+    decay, history = run.experiment.weight_decay, run.history
+    text, picture = parts.columns()
+    with text:
+        st.markdown(
+            f"**Weight decay {decay:g}.** In each step, AdamW shrinks every weight by the fraction $\\eta\\lambda$, with the"
+            f" learning rate $\\eta$ and $\\lambda = {decay:g}$, and then makes Adam's step along $m / \\sqrt{{v}}$ (mean of the"
+            " gradients over the root of their mean square). With plain SGD, an L2 penalty does the same. With Adam it does"
+            " not: the slope of the penalty is part of the gradient, so it is divided by $\\sqrt{v}$, too, and a weight with"
+            " large gradients is pulled towards 0 less than others, however large it is. Decoupled from the gradient, the"
+            f" decay is the same fraction for all weights. ([Loshchilov & Hutter 2019]({LOSHCHILOV})) It adds nothing to the"
+            " loss, so that losses stay comparable."
+        )
+        st.latex(r"w \leftarrow (1 - \eta\lambda)\, w - \eta\, \frac{m}{\sqrt{v} + \epsilon}")
+        norms = history["weight_norm"].dropna()
+        st.markdown(f"In this run, the norm of all weights went from {norms.iloc[0]:.1f} to {norms.iloc[-1]:.1f}.")
+    picture.altair_chart(curves.norms(history.reset_index(), "weight_norm", "Norm of all weights"))
