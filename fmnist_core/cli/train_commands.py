@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fmnist_core.cli import flags
 from fmnist_core.cli.output import ProgressBar, versions, write
 from fmnist_core.data import dataset
-from fmnist_core.experiment.cost import check_budget
+from fmnist_core.experiment.cost import check_budget, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import STUDIES, Study, StudyError
@@ -55,8 +55,7 @@ def train(arguments: argparse.Namespace) -> None:
     """Train in this process, store the run, print the result."""
     experiment = experiment_of(arguments)
     data = dataset.load(arguments.data)
-    parts = dataset.split(data.train_labels, experiment.validation_fraction, experiment.training_fraction)
-    check_budget(experiment, len(parts.train), settings().compute_budget)
+    check_budget(experiment, training_images(experiment, data.name), settings().compute_budget)
     from fmnist_core.jobs.train_runs import train_and_store
 
     run = train_and_store(experiment, data.name, watch=ProgressBar(experiment.epochs))
@@ -117,14 +116,13 @@ def _read_study(name: str) -> Study:
 
 def train_study(arguments: argparse.Namespace) -> None:
     """Train what the store does not have of a study, in this process, and print the comparison."""
-    from fmnist_core.engine.service import train_examples
     from fmnist_core.findings import run_tables
     from fmnist_core.jobs.train_runs import train_and_store
     from fmnist_core.store.run_store import RunStore
 
     study = study_of(arguments)
     data = dataset.load(arguments.data)
-    check_study(study, lambda experiment: train_examples(experiment, data.name), settings().compute_budget)
+    check_study(study, lambda experiment: training_images(experiment, data.name), settings().compute_budget)
     store = RunStore(settings().runs, settings().runs_budget)
     runs = study.experiments()
     trained = []

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -215,6 +215,15 @@ def split(
         validation.append(rows[:size])
         train.append(rows[size : size + max(round((len(rows) - size) * training_fraction), 1)])
     return Split(np.sort(np.concatenate(train)), np.sort(np.concatenate(validation)))
+
+
+@lru_cache(maxsize=32)
+def split_of(data_name: str, validation_fraction: float, training_fraction: float = 1.0) -> Split:
+    """As `split` of a data set's training labels, computed once for all who ask; the arrays are read-only."""
+    found = split(load(data_name).train_labels, validation_fraction, training_fraction)
+    for rows in found:
+        rows.flags.writeable = False
+    return found
 
 
 def noisy_labels(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArray[np.uint8]:

@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from fmnist_core.data import dataset
@@ -23,7 +22,7 @@ from fmnist_core.engine.job_progress import Snapshot
 from fmnist_core.engine.job_queue import Board
 from fmnist_core.engine.running_studies import Studies, StudySnapshot
 from fmnist_core.errors import LabError
-from fmnist_core.experiment.cost import check_budget
+from fmnist_core.experiment.cost import check_budget, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.study import Study
 from fmnist_core.experiment.study import check_budget as study_budget
@@ -86,7 +85,7 @@ class Engine:
         if len({experiment.digest for experiment in experiments}) < len(experiments):
             raise LabError("Both lanes of the race have the same settings; change one of them.")
         for experiment in experiments:
-            check_budget(experiment, train_examples(experiment, data), settings().compute_budget)
+            check_budget(experiment, training_images(experiment, data), settings().compute_budget)
         params = {"experiments": [experiment.to_json() for experiment in experiments], "data": data}
         job = _job(RACE, race_name(experiments), experiments[0], params, tuple(experiments[1:]))
         self._add(job, session)
@@ -107,7 +106,7 @@ class Engine:
             LabError: too expensive for this server, or another study of the session is still active.
         """
         data = dataset.load().name
-        study_budget(study, lambda experiment: train_examples(experiment, data), settings().compute_budget)
+        study_budget(study, lambda experiment: training_images(experiment, data), settings().compute_budget)
         jobs = [_training(experiment, data) for _, experiment in study.experiments()]
         stored = {job.name for job in jobs if _is_stored(job.name)}
         with self._lock:
@@ -213,20 +212,9 @@ class Engine:
         self._dispatcher.close()
 
 
-def train_examples(experiment: Experiment, data_name: str) -> int:
-    """How many images an experiment trains on."""
-    return _train_examples(data_name, experiment.validation_fraction, experiment.training_fraction)
-
-
-@cache
-def _train_examples(data_name: str, validation_fraction: float, training_fraction: float) -> int:
-    labels = dataset.load(data_name).train_labels
-    return len(dataset.split(labels, validation_fraction, training_fraction).train)
-
-
 def _training(experiment: Experiment, data: str) -> Job:
     """The job that trains an experiment. Raises: LabError (too expensive for this server)."""
-    check_budget(experiment, train_examples(experiment, data), settings().compute_budget)
+    check_budget(experiment, training_images(experiment, data), settings().compute_budget)
     identity = run_id(experiment, data)
     params = {"experiment": experiment.to_json(), "data": data, "run_id": identity}
     return _job(TRAIN, identity, experiment, params)

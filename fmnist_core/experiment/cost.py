@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from fmnist_core.data.dataset import split_of
+from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
 from fmnist_core.experiment.optimisers import OPTIMISERS
 
@@ -78,15 +80,25 @@ def cost(experiment: Experiment, train_examples: int) -> Cost:
     )
 
 
+def training_images(experiment: Experiment, data_name: str) -> int:
+    """How many images of a data set an experiment trains on, those for validation left out."""
+    return len(split_of(data_name, experiment.validation_fraction, experiment.training_fraction).train)
+
+
 def check_budget(experiment: Experiment, train_examples: int, budget: float) -> None:
-    """Refuse a training that is too expensive for this server.
+    """Refuse a training that is too expensive for this server. budget: FLOPs. Raises: ExperimentError."""
+    needed = cost(experiment, train_examples).flops
+    check_flops(needed, budget, "This training", "fewer layers, units or epochs", ExperimentError)
+
+
+def check_flops(needed: float, budget: float, what: str, remedy: str, error: type[LabError]) -> None:
+    """Refuse what needs more floating-point operations than a server's budget, in one sentence.
 
     Raises:
-        ExperimentError: the training needs more than `budget` FLOPs; the sentence gives both and says what to lower.
+        error: it does; the sentence gives both numbers, and the remedy: what to choose instead.
     """
-    needed = cost(experiment, train_examples).flops
     if needed > budget:
-        raise ExperimentError(
-            f"This training needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
-            f" allows ({budget:.1e}); choose fewer layers, units or epochs (the setting FMNIST_COMPUTE_BUDGET is the limit)."
+        raise error(
+            f"{what} needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
+            f" allows ({budget:.1e}); choose {remedy} (the setting FMNIST_COMPUTE_BUDGET is the limit)."
         )

@@ -26,7 +26,7 @@ from pydantic import (
 
 from fmnist_core.errors import BadValueError
 from fmnist_core.experiment import wording
-from fmnist_core.experiment.cost import cost
+from fmnist_core.experiment.cost import check_flops, cost
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, ExperimentError
 from fmnist_core.experiment.presets import PRESETS
 
@@ -224,13 +224,8 @@ def check_budget(study: Study, train_examples: Callable[[Experiment], int], budg
             f"This study has {variants * study.seeds:,} runs ({variants} variants times {study.seeds} seeds), but at most"
             f" {MOST_RUNS} are allowed; choose fewer values or seeds."
         )
-    needed = study.flops(train_examples)
-    if needed > budget:
-        raise StudyError(
-            f"This study needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
-            f" allows ({budget:.1e}); choose fewer variants, seeds or epochs, or a smaller training fraction"
-            " (the setting FMNIST_COMPUTE_BUDGET is the limit)."
-        )
+    remedy = "fewer variants, seeds or epochs, or a smaller training fraction"
+    check_flops(study.flops(train_examples), budget, "This study", remedy, StudyError)
 
 
 def _check_effects(variants: tuple[Variant, ...]) -> None:

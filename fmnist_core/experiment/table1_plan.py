@@ -9,15 +9,13 @@ feedforward neural networks, AISTATS 2010, PMLR 9:249-256.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import NamedTuple
 
-import numpy as np
-
-from fmnist_core.experiment.cost import cost
+from fmnist_core.experiment import speed
+from fmnist_core.experiment.cost import check_flops, cost
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
 
 ALPHA = 0.005  # The paper's bound: "statistically different ... under the null hypothesis test with p = 0.005".
@@ -26,10 +24,6 @@ STANDARD, NORMALISED = "standard_uniform", "glorot_uniform"
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # Half a decade from one to the next.
 FEWEST_SEEDS, MOST_SEEDS = 2, 30
 TELLING_SEEDS = 5  # With fewer, even large differences stay within the noise, and no row is better than another.
-EFFICIENCY = (
-    0.33  # Share of a plain product's speed that training two networks at a time reaches (measured: 0.30-0.34).
-)
-STEP_SECONDS = 6e-5  # What each compiled step costs on top of its products, whatever its size (measured).
 DATA_SETS = ("Shapeset-3x2", "MNIST", "CIFAR-10", "Small ImageNet")
 
 
@@ -185,29 +179,17 @@ def flops(plan: Plan, available: int) -> float:
 
 
 def check_budget(plan: Plan, available: int, budget: float) -> None:
-    """Refuse a plan that is too large for this server.
-
-    Raises:
-        ExperimentError: it needs more than `budget` FLOPs; the sentence gives both numbers.
-    """
-    needed = flops(plan, available)
-    if needed > budget:
-        raise ExperimentError(
-            f"The {plan.name} table 1 needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what"
-            f" this server allows ({budget:.1e}); choose fewer seeds or the quick version (the setting"
-            " FMNIST_COMPUTE_BUDGET is the limit)."
-        )
+    """Refuse a plan that is too large for this server. budget: FLOPs. Raises: ExperimentError."""
+    what, remedy = f"The {plan.name} table 1", "fewer seeds or the quick version"
+    check_flops(flops(plan, available), budget, what, remedy, ExperimentError)
 
 
 def seconds(plan: Plan, available: int) -> float:
-    """About how long the plan takes on this machine, by its operations and the speed of its own matrix products here.
-
-    With batches of 10 the weights' way through memory takes the time, not the arithmetic: the speed has to be that of
-    such a batch and width.
-    """
+    """About how long the plan takes on this machine, two trainings at a time, by its operations and steps."""
     used = round(plan.fraction(available) * available)
     steps = plan.trainings * math.ceil(used / plan.batch_size) * plan.passes(available)
-    return flops(plan, available) / (EFFICIENCY * _speed(plan.batch_size, plan.units)) + steps * STEP_SECONDS
+    product = (plan.batch_size, plan.units, plan.units)
+    return speed.training_seconds(flops(plan, available), steps, speed.SHARED_EFFICIENCY, product)
 
 
 def announced(plan: Plan, available: int, done: int = 0) -> str:
@@ -220,14 +202,3 @@ def announced(plan: Plan, available: int, done: int = 0) -> str:
         f"The {plan.name} table trains {plan.trainings} networks of {plan.layers} x {plan.units:,} units,"
         f" {plan.passes(available)} epochs each: {flops(plan, available):.1e} floating-point operations, about {told} on this machine."
     )
-
-
-def _speed(batch: int, units: int) -> float:
-    """FLOP/s of a batch's product with a kernel of this width; a few milliseconds."""
-    values, kernel = np.ones((batch, units), np.float32), np.ones((units, units), np.float32)
-    best = math.inf
-    for _ in range(20):  # The best of many: the first ones wait for BLAS' threads, and others for the machine's.
-        start = time.perf_counter()
-        values @ kernel
-        best = min(best, time.perf_counter() - start)
-    return 2 * batch * units**2 / best

@@ -106,7 +106,7 @@ def chosen(
     if split == "test":
         rows = np.arange(len(labels), dtype=np.int32)
     else:
-        parts = dataset.split(labels, validation_fraction, training_fraction)
+        parts = dataset.split_of(data.name, validation_fraction, training_fraction)
         rows = parts.train if split == "training" else parts.validation
     if points < len(rows):
         rng = np.random.default_rng(DRAW)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fmnist_core.data.dataset import Dataset, split
+from fmnist_core.experiment.cost import training_images
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.table1_plan import (
     ACTIVATIONS,
@@ -33,7 +34,7 @@ Errors = Mapping[Row, list[float]]  # test error of each seed
 
 def available(data: Dataset) -> int:
     """Training images that are left after the validation split."""
-    return len(split(data.train_labels, Experiment().validation_fraction).train)
+    return training_images(Experiment(), data.name)
 
 
 def result(plan: Plan, data: Dataset, measured: Found, rates: Mapping[Row, float | None]) -> dict[str, Any]:

@@ -46,12 +46,7 @@ def check(run: Run, epoch: int, *arrays: NDArray[np.float32]) -> None:
 
 def training_rows(run: Run, data: Dataset) -> NDArray[np.int32]:
     """Rows of the data set's training images that the run was trained on, (n,)."""
-    return _rows(data.name, run.experiment.validation_fraction, run.experiment.training_fraction, data)
-
-
-@st.cache_data(show_spinner=False, max_entries=20)
-def _rows(data_name: str, validation_fraction: float, training_fraction: float, _data: Dataset) -> NDArray[np.int32]:
-    return dataset.split(_data.train_labels, validation_fraction, training_fraction).train
+    return dataset.split_of(data.name, run.experiment.validation_fraction, run.experiment.training_fraction).train
 
 
 def generator(run: Run, step: int) -> np.random.Generator:

@@ -9,9 +9,10 @@ import streamlit as st
 
 from fmnist_core.charts import comparison
 from fmnist_core.data.dataset import Dataset
-from fmnist_core.engine.service import Snapshot, train_examples
+from fmnist_core.engine.service import Snapshot
 from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.cost import training_images
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
@@ -131,7 +132,7 @@ def _start(race: tuple[Experiment, ...], data: Dataset, again: bool) -> None:
     if same:
         text.markdown("Both are the same network: choose another one at the left.")
         return
-    seconds = sum(estimate.seconds(one, train_examples(one, data.name)) for one in race)
+    seconds = sum(estimate.seconds(one, training_images(one, data.name)) for one in race)
     text.markdown(f"About **{estimate.words(seconds)}** on this machine for both: they take turns, chunk by chunk.")
 
 

@@ -43,6 +43,6 @@ def show(data: Dataset, view: View) -> None:
 def _counts(data_name: str, validation_fraction: float) -> dict[str, NDArray[np.int64]]:
     """Images of each class in each part, int64 (classes,)."""
     data = dataset.load(data_name)
-    parts = dataset.split(data.train_labels, validation_fraction)
+    parts = dataset.split_of(data_name, validation_fraction)
     labels = (data.train_labels[parts.train], data.train_labels[parts.validation], data.test_labels)
     return {part: np.bincount(own, minlength=len(CLASSES)) for part, own in zip(REASONS, labels, strict=True)}

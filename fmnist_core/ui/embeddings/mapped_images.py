@@ -144,13 +144,7 @@ def _neighbours(
 
 def available(run: Run, split: str) -> int:
     """How many images a map of a run's split can show."""
-    experiment = run.experiment
-    return _available(run.data_name, experiment.validation_fraction, experiment.training_fraction, split)
-
-
-@st.cache_data(show_spinner=False, max_entries=50)
-def _available(data_name: str, validation: float, training: float, split: str) -> int:
-    data = dataset.load(data_name)
-    parts = dataset.split(data.train_labels, validation, training)
+    data, experiment = dataset.load(run.data_name), run.experiment
+    parts = dataset.split_of(data.name, experiment.validation_fraction, experiment.training_fraction)
     counts = {"test": len(data.test_labels), "training": len(parts.train), "validation": len(parts.validation)}
     return min(counts[split], int(SETTINGS["points"].high))

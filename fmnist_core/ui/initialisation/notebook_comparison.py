@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fmnist_core.data import dataset
-from fmnist_core.engine.service import train_examples
-from fmnist_core.experiment.cost import cost
+from fmnist_core.experiment.cost import cost, training_images
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.findings import run_tables, statistics
 from fmnist_core.findings.run_tables import Trained
@@ -85,7 +84,7 @@ def _link(label: str, study: Study) -> None:
 
 def _time(trained: list[Trained], data_name: str) -> None:
     """The same arithmetic, and what was measured."""
-    needed = {cost(v.experiment, train_examples(v.experiment, data_name)).flops for v in SAME.variants()}
+    needed = {cost(v.experiment, training_images(v.experiment, data_name)).flops for v in SAME.variants()}
     flops = max(needed)
     same = "exactly as many" if len(needed) == 1 else "about as many"
     st.markdown(

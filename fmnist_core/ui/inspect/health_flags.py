@@ -26,7 +26,7 @@ def show(at: At, view: View) -> None:
     experiment = at.run.experiment
     records = [record for record in at.run.records if record.epoch <= at.epoch]
     layers = run_at_epoch.layer_states(at.run, at.epoch)
-    held = dataset.split(at.data.train_labels, experiment.validation_fraction).validation
+    held = dataset.split_of(at.data.name, experiment.validation_fraction).validation
     found = health.flags(experiment, records, layers, len(held))
     st.caption(
         f"What can be seen after epoch {at.epoch} of {at.run.metrics['epochs_done']}: move the slider to see when a sign began."

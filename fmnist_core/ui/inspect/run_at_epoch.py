@@ -96,7 +96,7 @@ def training_rows(run: Run, each: int) -> NDArray[np.int32]:
     """Rows of up to `each` images of each class among those the run was trained on, sorted."""
     labels = dataset.load(run.data_name).train_labels
     experiment = run.experiment
-    rows = dataset.split(labels, experiment.validation_fraction, experiment.training_fraction).train
+    rows = dataset.split_of(run.data_name, experiment.validation_fraction, experiment.training_fraction).train
     return np.sort(np.concatenate([draw(labels, rows, label, each, seed=0) for label in range(len(CLASSES))]))
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import time
 from itertools import islice
 
-import numpy as np
 import streamlit as st
 
+from fmnist_core.experiment import speed
 from fmnist_core.experiment.cost import cost
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.store.run import Run
 from fmnist_core.ui.shared import server
 
-# Measured with the compiled training loop: the share of a plain matrix product's speed it reaches, and what each
-# step costs on top (weight update aside): launching the step and gathering its batch.
-EFFICIENCY, STEP_SECONDS = 0.55, 6e-5
+PRODUCT = (128, 784, 512)  # like a step of the base network
 RUN_SECONDS = 0.6  # What a run costs whatever its size: evaluation before training, saving.
 RECENT = 5
 LONG_ENOUGH = 2.0  # seconds; what a shorter run took is mostly fixed costs, and tells nothing of a longer one
@@ -36,19 +32,8 @@ def words(value: float) -> str:
 
 def _raw(experiment: Experiment, train_examples: int) -> float:
     plan = cost(experiment, train_examples)
-    return plan.flops / (_speed() * EFFICIENCY) + plan.steps_per_epoch * experiment.epochs * STEP_SECONDS
-
-
-@st.cache_resource(show_spinner=False)
-def _speed() -> float:
-    """FLOP/s of a matrix product of the base network's size, on this machine; about 20 ms once per server."""
-    a, b = np.ones((128, 784), np.float32), np.ones((784, 512), np.float32)
-    best = math.inf
-    for _ in range(20):  # The best of many: the first ones wait for BLAS' threads, and others for the machine's.
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return 2 * 128 * 784 * 512 / best
+    steps = plan.steps_per_epoch * experiment.epochs
+    return speed.training_seconds(plan.flops, steps, speed.EFFICIENCY, PRODUCT)
 
 
 @st.cache_data(show_spinner=False, ttl=20)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from fmnist_core.data.dataset import Dataset
-from fmnist_core.engine.service import StudySnapshot, train_examples
+from fmnist_core.engine.service import StudySnapshot
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.cost import training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import Study, Variant
@@ -51,7 +52,7 @@ def missing(study: Study, data_name: str, trained: list[Trained]) -> list[Experi
 
 def seconds_for(experiments: list[Experiment], data_name: str) -> float:
     """Estimated time to train them one after the other."""
-    return sum(estimate.seconds(one, train_examples(one, data_name)) for one in experiments)
+    return sum(estimate.seconds(one, training_images(one, data_name)) for one in experiments)
 
 
 def _start(

@@ -8,7 +8,7 @@ from fmnist_core.charts import learning_rate_curve, network_diagram
 from fmnist_core.data import dataset
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.experiment import wording
-from fmnist_core.experiment.cost import Cost, cost
+from fmnist_core.experiment.cost import Cost, cost, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.ui.shared import estimate, frame, progress, server
@@ -20,14 +20,8 @@ PERIOD = 1.0  # seconds between two looks at a training elsewhere
 
 def plan_of(experiment: Experiment, data: dataset.Dataset) -> tuple[Cost, int]:
     """The cost, and the number of training images after the split."""
-    examples = train_examples(data.name, experiment.validation_fraction, experiment.training_fraction)
+    examples = training_images(experiment, data.name)
     return cost(experiment, examples), examples
-
-
-@st.cache_data(show_spinner=False, max_entries=100)
-def train_examples(data_name: str, validation_fraction: float, training_fraction: float) -> int:
-    labels = dataset.load(data_name).train_labels
-    return len(dataset.split(labels, validation_fraction, training_fraction).train)
 
 
 def picture(experiment: Experiment, plan: Cost) -> None:
