@@ -199,8 +199,8 @@ class Dispatcher:
         if job.stopping:
             self.board.end(job, "stopped")
         elif started and job.losses:
-            self.board.end(job, "failed", f"The engine broke down twice during this {job.sort}; see the server's log.")
+            self.board.end(job, "failed", f"The engine failed twice during this {job.sort}; see the server's log.")
         else:
             job.losses += started
-            again = f"The engine broke down and the {job.sort} was started again."
+            again = f"The engine failed and the {job.sort} was started again."
             self.board.put_back(job, again if started else job.notice)

@@ -124,10 +124,9 @@ def died_again(job: Job, starved: bool, limit: float) -> str:
     smaller = "fewer images" if job.group else "fewer units or layers"
     if starved:
         return (
-            f"This {job.sort} needs more memory than a worker may use ({limit:.2g} GiB); take {smaller},"
-            " or raise the limit (the setting FMNIST_WORKER_MEMORY)."
+            f"This {job.sort} needs more memory than a worker may use ({limit:.2g} GiB); choose {smaller}, or"
+            " raise the limit (the setting FMNIST_WORKER_MEMORY)."
         )
     return (
-        f"The worker process died twice during this {job.sort}; try it with {smaller}, and look for the"
-        " reason in the server's log."
+        f"The worker process died twice during this {job.sort}; try {smaller}, and see the server's log for the reason."
     )

@@ -55,7 +55,9 @@ class Board:
         """Queue a job, or let the session join the active one of the same name. Raises: LabError (one per session)."""
         busy = self.of(session)
         if busy and busy.name != job.name:
-            raise LabError(f"Your training of {busy.title} is still active; stop it first or wait for its end.")
+            raise LabError(
+                f"Your training of {busy.title} is still running; stop it first or wait until it has finished."
+            )
         self.join(job, session)
 
     def join(self, job: Job, name: str) -> None:

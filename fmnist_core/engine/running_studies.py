@@ -71,7 +71,7 @@ class Studies:
         """Queue the jobs whose runs are not stored, or join the active study. Raises: LabError (one per session)."""
         busy = self.of(session)
         if busy and busy.digest != study.digest:
-            raise LabError(f"Your study {busy.title} is still active; stop it first or wait for its end.")
+            raise LabError(f"Your study {busy.title} is still running; stop it first or wait until it has finished.")
         held = self._studies.pop(study.digest, None)
         if held and held.active:
             self._studies[study.digest] = held

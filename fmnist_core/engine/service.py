@@ -83,7 +83,7 @@ class Engine:
         """
         data = dataset.load().name
         if len({experiment.digest for experiment in experiments}) < len(experiments):
-            raise LabError("Both lanes of the race have the same settings; change one of them.")
+            raise LabError("Both networks of the race have the same settings; change one of them.")
         for experiment in experiments:
             check_budget(experiment, training_images(experiment, data), settings().compute_budget)
         params = {"experiments": [experiment.to_json() for experiment in experiments], "data": data}

@@ -52,7 +52,7 @@ def _network(network: Mapping[str, Any]) -> str:
     layers = hidden(network)
     if symmetric(network):
         return _symmetric(network)
-    parts = [_along(layers, "activation", "the activations' deviation", "first", "last")]
+    parts = [_along(layers, "activation", "the standard deviation of the activations", "first", "last")]
     parts += [_along(layers[::-1], "gradient", "that of the back-propagated gradients", "last", "first")]
     text = "; ".join(part for part in parts if part)
     return text[0].upper() + text[1:] + "." + _singular(layers) + _idle(layers)
@@ -62,12 +62,12 @@ def _broken(breakdown: Mapping[str, str]) -> str:
     layer = breakdown["layer"].replace("hidden_", "hidden layer ").replace("output", "the output layer")
     if breakdown["direction"] == "forward":
         return (
-            f"the signal leaves the range of numbers: from {layer} on, values are infinite or undefined (inf, nan)."
-            " Such a network cannot be trained; lower the gain, or take another initialiser."
+            f"the signal overflows: from {layer} on, values are infinite or undefined (inf, nan). Such a network"
+            " cannot be trained; lower the gain, or choose another initialiser."
         )
     return (
-        f"the signal arrives, but its gradient leaves the range of numbers in {layer} on its way back (inf, nan)."
-        " Such a network cannot be trained; lower the gain, or take another initialiser."
+        f"the signal arrives, but its gradient overflows in {layer} on its way back (inf, nan). Such a network"
+        " cannot be trained; lower the gain, or choose another initialiser."
     )
 
 
@@ -77,10 +77,10 @@ def _symmetric(network: Mapping[str, Any]) -> str:
     first = layers[0]
     units = f"all {first['units']:,} units of each hidden layer are equal: the same weights, the same activation"
     if not any(layer["gradient"]["std"] for layer in layers):
-        units += ", and the same gradient, which is 0, since weights of 0 hand nothing back"
+        units += ", and the same gradient, which is 0, since weights of 0 pass nothing back"
     return (
-        f"{units}. Gradient descent moves equal units equally, so a layer of many units can never do more than a layer of"
-        " one. Weights have to be different at the start: that is why they are drawn at random."
+        f"{units}. Gradient descent changes equal units equally, so a layer of many units can never do more than"
+        " a layer of one. Weights have to differ at the start: that is why they are drawn at random."
     )
 
 
@@ -96,7 +96,7 @@ def _along(layers: Sequence[Mapping[str, Any]], quantity: str, name: str, begin:
         return f"{name} goes from {ends}"
     ratio = last / first
     if max(ratio, 1 / ratio) < LITTLE:
-        return f"{name} keeps about its size, from {ends}"
+        return f"{name} stays about the same, from {ends}"
     how = f"grows {plain(ratio, 2)} times" if ratio > 1 else f"shrinks to {_part(ratio)}"
     return f"{name} {how}, from {ends}"
 
@@ -105,7 +105,7 @@ def _part(ratio: float) -> str:
     """0.1 as "1/10"."""
     count = 1 / ratio
     if count < 1.75:
-        return "a good half"
+        return "just over half"
     if count > SMALLEST_PART:
         return f"less than 1/{SMALLEST_PART:,}"
     return {2: "half", 3: "a third"}.get(round(count), f"1/{count:,.0f}")
@@ -125,9 +125,9 @@ def spreads(measured: Mapping[str, Any], quantity: str) -> str:
 def _beside(ratio: float) -> str:
     """How wide the first layer's values lie, the last layer's being 1."""
     if max(ratio, 1 / ratio) < LITTLE:
-        return "about as wide in layer 1 as in the last"
+        return "about as large in layer 1 as in the last"
     size = f"{plain(ratio, 2)} times" if ratio > 1 else _part(ratio)
-    return f"{size} as wide in layer 1 as in the last"
+    return f"{size} as large in layer 1 as in the last"
 
 
 def _singular(layers: Sequence[Mapping[str, Any]]) -> str:
@@ -168,9 +168,9 @@ def _weight_gradients(networks: Sequence[Mapping[str, Any]]) -> list[str]:
         back, weights = values[0] / values[2], values[1] / values[3]
         if max(back, 1 / back) > 2 and max(weights, 1 / weights) < LITTLE:
             return [
-                f"**The paper's point**: in the first hidden layer, ∂Cost/∂s has {back:.2g} times the deviation that it"
-                f" has in the last, but ∂Cost/∂W has {weights:.2g} times: who looks only at the weights' gradients (figure"
-                " 8) does not see it."
+                f"**The paper's point**: in the first hidden layer, ∂Cost/∂s has {back:.2g} times the standard"
+                f" deviation that it has in the last, but ∂Cost/∂W has {weights:.2g} times: looking only at the"
+                " weight gradients (figure 8) hides it."
             ]
     return []
 

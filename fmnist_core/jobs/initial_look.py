@@ -35,7 +35,9 @@ def look(
         "seed": seed,
         "data": data,
     }
-    return Analysis(f"{__name__}:look_job", "measure", "", name_of("initial", params), params, "A look at the start")
+    return Analysis(
+        f"{__name__}:look_job", "measure", "", name_of("initial", params), params, "Measures at initialisation"
+    )
 
 
 def table(plan: table1_plan.Plan, data: dataset.Dataset) -> Analysis:

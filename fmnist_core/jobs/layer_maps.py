@@ -160,7 +160,9 @@ def make(
     lacking = [epoch for epoch in request.epochs if epoch not in run.epochs]
     if lacking:
         kept = ", ".join(map(str, run.epochs))
-        raise RequestError(f"epoch is {lacking[0]}, but this run keeps the epochs {kept}; choose one of them.")
+        raise RequestError(
+            f"epoch is {lacking[0]}, but the checkpointed epochs of this run are {kept}; choose one of them."
+        )
     images = _chosen(run, request.split, request.points)
     begun = time.perf_counter()
 

@@ -73,7 +73,7 @@ def train_and_store_together(
 def _found(store: RunStore, identity: str) -> Run:
     run = store.find(identity)
     if run is None:
-        raise StoreError(f"The run {identity} is not in the run store {store.root} any more; train it again.")
+        raise StoreError(f"The run {identity} is no longer in the run store {store.root}; train it again.")
     return run
 
 

@@ -37,7 +37,7 @@ def trained(page: Page, server: Server) -> None:
 def test_a_map_is_made_and_a_point_opened(page: Page, server: Server) -> None:
     trained(page, server)
     page.get_by_test_id("stSidebar").get_by_role("link", name="Embeddings").click()
-    expect(page.get_by_role("heading", name="How layers see the clothes")).to_be_visible()
+    expect(page.get_by_role("heading", name="What each layer sees")).to_be_visible()
     page.goto(f"{server.url}/Embeddings?{MAP}")
     expect(page.get_by_text(re.compile("200 test images after epoch 3"))).to_be_visible()
     expect(page.get_by_role("heading", name="How far to trust this map")).to_be_visible()
@@ -102,7 +102,7 @@ def test_the_address_keeps_the_run_that_is_shown(page: Page, server: Server) -> 
     page.get_by_test_id("stSidebar").get_by_role("link", name="Inspect").click()
     expect(page.get_by_role("heading", name="Inspect a network")).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Embeddings").click()
-    expect(page.get_by_role("heading", name="How layers see the clothes")).to_be_visible()
+    expect(page.get_by_role("heading", name="What each layer sees")).to_be_visible()
     page.get_by_text("Separation in numbers", exact=True).click()
     page.wait_for_function("/run=[0-9a-f]{16}/.test(location.search) && location.search.includes('part=separation')")
     page.go_back()

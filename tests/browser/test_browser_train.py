@@ -106,7 +106,7 @@ def test_leave_come_back_watch_together_wait_and_stop(page: Page, server: Server
     assert query(page)["epochs"] == "200"
     # Who only looks on cannot end it for the one who asked.
     press(friend, "Stop")
-    expect(friend.get_by_text("Somebody else asked for this training too")).to_be_visible()
+    expect(friend.get_by_text("Someone else is waiting for this training too")).to_be_visible()
     # Who asked can, after the reload too; what was trained is kept and marked, and the third one's turn comes.
     press(page, "Stop")
     expect(page.get_by_text(re.compile("This run was stopped"))).to_be_visible()

@@ -109,7 +109,7 @@ def test_one_active_study_per_session_and_equal_studies_are_shared() -> None:
     board = Board()
     studies = begun(board)
     other = Study.of({"base": SMALL, "seeds": 5})
-    with pytest.raises(LabError, match="is still active; stop it first"):
+    with pytest.raises(LabError, match="is still running; stop it first"):
         studies.begin(other, [job("z")], set(), "ann")
     studies.begin(STUDY_OF_FOUR, [job(name) for name in "abcd"], set(), "bob")
     assert len(board.waiting) == 4 and studies.of("bob") == STUDY_OF_FOUR

@@ -152,7 +152,7 @@ def test_any_address_gives_a_view_and_sentences(texts: dict[str, str]) -> None:
     [
         ("points", "1e9", "points is '1e9', but it must be a whole number from 100 to 20,000"),
         ("layer", "conv_1", "layer is 'conv_1'"),
-        ("run", "../../etc", "run is '../../etc', but it must be the name of a stored run"),
+        ("run", "../../etc", "run is '../../etc', but it must be the id of a stored run"),
         ("perplexity", "nan", "perplexity is 'nan'"),
         ("zoom", "3", "There is no setting 'zoom' on page Embeddings"),
     ],

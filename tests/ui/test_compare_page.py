@@ -53,7 +53,7 @@ def test_a_study_that_is_there_is_told_apart_from_noise(tmp_path: Path) -> None:
     assert "Dropout 0.3 lowers test loss by 0.05" in shown and "raises test accuracy by 0.05" in shown
     assert "over 5 seeds" in shown and "95 % for all 2 comparisons together" in shown
     assert "| **Dropout 0** | 5 |" in shown
-    assert not [button for button in app.button if button.label in ("Train all", "Go on")]
+    assert not [button for button in app.button if button.label in ("Train all", "Continue")]
     assert [button.proto.label for button in app.get("download_button")] == [
         "Table (CSV)", "Histories (CSV)", "Definition (JSON)"
     ]  # fmt: skip
@@ -77,7 +77,7 @@ def test_results_show_while_others_are_missing(tmp_path: Path) -> None:
     study = one_axis()
     store_study(tmp_path / "runs", study)
     app = link(Study.of(dict(study) | {"seeds": 6}))
-    assert "**10** of 12 runs are there · **2** runs to train" in texts(app)
+    assert "**10** of 12 runs are trained · **2** runs to train" in texts(app)
     assert "over 5 seeds" in texts(app)
 
 

@@ -69,7 +69,7 @@ def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
     assert "How far to trust this map" in [one.value for one in app.subheader]
     assert "Measured on the map's 200 images with 15 neighbours" in shown
     assert "rank correlation" in shown
-    assert "A film makes all 4 recorded epochs" in shown.replace("**", "")
+    assert "A film computes all 4 recorded epochs" in shown.replace("**", "")
     assert not server.analysis(layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200)).name)
 
 
@@ -112,7 +112,7 @@ def test_separation_is_answered_by_numbers(run: Run) -> None:
     votes = {(row["epoch"], row["layer"]): row["value"] for row in found.facts["rows"] if row["measure"] == "knn"}
     assert set(votes) == {(epoch, layer) for epoch in run.epochs for layer in layers_of(run.experiment)}
     assert votes[0, "output"] == votes[3, "output"]
-    assert f"it shows no difference, from {votes[0, 'output']:.3f} to {votes[3, 'output']:.3f}" in shown
+    assert f"it shows no clear difference, from {votes[0, 'output']:.3f} to {votes[3, 'output']:.3f}" in shown
 
 
 def test_a_paired_difference_is_told_with_its_interval() -> None:
@@ -127,7 +127,7 @@ def test_a_paired_difference_is_told_with_its_interval() -> None:
     after[545:560], after[:15] = False, True  # none gained, 15 lost: still more than chance allows
     assert "falls" in class_separation._changed(before, after)
     after[:] = before
-    assert class_separation._changed(before, after) == "shows no difference"
+    assert class_separation._changed(before, after) == "shows no clear difference"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_paired_difference_is_told_with_its_interval() -> None:
         ({"points": "200", "perplexity": "90"}, "200 images allow at most 66"),
         ({"points": "7"}, "points is '7', but it must be a whole number from 100 to 20,000"),
         ({"run": "f" * 16}, "is not in the store"),
-        ({"epoch": "77"}, "Epoch 77 was not kept; the nearest one, 3, is shown."),
+        ({"epoch": "77"}, "Epoch 77 was not checkpointed; the nearest one, 3, is shown."),
         ({"epoch": "x"}, "epoch is 'x'"),
     ],
 )
@@ -175,5 +175,7 @@ def test_a_collapsed_layer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_an_epoch_that_was_not_kept_is_named(run: Run) -> None:
-    with pytest.raises(Exception, match=r"epoch is 9, but this run keeps the epochs 0, 1, 2, 3; choose one of them\."):
+    with pytest.raises(
+        Exception, match=r"epoch is 9, but the checkpointed epochs of this run are 0, 1, 2, 3; choose one of them\."
+    ):
         layer_maps.make(MapRequest(run.run_id, epochs=(9,), points=200), lambda *told: None)

@@ -73,7 +73,7 @@ def widget(app: AppTest, label: str) -> Any:
 @pytest.mark.parametrize("part", PARTS)
 def test_every_part_opens_by_its_link(part: str) -> None:
     app = opened(PAGE, part=part)
-    assert app.title[0].value == "How weights begin" and not app.error and not app.warning
+    assert app.title[0].value == "Weight initialisation" and not app.error and not app.warning
 
 
 # --- Why --------------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_an_explosion_is_named_with_its_layer() -> None:
 def test_lsuv_can_be_watched_layer_by_layer() -> None:
     looked(activation="relu", initialisers=("lsuv",))
     app = live(activation="relu", initialisers=("lsuv",))
-    slider = widget(app, "Done up to layer")
+    slider = widget(app, "Applied up to layer")
     assert list(slider.options) == ["1", "2", "output"] and slider.value == "output"
     app = slider.set_value("1").run()
     assert not app.exception and "LSUV at work" in [head.value for head in app.subheader]
@@ -206,7 +206,7 @@ def test_controls_reach_as_far_as_addresses() -> None:
 def test_no_initialiser_at_all_is_left_as_it_was() -> None:
     app = widget(live(), "Initialisers side by side").set_value([]).run()
     assert (
-        app.warning[0].value == "At least one initialiser is needed; the last ones are chosen again."
+        app.warning[0].value == "At least one initialiser is needed; the last selection is restored."
         and url(app).get("initialisers") is None
     )
 
@@ -345,7 +345,7 @@ def test_layers_are_followed_over_training(function: str, tmp_path: Path) -> Non
     step = layers_over_epochs.steps_to(runs[0].run.step_losses, target)
     first = min(layers_over_epochs.WINDOW, len(runs[0].run.step_losses))
     when = f"within the first {first} steps" if step == first else f"at step {step:,}"
-    assert f"first falls to {target:.2f}, as low as all fall, {when};" in texts(app)
+    assert f"first reaches {target:.2f}, the lowest loss that all of them reach, {when};" in texts(app)
     [link] = [link.proto for link in app.get("page_link") if "over 5 seeds" in link.proto.label]
     more = Study.from_json(parse_qs(link.query_string)["study"][0])
     assert link.page == "Compare" and more.variants() == study.variants() and more.seeds == 5
@@ -420,14 +420,14 @@ def test_table_1_tells_its_cost_before_it_begins_and_goes_on_with_what_is_there(
     noted(tmp_path, ("softsign",))
     app = opened(PAGE, part="table1", seeds="2")
     [button] = app.button
-    assert button.label == "Go on" and "24 of 72 trainings are done; the rest take about" in texts(app)
-    app = pressed(app, "Go on")
+    assert button.label == "Continue" and "24 of 72 trainings are done; the rest take about" in texts(app)
+    app = pressed(app, "Continue")
     name = initial_look.table(table1_plan.plan("quick", 2), dataset.load()).name
     snapshot = server.engine().snapshot(name)
     assert snapshot and snapshot.active and [button.label for button in app.button] == ["Stop"]
     app = pressed(app, "Stop")
     assert not server.engine().snapshot(name).active  # type: ignore[union-attr]
-    assert [button.label for button in app.button] == ["Go on"]
+    assert [button.label for button in app.button] == ["Continue"]
 
 
 def test_a_complete_table_is_shown_without_training(tmp_path: Path) -> None:

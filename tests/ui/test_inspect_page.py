@@ -146,7 +146,7 @@ def test_belief_is_told_with_its_numbers() -> None:
     sure = np.tile(np.float32([0.99, 0.01]), (400, 1))
     sure[:100] = (0.01, 0.99)
     text = class_scores.believed(evaluation.reliability(sure, labels))
-    assert "99.0 %" in text and "75.0 %" in text and text.endswith("too sure of itself.")
+    assert "99.0 %" in text and "75.0 %" in text and text.endswith("overconfident.")
     honest = np.tile(np.float32([0.75, 0.25]), (400, 1))
     honest[:100] = (0.25, 0.75)
     assert "beyond the noise" in class_scores.believed(evaluation.reliability(honest, labels))
@@ -178,7 +178,7 @@ def test_mistakes_show_figures_and_images_of_the_epoch(tmp_path: Path) -> None:
     data = dataset.load("sample")
     probabilities = RunStore(tmp_path / "runs", 10**9).find(identity).probabilities(3)  # type: ignore[union-attr]
     right = int((probabilities.argmax(axis=1) == data.test_labels).sum())
-    assert f"**{right:,} of 1,000** test images are right" in texts(app)
+    assert f"**{right:,} of 1,000** test images are correct" in texts(app)
     first = evaluation.mistakes(probabilities, data.test_labels)[0]
     assert f"Test image {first}: {CLASSES[data.test_labels[first]]}" in html(app)
     assert f"24 of {1000 - right:,} images" in texts(app)
@@ -190,7 +190,7 @@ def test_a_cell_is_chosen_without_a_mouse_and_is_in_the_address(tmp_path: Path) 
     app = opened(run=store_trained(tmp_path / "runs"))
     next(box for box in app.selectbox if box.label == "True class").set_value(6).run()
     assert "cell" not in url(app)
-    next(box for box in app.selectbox if box.label == "Taken for").set_value(6).run()
+    next(box for box in app.selectbox if box.label == "Predicted class").set_value(6).run()
     assert url(app)["cell"] == "6-6" and "All mistakes" in [one.label for one in app.button]
     assert html(app).count("Shirt ✓") >= 1
     follow = next(box for box in app.selectbox if box.label.startswith("Follow"))
@@ -208,7 +208,7 @@ def test_classes_have_a_table_and_their_calibration(tmp_path: Path) -> None:
     app = opened(run=store_trained(tmp_path / "runs"), section="classes")
     table = app.dataframe[0].value
     assert list(table["class"]) == [*CLASSES, "mean"] and table["images"].iloc[-1] == 1000
-    assert "sure of its answer" in texts(app)
+    assert "of its predictions are correct" in texts(app)
     assert [one.label for one in app.metric] == ["Expected calibration error"]
     assert "precision **0." in texts(app)
 
@@ -231,7 +231,7 @@ def test_the_next_image_is_the_next_of_the_chosen_cell(tmp_path: Path, order: st
     labels = dataset.load("sample").test_labels
     rows = evaluation.cell(found, labels, 6, 0, doubtful_first=order == "doubtful")
     app = opened(run=identity, section="image", cell="6-0", order=order, image=str(rows[0]))
-    button(app, "Next Shirt taken for T-shirt/top").click().run()
+    button(app, "Next Shirt predicted as T-shirt/top").click().run()
     assert url(app)["image"] == str(rows[1]) and url(app)["cell"] == "6-0"
 
 
@@ -282,7 +282,7 @@ def test_a_healthy_run_is_called_so_and_a_sick_one_links_to_train(tmp_path: Path
 @pytest.mark.parametrize("section", ["mistakes", "classes", "image"])
 def test_answers_that_are_no_numbers_are_told(tmp_path: Path, section: str) -> None:
     app = opened(run=store_trained(tmp_path / "runs", broken=True), section=section)
-    assert "no numbers any more" in texts(app)
+    assert "outputs of this network are NaN" in texts(app)
 
 
 @pytest.mark.parametrize("part", inspect_view.PARTS)
@@ -297,7 +297,7 @@ def test_an_uploaded_picture_is_answered_or_refused(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.fromarray(canvas).save(buffer, "PNG")
     app.file_uploader[0].upload("dress.png", buffer.getvalue(), "image/png").run()
-    assert "the network takes it for" in texts(app) and "What the network sees" in html(app)
+    assert "the network predicts" in texts(app) and "What the network sees" in html(app)
     segments(app, "Picture").set_value("draw").run()
     assert "source" not in url(app) and not app.file_uploader
     segments(app, "Picture").set_value("upload").run()
@@ -305,7 +305,7 @@ def test_an_uploaded_picture_is_answered_or_refused(tmp_path: Path) -> None:
     button(app, "Remove it").click().run()
     assert "What the network sees" not in html(app)
     app.file_uploader[0].upload("bad.png", buffer.getvalue()[:60], "image/png").run()
-    assert "damaged" in app.error[0].value and "the network takes it for" not in texts(app)
+    assert "damaged" in app.error[0].value and "the network predicts" not in texts(app)
 
 
 def test_the_pages_code_needs_no_tensorflow_and_no_numba() -> None:

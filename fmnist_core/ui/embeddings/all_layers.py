@@ -28,11 +28,11 @@ def show(view: View, run: Run) -> None:
     epochs, layers = few(run.epochs), layers_of(run.experiment)
     request = replace(view, layer=OUTPUT, dimensions=2).request(run, *epochs)
     method = METHODS[request.method]
-    how = "is turned to match" if method.components else "starts from"
+    how = "is rotated to match" if method.components else "starts from"
     st.markdown(
         f"Every layer's map by **{method.title}**, {_epochs_told(epochs)}, of the same"
-        f" {min(request.points, available(run, view.split)):,} {request.split} images. In a row each map {how} its neighbour's, so the same images stay"
-        " about where they were."
+        f" {min(request.points, available(run, view.split)):,} {request.split} images. In each row a map {how} its"
+        " neighbour, so the same images stay in about the same place."
     )
     found = analysis_panel.result(layer_maps.grid_analysis(request, layers), start="Make the maps", draw=None)
     if found is None:
@@ -87,7 +87,8 @@ def _reading(found: Result, layers: Sequence[str], epochs: Sequence[int]) -> str
     pixels, best = figures[0][-1], max(range(1, len(layers)), key=lambda place: figures[place][-1])
     before = f", where it was {figures[best][0]:.1f} % {_heading(epochs[0]).lower()}" if len(epochs) > 1 else ""
     return (
-        f"Under each map: the share of images whose {K} nearest neighbours *in the layer* vote for their class. From"
-        f" pixels it is {pixels:.1f} %; after epoch {epochs[-1]} it is highest in {the_layer(layers[best])},"
-        f" {figures[best][-1]:.1f} %{before}. The maps illustrate; these numbers decide."
+        f"Under each map: the share of images whose {K} nearest neighbours *in the layer* vote for their class."
+        f" In the pixels it is {pixels:.1f} %; after epoch {epochs[-1]} it is highest in"
+        f" {the_layer(layers[best])}, {figures[best][-1]:.1f} %{before}. The maps illustrate; judge by these"
+        " numbers."
     )

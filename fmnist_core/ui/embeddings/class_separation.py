@@ -25,8 +25,8 @@ WIDTH = 540  # of a chart, in pixels: its legend and its subtitle fit
 def show(view: View, run: Run) -> None:
     """The measures over epochs and over layers, what they say, and the table to take away."""
     st.markdown(
-        f"Maps can mislead; these measures look at the layers themselves, with {layer_maps.SEPARATION_IMAGES:,} {view.split}"
-        " images, the same ones everywhere."
+        "Maps can mislead; these measures are computed in the layers themselves, on"
+        f" {layer_maps.SEPARATION_IMAGES:,} {view.split} images, the same ones everywhere."
     )
     found = analysis_panel.result(layer_maps.separation_analysis(run, view.split))
     if found is None:
@@ -107,7 +107,7 @@ def _changed(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> str:
     difference = (gained - lost) / n
     half = Z95 * np.sqrt(gained + lost - (gained - lost) ** 2 / n) / n
     if abs(difference) <= half:
-        return "shows no difference"
+        return "shows no clear difference"
     word = "rises" if difference > 0 else "falls"
     return (
         f"{word} by {abs(difference):.3f} (95 % interval {abs(difference) - half:.3f} to {abs(difference) + half:.3f})"

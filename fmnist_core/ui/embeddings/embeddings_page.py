@@ -16,10 +16,10 @@ def show() -> None:
     """The whole page."""
     with frame.page(Page.EMBEDDINGS):
         view, problems = ADDRESS.current()
-        st.title("How layers see the clothes")
+        st.title("What each layer sees")
         st.markdown(
-            "Each layer turns an image into a list of numbers. A map draws lists that are alike close to each other:"
-            " watch how the classes come apart, layer by layer and epoch by epoch."
+            "Each layer turns an image into a vector. A map draws similar vectors close to each other: watch how"
+            " the classes separate, layer by layer and epoch by epoch."
         )
         with st.sidebar:
             run = map_controls.run(view)

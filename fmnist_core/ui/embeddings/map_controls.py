@@ -14,7 +14,7 @@ from fmnist_core.ui.shared import run_picker
 COLOUR_WORDS = {
     "class": "True class",
     "predicted": "Predicted class",
-    "right": "Right or wrong",
+    "right": "Correct or wrong",
     "confidence": "Confidence",
 }
 

@@ -29,8 +29,9 @@ def show(facts: Mapping[str, Any], request: MapRequest, held: Shown) -> None:
     st.html(trust_table.table({name: value for name, value in facts.items() if isinstance(value, float)}))
     kl = f" KL divergence {facts['kl']:.3f}." if facts.get("kl") is not None else ""
     st.caption(
-        f"Measured on the map's {len(held.chosen.rows):,} images with {K} neighbours; trustworthiness and continuity after"
-        f" Venna & Kaski (2001), silhouette after Rousseeuw (1987).{kl} Made in {facts['seconds']:.1f} s."
+        f"Measured on the map's {len(held.chosen.rows):,} images with {K} neighbours; trustworthiness and"
+        f" continuity after Venna & Kaski (2001), silhouette after Rousseeuw (1987).{kl} Computed in"
+        f" {facts['seconds']:.1f} s."
     )
     st.caption(_program(facts, request))
 
@@ -44,7 +45,7 @@ def _program(facts: Mapping[str, Any], request: MapRequest) -> str:
 
 def rules(facts: Mapping[str, Any], request: MapRequest) -> None:
     """Three rules of reading, each with this map's own numbers."""
-    with st.expander("How to read such a map: three rules, shown on this one"):
+    with st.expander("How to read such a map: three rules, shown on this map"):
         size, distance = st.columns(2, gap="large")
         with size:
             st.markdown("**The size of a cluster says little**")
@@ -81,15 +82,15 @@ def _try(name: str, values: list[int]) -> None:
 def _correlation(rank: float | None, what: str, request: MapRequest) -> str:
     """A rank correlation in words; the bounds are ours."""
     if rank is None:
-        return "Too few classes here to tell."
+        return "Too few classes here to judge."
     strong = (
         "agree"
         if rank >= 0.8
-        else "agree in part"
+        else "partly agree"
         if rank >= 0.4
-        else "hardly agree"
+        else "barely agree"
         if rank > -0.4
-        else "are turned round"
+        else "disagree (reversed order)"
     )
     return (
         f"Here the map and {the_layer(request.layer)} **{strong}** on which {what}: rank correlation **{rank:.2f}**"
@@ -110,7 +111,8 @@ def two_seeds(first: NDArray[np.float32], second: NDArray[np.float32]) -> str:
         np.linalg.norm(turned - first, axis=1).mean() / np.sqrt(((first - first.mean(axis=0)) ** 2).sum(axis=1).mean())
     )
     return (
-        f"Of each image's {K} neighbours in one map, **{wording.percent(float(kept))}** are its neighbours in the other (over {len(asked)} images);"
-        f" turned to match, a point lies on average **{wording.percent(moved)}** of the map's radius away from its place. What both maps"
-        " show is the layer's; what only one shows is chance."
+        f"Of each image's {K} neighbours in one map, **{wording.percent(float(kept))}** are its neighbours in the"
+        f" other (over {len(asked)} images); after rotating one map to match, a point lies on average"
+        f" **{wording.percent(moved)}** of the map's radius away from its position in the other. What both maps"
+        " show comes from the layer; what only one shows is chance."
     )

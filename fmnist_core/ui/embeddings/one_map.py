@@ -59,17 +59,18 @@ def _told(view: View, run: Run, request: MapRequest, epoch: int, held: Shown) ->
     """What is mapped, in a sentence."""
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
     if request.layer == PIXELS:
-        when = "(the same at every epoch: images do not learn)"
+        when = "(the same at every epoch: pixels do not change)"
     right = float((held.predicted == held.chosen.labels).mean())
     count = len(held.chosen.rows)
     return (
         f"{_made(request.layer)} {count:,} {request.split} images {when}, drawn by"
-        f" **{METHODS[request.method].title}**. The network gets {wording.percent(right, 1)} of them right."
+        f" **{METHODS[request.method].title}**. The network classifies {wording.percent(right, 1)} of them"
+        " correctly."
     )
 
 
 def _made(layer: str) -> str:
-    return "The **pixels** of" if layer == PIXELS else f"What **{the_layer(layer)}** makes of"
+    return "The **pixels** of" if layer == PIXELS else f"The outputs of **{the_layer(layer)}** for"
 
 
 def _frame(view: View, run: Run, epoch: int, held: Shown) -> Frame | None:
@@ -86,7 +87,7 @@ def _frame(view: View, run: Run, epoch: int, held: Shown) -> Frame | None:
         picture, beside = st.columns(LAYOUT, gap="medium")
         with picture:
             scatter_map.show(cloud(seen, held, view.colour), "map live", HEIGHT)
-        beside.caption("The map as it stands." if begun else "For now: the first principal components (PCA).")
+        beside.caption("The map so far." if begun else "For now: the first principal components (PCA).")
 
     alone = analysis_panel.result(layer_maps.map_analysis(request), draw=draw)
     return None if alone is None else _framed(alone, 0, request, of_film=False)
@@ -122,9 +123,9 @@ def _map(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -> None:
         else:
             st.markdown("**Look closer**")
             st.caption(
-                "Point at a dot to see its image. Click it to open it with its nearest neighbours in the layer. With the"
-                " lasso (or Shift and a drag) choose a group and see which classes are in it. A click in the legend hides"
-                " a class."
+                "Point at a dot to see its image. Click it to open the image with its nearest neighbours in the"
+                " layer. Select a group with the lasso (or Shift and drag) to see which classes are in it. Click"
+                " a class in the legend to hide it."
             )
 
 
@@ -150,9 +151,9 @@ def _below(view: View, run: Run, epoch: int, frame: Frame) -> None:
     if METHODS[frame.request.method].components:
         shares = [wording.percent(float(share)) for share in explained(run, frame.request, epoch)]
         told = f"{', '.join(shares[:-1])} and {shares[-1]}"
-        st.caption(f"The axes are the first {len(shares)} principal components; they hold {told} of the variance.")
+        st.caption(f"The axes are the first {len(shares)} principal components; they explain {told} of the variance.")
     if frame.of_film and not view.second:
-        st.caption("The film is there: press Play, or move the epoch, and follow the same points.")
+        st.caption("The film is ready: press Play, or move the epoch slider, and follow the same points.")
 
 
 def _second(view: View) -> None:
@@ -162,7 +163,10 @@ def _second(view: View) -> None:
         return
     start, rest = ADDRESS.control("second", view.second)
     st.toggle(
-        "A second seed side by side", start, help="What differs between the two is chance, not the layer.", **rest
+        "A second seed side by side",
+        start,
+        help="What differs between the two is due to chance, not to the layer.",
+        **rest,
     )
 
 
@@ -173,8 +177,9 @@ def _film(view: View, run: Run, frame: Frame) -> None:
         return
     with st.container(border=True):
         st.markdown(
-            f"**Film.** Alone, each epoch's map is made anew, so its points jump. A film makes all {len(run.epochs)} recorded"
-            " epochs from the last to the first, each starting from its neighbour: the same points move, and Play shows how."
+            "**Film.** Each epoch's map is computed separately, so its points jump. A film computes all"
+            f" {len(run.epochs)} checkpointed epochs from the last to the first, each starting from its neighbour:"
+            " the same points move, and Play shows how."
         )
         seconds = frame.facts["seconds"] * (1 + 0.6 * (len(run.epochs) - 1))
         told = f"About {estimate.words(seconds)} on this machine." if seconds > 1 else ""

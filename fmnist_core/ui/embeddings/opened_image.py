@@ -43,7 +43,7 @@ def lasso(taken: Sequence[int], held: Shown, clear: Callable[[], None]) -> None:
     wrong = int((held.predicted[chosen] != labels).sum())
     st.markdown(f"**{wording.counted(len(chosen), 'image')} in the lasso**")
     st.html(_mix(labels))
-    st.caption(f"The network gets {len(chosen) - wrong} of them right and {wrong} wrong.")
+    st.caption(f"The network predicts {len(chosen) - wrong} of them correctly and {wrong} wrongly.")
     st.html(gallery.html([_item(held, int(one), short=True) for one in chosen[:GROUP]], CLASSES, 52))
     if len(chosen) > GROUP:
         st.caption(f"The first {GROUP} are shown.")

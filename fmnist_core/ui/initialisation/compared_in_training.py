@@ -47,7 +47,7 @@ def controls(view: View) -> None:
     _choice("Learning rate (SGD)", "rate", RATES, view.rate, "{:g}".format)
     _choice("Batch size", "batch", BATCHES, view.batch, str)
     _choice("Epochs", "epochs", EPOCHS, view.epochs, str)
-    _choice("Share of the training images", "share", SHARES, view.share, "{:.0%}".format)
+    _choice("Training fraction", "share", SHARES, view.share, "{:.0%}".format)
 
 
 def _choice(label: str, name: str, usual: tuple[Any, ...], value: Any, form: Callable[[Any], str]) -> None:
@@ -72,8 +72,8 @@ def study_of(view: View) -> Study:
 def show(view: View) -> None:
     """The whole part."""
     st.markdown(
-        "The network set beside this page, the same images in the same order for each; only the initial weights differ."
-        " Plain SGD, as in the paper: Adam evens out small gradients, and hides much of the effect."
+        "The network from the sidebar, with the same images in the same order for each; only the initial weights"
+        " differ. Plain SGD, as in the paper: Adam compensates for small gradients and hides much of the effect."
     )
     _as_live(view)
     data = dataset.load()
@@ -91,7 +91,7 @@ def show(view: View) -> None:
     _gradients(tables)
     _examples(data.name)
     more = study.model_copy(update={"seeds": 5})
-    label = "One seed can be luck: compare them over 5 seeds on page Compare"
+    label = "One seed may be chance: compare them over 5 seeds on page Compare"
     pages.link(Page.COMPARE, label, {"study": more.to_short_json()})
 
 
@@ -144,8 +144,12 @@ def told(trained: list[Trained], target: float | None) -> list[str]:
     for one in trained:
         accuracy = one.run.metrics["test_accuracy"]
         steps = None if target is None else measures.steps_to(one.run.step_losses, target)
-        reached = f" first falls to {target:.2f}, as low as all fall, {_when(one, steps)};" if steps else ""
-        right = f" it ends with {accuracy:.1%} of the test images right".replace("%", " %")
+        reached = (
+            f" first reaches {target:.2f}, the lowest loss that all of them reach, {_when(one, steps)};"
+            if steps
+            else ""
+        )
+        right = f" it ends with a test accuracy of {accuracy:.1%}".replace("%", " %")
         begin = f": the mean loss of {_window(one)} steps{reached}" if reached else ":"
         found.append(f"**{one.model}**{begin}{right}.")
     return found
@@ -174,7 +178,7 @@ def _steps(trained: list[Trained]) -> None:
         lines.append([f"{loss:g}", *(_steps_told(steps[name]) for name in names)])
     st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
     st.caption(
-        f"When the mean training loss of {measures.WINDOW} steps in a row first falls to it; it may rise again. One seed."
+        f"When the mean training loss of {measures.WINDOW} consecutive steps first reaches it; it may rise again. One seed."
     )
 
 
@@ -196,8 +200,8 @@ def _activations(tables: dict[str, pd.DataFrame], about_zero: bool) -> None:
     st.markdown("\n".join(f"- {text}" for model, rows in tables.items() for text in saturation(short(model), rows)))
     figure = "figure 3: flat lines near 1 are" if about_zero else "figure 2: a mean near an end of the range is"
     st.caption(
-        f"On the same {measures.IMAGES} test images after each epoch, as the paper's {figure} a saturated layer, which lets"
-        " hardly any gradient through. Click a layer in the legend to bring it out."
+        f"On the same {measures.IMAGES} test images after each epoch, as the paper's {figure} a saturated layer,"
+        " which passes almost no gradient. Click a layer in the legend to highlight it."
     )
 
 
@@ -233,7 +237,9 @@ def _gradients(tables: dict[str, pd.DataFrame]) -> None:
     positive = (domain[0] / ROOM, domain[1] * ROOM) if domain and domain[0] > 0 else None
     with st.container(horizontal=True, gap="medium"):
         for model, rows in tables.items():
-            chart = charts.measure(rows, "gradient_std", short(model), "deviation of ∂Cost/∂s", positive)
+            chart = charts.measure(rows, "gradient_std", short(model), "standard deviation of ∂Cost/∂s", positive)
             with st.container(width=CARD):
                 st.altair_chart(chart, key=f"initialisation gradients {model}")
-    st.caption("The axis is logarithmic. Lines far apart: some layers are told to change much more than others.")
+    st.caption(
+        "The axis is logarithmic. Lines far apart: the loss is much more sensitive to some layers than to others."
+    )

@@ -30,10 +30,11 @@ def show() -> None:
     """The whole page."""
     with frame.page(Page.INITIALISATION):
         view, problems = ADDRESS.current()
-        st.title("How weights begin")
+        st.title("Weight initialisation")
         st.markdown(
-            "Before the first step of training, weights are drawn at random. How widely they are spread decides whether a deep"
-            " network learns at all: Glorot & Bengio (2010), step by step, on your own network."
+            "Before the first step of training, weights are drawn at random. The variance of these weights"
+            " decides whether a deep network learns at all: Glorot & Bengio (2010), step by step, on your own"
+            " network."
         )
         for problem in problems:
             st.warning(problem)

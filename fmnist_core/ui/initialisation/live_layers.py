@@ -50,7 +50,7 @@ def controls(view: View) -> None:
     st.number_input("Seed", 0, HIGHEST_SEED, start, 1, help="Another seed draws other weights.", **rest)
 
 
-GAIN_HELP = "Multiplies all weights right after they are drawn: 1 is the initialiser itself. Move it and see it break."
+GAIN_HELP = "Multiplies all initial weights: 1 is the initialiser itself. Move it and watch training conditions break."
 
 
 def choice(label: str, name: str, value: str) -> None:
@@ -79,14 +79,14 @@ def _chosen(name: str, widget: str) -> None:
     if st.session_state[widget]:
         ADDRESS.take(name, widget)
     else:
-        ADDRESS.refuse("At least one initialiser is needed; the last ones are chosen again.")
+        ADDRESS.refuse("At least one initialiser is needed; the last selection is restored.")
 
 
 def show(view: View) -> None:
     """The whole part."""
     st.markdown(
-        f"The same {IMAGES} test images go through each network before any training, and the gradient of each image's loss"
-        " comes back. Move a control: the answer is measured anew, not looked up."
+        f"The same {IMAGES} test images pass through each network before any training, and the gradient of each"
+        " image's loss passes back. Move a control: the network is measured again, not looked up."
     )
     try:
         facts = _measured(view)
@@ -155,11 +155,11 @@ def _what(facts: Mapping[str, Any]) -> str:
 # --- The figures ------------------------------------------------------------------------------------------------------
 
 READING = {
-    "activation": "One line a layer: how the values of its units are spread.",
-    "gradient": "The same for ∂Cost/∂s, what each unit is told to change.",
-    "weight_gradient": "∂Cost/∂W, what training applies to the weights.",
-    "singular_value": "By how much a layer stretches small changes, direction by direction: the singular values of"
-    " ∂z′/∂z for one typical image. Around 1, signals and gradients pass as they are.",
+    "activation": "One line per layer: the distribution of the values of its units.",
+    "gradient": "The same for ∂Cost/∂s: how the loss changes with each unit's pre-activation.",
+    "weight_gradient": "∂Cost/∂W, which training applies to the weights.",
+    "singular_value": "How much a layer stretches small changes, direction by direction: the singular values of"
+    " ∂z′/∂z for one typical image. Around 1, signals and gradients pass unchanged.",
 }
 
 
@@ -177,8 +177,8 @@ def _figures(facts: Mapping[str, Any]) -> None:
                 for number, chart in enumerate(panels):
                     st.altair_chart(chart, key=f"initialisation {quantity} {number}")
     st.caption(
-        "Panels of a figure share their horizontal axis; the vertical one ends at each panel's own highest peak, so compare"
-        f" widths, not heights. {_dark_pixels()}"
+        "Panels of a figure share their horizontal axis; the vertical axis ends at each panel's highest peak, so"
+        f" compare widths, not heights. {_dark_pixels()}"
     )
 
 
@@ -187,8 +187,9 @@ def _dark_pixels() -> str:
     images, _ = batch(dataset.load())
     dark = (images.reshape(len(images), -1) == 0).mean(axis=0)
     return (
-        f"In figure 8, layer 1 may have a peak at 0 of its own: {(dark >= DARK).sum()} of the {len(dark)} pixels are 0 in at"
-        f" least {wording.percent(DARK)} of these images, and an image hands no gradient to the weights of a pixel that is 0."
+        f"In figure 8, layer 1 may have its own peak at 0: {(dark >= DARK).sum()} of the {len(dark)} pixels are 0"
+        f" in at least {wording.percent(DARK)} of these images, and an image passes no gradient to the weights of"
+        " a pixel that is 0."
     )
 
 
@@ -199,9 +200,9 @@ def _variances(facts: Mapping[str, Any]) -> None:
             with st.container(width=CARD):
                 st.altair_chart(by_layer.variances(facts, quantity), key=f"initialisation variances {quantity}")
     st.caption(
-        "The axes are logarithmic: a straight line is the same factor at each layer. Theory takes each layer's sums as"
-        " normally distributed, with the variances of eqs. 5 and 6 and the activation's exact mean slope; it knows nothing of"
-        " the weights that were drawn."
+        "The axes are logarithmic: a straight line means the same factor at each layer. Theory assumes normally"
+        " distributed pre-activations in each layer, with the variances of eqs. 5 and 6 and the activation's"
+        " exact mean slope; it does not use the weights that were drawn."
     )
 
 
@@ -220,12 +221,13 @@ def _lsuv(facts: Mapping[str, Any]) -> None:
         st.subheader("LSUV at work")
         layers = list(dict.fromkeys(one["layer"] for one in rounds))
         names = [layer.replace("hidden_", "") for layer in layers]
-        upto = names.index(st.select_slider("Done up to layer", names, names[-1], key=f"lsuv {len(names)}"))
+        upto = names.index(st.select_slider("Applied up to layer", names, names[-1], key=f"lsuv {len(names)}"))
         done = [one for one in rounds if layers.index(one["layer"]) <= upto]
         st.altair_chart(by_layer.lsuv({**network, "lsuv": done}), key="initialisation lsuv")
         st.caption(
-            "Layer by layer, from the first: draw orthogonal weights, let the batch through, divide the weights by the"
-            " standard deviation of their sums, and look again, until the variance is 1. Only then comes the next layer."
+            "Layer by layer, from the first: draw orthogonal weights, pass the batch through, divide the weights"
+            " by the standard deviation of the pre-activations, and measure again, until the variance is 1. Only"
+            " then continue with the next layer."
         )
 
 
@@ -246,16 +248,16 @@ def _table(facts: Mapping[str, Any]) -> None:
         "activation_std": _number(rows, "activation_std", "σ(z′)", "Standard deviation of the activations."),
         "gradient_std": _number(rows, "gradient_std", "σ(∂Cost/∂s)", "Of the back-propagated gradients."),
         "weight_gradient_std": _number(rows, "weight_gradient_std", "σ(∂Cost/∂W)", "Of the mean cost's gradients."),
-        "mean_singular_value": _number(rows, "mean_singular_value", "Singular value", "Mean over those of ∂z′/∂z."),
+        "mean_singular_value": _number(rows, "mean_singular_value", "Singular value", "Mean singular value of ∂z′/∂z."),
         "saturated": st.column_config.NumberColumn("Saturated", format="percent", help="Share of the activations."),
         "dead_units": plain("Dead", help="Units that are 0 for every image."),
-        "distinct_units": plain("Different", help="How many different units there are; 1: all have the same weights."),
+        "distinct_units": plain("Different", help="The number of different units; 1: all have the same weights."),
     }
     st.dataframe(shown, hide_index=True, column_order=list(columns), column_config=columns, key="initialisation table")
     foot(
         "An activation counts as saturated within 0.05 of a value that the function never reaches. Dead: units"
-        " that are 0 for every image, which only ReLU has. Different: how many"
-        " different units there are, by their weights; equal ones learn alike. None: no finite number, or not defined for the output layer.",
+        " that are 0 for every image, which only ReLU has. Different: the number of different units, by their"
+        " weights; equal units learn the same. None: not finite, or not defined for the output layer.",
         csv_file(rows, "fashion-mnist-initialisation.csv"),
     )
 

@@ -26,23 +26,25 @@ NOTEBOOK = (
 def show() -> None:
     """The whole part."""
     st.markdown(
-        "The notebook trained its network, two ReLU layers of 512 units with Adam, once from each of the two initialisations,"
-        " and read a difference from the result:"
+        "The notebook trained its network, two ReLU layers of 512 units with Adam, once from each of the two"
+        " initialisations, and concluded that there is a difference:"
     )
     st.markdown(NOTEBOOK)
-    st.markdown("One seed cannot tell a difference from luck. Here are both networks with the same seeds for each.")
+    st.markdown(
+        "One seed cannot distinguish a difference from chance. Here are both networks, each with the same seeds."
+    )
     data = dataset.load()
     trained = study_progress.show(SAME, data)
     if trained:
         results(trained)
         _link("All curves and the files of this comparison, on page Compare", SAME)
-    st.subheader("Why the difference in time is none")
+    st.subheader("Why there is no difference in time")
     _time(trained, data.name)
-    st.subheader("The knob that makes a difference")
+    st.subheader("What makes a difference")
     st.markdown(
-        "Two layers are too few for a factor to pile up, ReLU networks have He et al.'s factor of 2 missing in both, and Adam"
-        " divides each gradient by its own size, so that small ones count as much as large ones. Take **more layers**, **tanh"
-        " or sigmoid**, and **plain SGD**, and the initialisation begins to matter:"
+        "Two layers are too few for a factor to accumulate, ReLU networks lack He et al.'s factor of 2 with"
+        " both, and Adam divides each gradient by its own size, so that small ones count as much as large ones."
+        " With **more layers**, **tanh or sigmoid**, and **plain SGD**, the initialisation begins to matter:"
     )
     deep = run_tables.of_study(DEEP, data.name, server.stored)
     if deep:
@@ -88,10 +90,10 @@ def _time(trained: list[Trained], data_name: str) -> None:
     flops = max(needed)
     same = "exactly as many" if len(needed) == 1 else "about as many"
     st.markdown(
-        f"A training of this network needs {flops:.2e} floating-point operations with one initialisation and {same} with the"
-        " other: the initial weights are other numbers, and a processor multiplies any numbers at the same speed. The"
-        " notebook's 127 s and 143 s are one reading each on a shared machine."
-        f"{time_told(trained)}"
+        f"A training of this network needs {flops:.2e} floating-point operations with one initialisation and"
+        f" {same} with the other: the initial weights are different numbers, and a processor multiplies any"
+        " numbers at the same speed. The notebook's 127 s and 143 s are single measurements on a shared"
+        f" machine.{time_told(trained)}"
     )
 
 
@@ -113,7 +115,7 @@ def time_told(trained: list[Trained]) -> str:
     )
     if not found.differs:
         return f"{begin}: no difference beyond the noise."
-    return f"{begin}: with equal arithmetic, that is what else the machine did, and not the initialisation."
+    return f"{begin}: since the arithmetic is the same, this is due to the machine, not to the initialisation."
 
 
 def _signed(value: float) -> str:

@@ -29,9 +29,10 @@ SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)
 def show(view: View) -> None:
     """The whole part."""
     st.markdown(
-        "The paper's table 1: five hidden layers with softsign, tanh or sigmoid, from the standard or the normalised"
-        " initialisation (N), trained by plain SGD in batches of 10, with the learning rate that errs least on the validation"
-        " images. Here on Fashion-MNIST, and with several seeds for each row, so that a difference can be told from luck."
+        "The paper's table 1: five hidden layers with softsign, tanh or sigmoid, from the standard or the"
+        " normalised initialisation (N), trained by plain SGD in batches of 10, with the learning rate with the"
+        " lowest validation error. Here on Fashion-MNIST, and with several seeds for each row, so that a"
+        " difference can be distinguished from chance."
     )
     data = dataset.load()
     _controls(view)
@@ -46,7 +47,7 @@ def show(view: View) -> None:
 
         done = initial_look.table_done(plan, data)
         told = _announced(*_asked(plan, data), done)
-        start = "Go on" if done else "Make the table"
+        start = "Continue" if done else "Make the table"
         found = analysis_panel.result(wanted, at_once=False, draw=draw, start=start, told=told)
         if found is None:
             return
@@ -71,10 +72,11 @@ def _protocol(plan: table1_plan.Plan, data: Dataset) -> str:
     """What this version does, beside what the paper did."""
     images = round(plan.fraction(available(data)) * available(data))
     return (
-        f"This version: {wording.counted(plan.units, 'unit')} a layer (the paper: 1,000), {images:,} training images,"
-        f" {wording.counted(plan.passes(available(data)), 'epoch')}, batches of {plan.batch_size}, learning rates"
-        f" {', '.join(f'{rate:g}' for rate in plan.rates)}, each tried with {wording.counted(plan.search_seeds, 'seed')}."
-        " What is trained stays: stop it, and go on later."
+        f"This version: {wording.counted(plan.units, 'unit')} a layer (the paper: 1,000), {images:,} training"
+        f" images, {wording.counted(plan.passes(available(data)), 'epoch')}, batches of {plan.batch_size},"
+        f" learning rates {', '.join(f'{rate:g}' for rate in plan.rates)}, each tried with"
+        f" {wording.counted(plan.search_seeds, 'seed')}. Finished trainings are kept: you can stop and continue"
+        " later."
     )
 
 
@@ -108,10 +110,10 @@ def _said(held: Mapping[str, Any]) -> None:
     protocol = held["protocol"]
     fewest = table1_plan.TELLING_SEEDS
     st.caption(
-        "Ten classes: who only guesses errs on 90 %. Bold by the paper's rule: what is not different from the lowest mean"
-        f" with p = {protocol['alpha']:g} (here a {protocol['test']}; nothing with fewer than {fewest} seeds)."
-        " The paper's columns are as published; its errors are of other data sets, so compare"
-        " rows with each other, not numbers across columns. It has no row for sigmoid N."
+        "Ten classes: guessing gives an error of 90 %. Bold by the paper's rule: not different from the lowest"
+        f" mean with p = {protocol['alpha']:g} (here a {protocol['test']}; nothing with fewer than {fewest}"
+        " seeds). The paper's columns are as published; its errors are on other data sets, so compare rows with"
+        " each other, not numbers across columns. It has no row for sigmoid N."
     )
     for activation in table1_plan.ACTIVATIONS:
         st.altair_chart(charts.seeds(held, activation), key=f"initialisation table1 {activation}")

@@ -17,21 +17,23 @@ REFERENCE = (
     " [PMLR 9:249–256](https://proceedings.mlr.press/v9/glorot10a.html). Equation numbers on this page are the paper's."
 )
 PROBLEM = (
-    "Until about 2006, networks with many hidden layers learned worse than shallow ones. Before training, weights were"
-    " usually drawn from a small uniform distribution, the *standard* initialisation (eq. 1 below). Glorot and Bengio looked"
-    " inside such networks and saw two things: with sigmoid, the last hidden layer is driven to its flat end early in"
-    " training and stays there for long; with tanh, the signal shrinks from layer to layer on its way forward, and the"
-    " gradient shrinks from layer to layer on its way back, so that the first layers hardly learn."
+    "Until about 2006, networks with many hidden layers learned worse than shallow ones. Before training,"
+    " weights were usually drawn from a small uniform distribution, the *standard* initialisation (eq. 1 below)."
+    " Glorot and Bengio looked inside such networks and saw two things: with sigmoid, the last hidden layer"
+    " saturates early in training and stays saturated for a long time; with tanh, the signal shrinks from layer"
+    " to layer on its way forward, and the gradient shrinks from layer to layer on its way back, so that the"
+    " first layers barely learn."
 )
 HYPOTHESIS = (
-    "A layer multiplies whatever passes through it. If it makes signals a little smaller, ten layers make them much smaller;"
-    " if it makes them a little larger, ten layers make them much larger. So a deep network should train better when, at the"
-    " start, **each layer hands on signals and gradients at the size at which they came**."
+    "A layer multiplies whatever passes through it. If it makes signals a little smaller, ten layers make them"
+    " much smaller; if it makes them a little larger, ten layers make them much larger. So a deep network should"
+    " train better when, at the start, **each layer preserves the size of signals and gradients**."
 )
 SYMBOLS = (
-    "Symbols: $z^i$ is what enters layer $i$ ($z^0 = x$, the pixels); $n_i$ the number of its values; $W^i$ and $b^i$ the"
-    " layer's weights and biases; $s^i = z^i W^i + b^i$ its weighted sums; $z^{i+1} = f(s^i)$ its activations, with the"
-    " activation function $f$; $d$ the number of layers; Cost the loss; Var the variance, over units and images."
+    "Symbols: $z^i$ is what enters layer $i$ ($z^0 = x$, the pixels); $n_i$ the number of its values; $W^i$ and"
+    " $b^i$ the layer's weights and biases; $s^i = z^i W^i + b^i$ its pre-activations; $z^{i+1} = f(s^i)$ its"
+    " activations, with the activation function $f$; $d$ the number of layers; Cost the loss; Var the variance,"
+    " over units and images."
 )
 
 
@@ -80,9 +82,9 @@ def told(factor: float) -> str:
         f" ${power} \\approx {_latex(left)}$."
     )
     if left < 0.1:
-        rest = "The signal **vanishes**. On the way back the gradient shrinks likewise: the first layers hardly learn."
+        rest = "The signal **vanishes**. On the way back the gradient shrinks in the same way: the first layers barely learn."
     elif left > 10:
-        rest = "The signal **explodes**. On the way back the gradient grows likewise: units saturate, or training diverges."
+        rest = "The signal **explodes**. On the way back the gradient grows in the same way: units saturate, or training diverges."
     else:
         rest = "The signal **keeps its size**, and so does the gradient on its way back: all layers can learn."
     standard = " This is the standard initialisation (eq. 15)." if factor == STANDARD_FACTOR else ""
@@ -113,17 +115,17 @@ STEPS = (
         r"\mathrm{Var}\!\left[\tfrac{\partial \mathrm{Cost}}{\partial s^i}\right] ="
         r" \mathrm{Var}\!\left[\tfrac{\partial \mathrm{Cost}}{\partial s^d}\right]"
         r" \prod_{i'=i}^{d} n_{i'+1} \mathrm{Var}[W^{i'}] \qquad (6)",
-        "**Back.** The gradient passes the same weights the other way. So the number of a layer's *outputs* counts:"
-        " each layer multiplies by $n_{i'+1} \\mathrm{Var}[W^{i'}]$.",
+        "**Back.** The gradient passes through the same weights in the other direction. So the number of a"
+        " layer's *outputs* counts: each layer multiplies by $n_{i'+1} \\mathrm{Var}[W^{i'}]$.",
     ),
     (
         r"n_i \mathrm{Var}[W^i] = 1 \qquad (10)",
-        "**Keep the signal.** Its variance stays the same in all layers (eq. 8) when each factor is 1.",
+        "**Preserve the signal.** Its variance stays the same in all layers (eq. 8) when each factor is 1.",
     ),
     (
         r"n_{i+1} \mathrm{Var}[W^i] = 1 \qquad (11)",
-        "**Keep the gradient.** Its variance stays the same (eq. 9) when each of the other factors is 1. Both hold"
-        " together only where a layer has as many outputs as inputs.",
+        "**Preserve the gradient.** Its variance stays the same (eq. 9) when each of the other factors is 1."
+        " Both hold together only where a layer has as many outputs as inputs.",
     ),
     (
         r"\mathrm{Var}[W^i] = \frac{2}{n_i + n_{i+1}} \qquad (12)",
@@ -149,8 +151,8 @@ def _factors(view: View) -> None:
     fans = (INPUTS, *(view.units,) * view.layers, OUTPUTS)
     st.subheader("The factors of a real network")
     st.markdown(
-        f"A network with {wording.counted(view.layers, 'hidden layer')} of {view.units:,} units has the factors below; 1"
-        " keeps the size. Part *At the start, live* sets its layers and units."
+        f"A network with {wording.counted(view.layers, 'hidden layer')} of {view.units:,} units has the factors"
+        " below; 1 preserves the size. Part *At the start, live* sets its layers and units."
     )
     between = "2" if view.layers == 2 else f"2 to {view.layers}"  # layers of equal width have equal factors
     names = {0: "1", **({1: between} if view.layers > 1 else {}), view.layers: "output"}
@@ -170,13 +172,14 @@ def _factors_of(fan_in: int, units: int) -> tuple[str, ...]:
 def _limits() -> None:
     st.header("What to look for")
     st.markdown(
-        "- **Figures 6 and 7**: at the start, the spread of activations and of back-propagated gradients, layer by layer. With"
-        " the standard initialisation both shrink; with the normalised one the layers nearly coincide.\n"
-        "- **Figure 8**: the gradients of the *weights* have about the same variance in all layers with either one. They are"
-        " products of a shrinking signal and a shrinking gradient, whose losses add up to the same for every layer (eqs. 7"
-        " and 14). Who looks only at them misses the trouble.\n"
-        "- **Singular values** of a layer's Jacobian $\\partial z^{i+1} / \\partial z^i$: by how much the layer stretches a"
-        " small change. The paper reports means of about 0.8 (normalised) and 0.5 (standard).\n"
-        "- **Limits**: the derivation takes inputs with mean 0 and $f'(s) \\approx 1$. Pixels from 0 to 1 have a mean above"
-        " 0, tanh flattens signals, ReLU cuts off half of them: He et al. (2015) answer the last with a factor of 2."
+        "- **Figures 6 and 7**: at the start, the spread of activations and of back-propagated gradients, layer"
+        " by layer. With the standard initialisation both shrink; with the normalised one the layers nearly"
+        " coincide.\n- **Figure 8**: the gradients of the *weights* have about the same variance in all layers"
+        " with either one. They are products of a shrinking signal and a shrinking gradient, and the two factors"
+        " multiply to the same value for every layer (eqs. 7 and 14). Looking only at them hides the problem.\n-"
+        " **Singular values** of a layer's Jacobian $\\partial z^{i+1} / \\partial z^i$: how much the layer"
+        " stretches a small change. The paper reports means of about 0.8 (normalised) and 0.5 (standard).\n-"
+        " **Limits**: the derivation assumes inputs with mean 0 and $f'(s) \\approx 1$. Pixels from 0 to 1 have a"
+        " mean above 0, tanh compresses signals, ReLU cuts off half of them: He et al. (2015) compensate for the"
+        " last with a factor of 2."
     )

@@ -31,21 +31,22 @@ def _scores(scores: Scores, at: At) -> None:
     left, right = st.columns([3, 2], gap="large")
     left.altair_chart(confusion_matrix.score_dots(confusion_matrix.score_rows(scores, CLASSES), CLASSES), key="scores")
     with right:
-        st.markdown("**Means of the ten classes**")
+        st.markdown("**Means over the ten classes**")
         st.markdown(
             f"precision **{scores.macro_precision:.3f}**, recall **{scores.macro_recall:.3f}**, F1 **{scores.macro_f1:.3f}**"
         )
         st.caption(
-            "Precision: of the images put into the class, the share that belongs there. Recall: of the class's images, the"
-            " share that was found. F1: their harmonic mean, which is no share and so has no interval of this kind."
+            "Precision: of the images predicted as the class, the share that belongs to it. Recall: of the"
+            " images of the class, the share predicted as it. F1: the harmonic mean of the two, which is not a"
+            " share and so has no interval of this kind."
         )
     table = table_of(scores)
-    with st.expander("The figures"):
+    with st.expander("The numbers"):
         shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
-        numbers = {name: st.column_config.NumberColumn(format="localized") for name in ("images", "put into it")}
+        numbers = {name: st.column_config.NumberColumn(format="localized") for name in ("images", "predicted")}
         st.dataframe(table, hide_index=True, column_config=shares | numbers, height="content", placeholder="none")
         foot(
-            "none: there was no image to take a share of; it counts as 0 in the mean.",
+            "none: there was no such image; it counts as 0 in the mean.",
             csv_file(table, f"{at.stem}-classes.csv"),
         )
 
@@ -59,7 +60,7 @@ def table_of(scores: Scores) -> pd.DataFrame:
             "recall": scores.recall,
             "F1": scores.f1,
             "images": scores.support,
-            "put into it": scores.predicted,
+            "predicted": scores.predicted,
         }
     )
     means = [scores.macro_precision, scores.macro_recall, scores.macro_f1]
@@ -68,7 +69,7 @@ def table_of(scores: Scores) -> pd.DataFrame:
 
 
 def _calibration(found: Reliability, at: At) -> None:
-    st.subheader("Can its confidence be believed?")
+    st.subheader("Is it as accurate as it is confident?")
     left, right = st.columns([3, 2], gap="large")
     table = reliability_diagram.rows(found)
     with left.container(gap=None):
@@ -78,19 +79,20 @@ def _calibration(found: Reliability, at: At) -> None:
         st.metric("Expected calibration error", f"{found.error:.3f}")
         st.markdown(believed(found))
         st.caption(
-            f"Images are sorted into {len(found.images)} bins by the probability of the network's answer. The error is the mean"
-            " distance between confidence and share of right answers, each bin weighted by its images (Guo et al. 2017,"
-            " arXiv 1706.04599, equation 3). Bars: right answers. Lines: 95 % interval (Wilson)."
+            f"Images are sorted into {len(found.images)} bins by the probability of the network's prediction. The"
+            " error is the mean distance between confidence and accuracy, each bin weighted by its number of"
+            " images (Guo et al. 2017, arXiv 1706.04599, equation 3). Bars: accuracy. Lines: 95 % interval"
+            " (Wilson)."
         )
         foot("", csv_file(table, f"{at.stem}-calibration.csv"))
 
 
 def believed(found: Reliability) -> str:
-    """Whether the network is too sure of itself, in a sentence with the numbers."""
+    """Whether the network is overconfident, in a sentence with the numbers."""
     sure, right = 100 * found.mean_confidence, 100 * found.mean_accuracy
-    told = f"On average it is {sure:.1f} % sure of its answer, and {right:.1f} % of its answers are right"
+    told = f"Its mean confidence is {sure:.1f} %, and {right:.1f} % of its predictions are correct"
     filled = found.images > 0
     inside = (found.low <= found.confidence) & (found.confidence <= found.high)
     if np.all(inside[filled]):
         return f"{told}: in no bin do the two differ beyond the noise."
-    return f"{told}: it is {'too sure of itself' if sure > right else 'less sure than it could be'}."
+    return f"{told}: it is {'overconfident' if sure > right else 'underconfident'}."

@@ -18,7 +18,7 @@ from fmnist_core.ui.shared import pages
 from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.pages import Page
 
-GRADIENT = "deviation of dCost/ds"
+GRADIENT = "standard deviation of dCost/ds"
 
 
 def show(at: At, view: View) -> None:
@@ -29,7 +29,7 @@ def show(at: At, view: View) -> None:
     held = dataset.split_of(at.data.name, experiment.validation_fraction).validation
     found = health.flags(experiment, records, layers, len(held))
     st.caption(
-        f"What can be seen after epoch {at.epoch} of {at.run.metrics['epochs_done']}: move the slider to see when a sign began."
+        f"The state after epoch {at.epoch} of {at.run.metrics['epochs_done']}: move the slider to see when a problem began."
     )
     for flag in found:
         _flag(flag)
@@ -77,11 +77,11 @@ def _about(activation: Activation, images: int) -> str:
     """What the table's columns mean."""
     told = [f"Measured on {images:,} training images, up to {run_at_epoch.BATCH} of each class."]
     if activation.can_die:
-        told.append("A unit is dead when it is 0 for all of them.")
+        told.append("A unit is dead if it outputs 0 for all of them.")
     if activation.can_saturate:
-        told.append(f"A value is saturated within {NEAR:g} of a limit that {activation.label} approaches.")
+        told.append(f"A value is saturated if it is within {NEAR:g} of a limit that {activation.label} approaches.")
     told.append(
-        "dCost/ds: how the cost of one image changes with s, a unit's weighted sum; its standard deviation is taken over"
-        " these images and the layer's units."
+        "dCost/ds: how the cost of one image changes with s, a unit's pre-activation; its standard deviation is"
+        " taken over these images and the units of the layer."
     )
     return " ".join(told)

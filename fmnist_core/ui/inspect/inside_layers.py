@@ -68,17 +68,17 @@ def _histograms(at: At, view: View) -> None:
 
 def _about(view: View, at: At) -> str:
     told = {
-        "weight": f"The weights that lead into the layer, {histogram_view.SAMPLE}",
+        "weight": f"The weights into the layer, {histogram_view.SAMPLE}",
         "bias": "One bias for each unit; all start at 0.",
-        "activation": "What the layer's units give out.",
-        "gradient": "How the cost of each image changes with a unit's weighted sum s (cross-entropy, without L2 penalty).",
+        "activation": "The outputs of the layer's units.",
+        "gradient": "How the cost of each image changes with a unit's pre-activation s (cross-entropy, without L2 penalty).",
     }[view.quantity]
     if view.quantity in ("weight", "bias"):
         return told
     epochs = len(measures.thinned(at.run.epochs, run_at_epoch.MOST_EPOCHS))
     return (
-        f"{told} Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each class; values"
-        " that are exactly 0, and the outermost 1 % on either side, are left out."
+        f"{told} Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each"
+        " class; values that are exactly 0, and the outermost 1 % on either side, are not shown."
     )
 
 
@@ -94,8 +94,8 @@ def _kernels(at: At, view: View) -> None:
         few = order
     picture = unit_images.kernels(kernel, few, largest)
     told = (
-        f"Weights from each pixel to {wording.counted(len(few), 'unit')} of {layer_title(name.split('/')[0])} after epoch"
-        f" {at.epoch}, sorted by the length of the weights at the end of training"
+        f"Weights from each pixel to {wording.counted(len(few), 'unit')} of {layer_title(name.split('/')[0])}"
+        f" after epoch {at.epoch}, sorted by the norm of their weights at the end of training"
     )
     st.markdown(f"**{told}**")
     st.html(_img(images.source(picture), told, picture.width))
@@ -105,7 +105,9 @@ def _kernels(at: At, view: View) -> None:
     if len(epochs) > 1:
         st.markdown(f"**The first {min(FOLLOWED, len(order))} of them over the epochs: {', '.join(map(str, epochs))}**")
         content = _followed(at.run, name)
-        st.html(_img(content, f"The same units, one a row, at epochs {', '.join(map(str, epochs))}", len(epochs) * 60))
+        st.html(
+            _img(content, f"The same units, one per row, at epochs {', '.join(map(str, epochs))}", len(epochs) * 60)
+        )
 
 
 def _img(source: str, told: str, width: int) -> str:
@@ -114,7 +116,9 @@ def _img(source: str, told: str, width: int) -> str:
 
 def _kernel_words(at: At) -> str:
     if at.run.experiment.hidden_widths:
-        return "A unit sums the pixels with these weights: orange pixels drive it, blue ones hold it back."
+        return (
+            "A unit adds up the pixels with these weights: orange pixels raise its pre-activation, blue ones lower it."
+        )
     return "There is no hidden layer: each of the ten images is what the network looks for in one class."
 
 
@@ -161,18 +165,19 @@ def _units(at: At, view: View) -> None:
     else:
         name = activation.label[0].upper() + activation.label[1:]
         left.info(
-            f"{name} is nearly flat for very negative sums, but its values do not show it: they are near 0 there, and around"
-            " the sum 0 as well, where it is steep. So no share of saturated values is given."
+            f"{name} is nearly flat for very negative pre-activations, but its values do not show it: they are"
+            " near 0 there, and also around the pre-activation 0, where it is steep. So no share of saturated"
+            " values is given."
             if activation.fades
-            else f"{name} has no flat part where all gradient ends: its units neither die nor saturate."
+            else f"{name} has no flat part that blocks the gradient: its units neither die nor saturate."
         )
     rows = called[["epoch", "layer"]].assign(value=called["gradient"].where(called["gradient"] > 0)).dropna()
     if not rows.empty:
         chart = layer_lines.over_epochs(
             rows,
-            "How wide the gradient is in each layer",
+            "Size of the gradient in each layer",
             "standard deviation of dCost/ds",
-            "deviation (log)",
+            "standard deviation (log)",
             at.epoch,
             log=True,
             form=".1e",
@@ -181,6 +186,6 @@ def _units(at: At, view: View) -> None:
     epochs = table["epoch"].nunique()
     limitless = f" {activation.label} has no upper limit, so its units do not saturate." if activation.can_die else ""
     foot(
-        f"Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each class. The dashed line is the epoch of the slider.{limitless}",
+        f"Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each class. Dashed line: the epoch of the slider.{limitless}",
         csv_file(hidden, f"fashion-mnist-{at.run.run_id}-layers.csv"),
     )

@@ -26,7 +26,7 @@ def show() -> None:
         view, problems = ADDRESS.current()
         st.title("Inspect a network")
         st.markdown(
-            "What a trained network gets right and wrong, and what it has inside, from the first epoch to the last."
+            "What a trained network predicts correctly and where it is wrong, and what happens inside it, from the first epoch to the last."
         )
         for problem in problems:
             st.warning(problem)

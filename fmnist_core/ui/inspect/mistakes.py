@@ -17,8 +17,8 @@ from fmnist_core.ui.inspect.run_at_epoch import At
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 AT_ONCE = 24
-FIGURES = {"counts": "Counts", "shares": "Per cent of the class"}
-ORDERS = {"sure": "Surest first", "doubtful": "Most doubtful first"}
+FIGURES = {"counts": "Counts", "shares": "Percentage of the class"}
+ORDERS = {"sure": "Most confident first", "doubtful": "Least confident first"}
 MATRIX = "inspect matrix"
 
 
@@ -31,7 +31,7 @@ def show(at: At, view: View) -> None:
     table = confusion_matrix.rows(counts, CLASSES, view.figures == "shares")
     right = int(counts.trace())
     st.markdown(
-        f"After epoch {at.epoch}, **{right:,} of {counts.sum():,}** test images are right"
+        f"After epoch {at.epoch}, **{right:,} of {counts.sum():,}** test images are correct"
         f" ({100 * right / counts.sum():.1f} %). {run_sentences.confusion(counts.tolist(), CLASSES)}"
     )
     ADDRESS.segments("Figures", "figures", FIGURES, view.figures)
@@ -41,7 +41,7 @@ def show(at: At, view: View) -> None:
         on_select=_clicked,
         selection_mode=confusion_matrix.CELL,
     )
-    told = "Rows: the true class. Columns: the network's answer, its most probable class."
+    told = "Rows: the true class. Columns: the predicted class, the most probable one."
     foot(told, csv_file(table[["true", "predicted", "images", "share"]], f"{at.stem}-confusion.csv"))
     _images(at, view, found)
 
@@ -95,7 +95,7 @@ def _choose(view: View) -> None:
     """What a click on the matrix chooses, also without a mouse."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         cell = view.cell or (None, None)
-        for label, place in (("True class", 0), ("Taken for", 1)):
+        for label, place in (("True class", 0), ("Predicted class", 1)):
             widget, start = ADDRESS.mounted(label, cell[place])
             st.selectbox(
                 label,
@@ -113,7 +113,7 @@ def _choose(view: View) -> None:
 
 def _picked() -> None:
     """A class was chosen; a cell has two, so nothing changes before both are."""
-    true, predicted = (st.session_state.get(ADDRESS.key(label)) for label in ("True class", "Taken for"))
+    true, predicted = (st.session_state.get(ADDRESS.key(label)) for label in ("True class", "Predicted class"))
     if true is not None and predicted is not None:
         ADDRESS.change(cell=(true, predicted))
     elif ADDRESS.view().cell is not None:
@@ -124,7 +124,7 @@ def _picked() -> None:
 
 def title(view: View) -> str:
     """What the images are that `behind` gives."""
-    return f"{CLASSES[view.cell[0]]} taken for {CLASSES[view.cell[1]]}" if view.cell else "All mistakes"
+    return f"{CLASSES[view.cell[0]]} predicted as {CLASSES[view.cell[1]]}" if view.cell else "All mistakes"
 
 
 def _number(view: View, at: At) -> int:

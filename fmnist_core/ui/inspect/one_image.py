@@ -50,8 +50,9 @@ def show(at: At, view: View) -> None:
     table = probabilities.rows(_course(at.run, row), CLASSES, true)
     course.altair_chart(probabilities.over_epochs(table, CLASSES, at.epoch), key="course")
     told = (
-        "The dashed line is the epoch of the slider. Left out are classes that stay below"
-        f" {wording.percent(probabilities.SHOWN)} at every recorded epoch of training; before it, at epoch 0, they may have had more."
+        f"Dashed line: the epoch of the slider. Classes that stay below {wording.percent(probabilities.SHOWN)} at"
+        " every checkpointed epoch of training are not shown; before training, at epoch 0, they may have been"
+        " above."
     )
     with course:
         foot(told, csv_file(table[["epoch", "class", "probability"]], f"{at.stem}-image-{row}.csv"))
@@ -70,7 +71,7 @@ def _choose(at: At, view: View, row: int, rows: evaluation.Rows) -> None:
         st.button(
             f"Next {mistakes.title(view)}" if view.cell else "Next mistake",
             icon=":material/skip_next:",
-            help=f"{mistakes.ORDERS[view.order]}, at this epoch. Section Mistakes chooses the cell and the order.",
+            help=f"{mistakes.ORDERS[view.order]}, at this epoch. Choose the cell and the order in section Mistakes.",
             on_click=ADDRESS.set,
             kwargs={"image": following},
             disabled=not len(rows),
@@ -94,7 +95,7 @@ def _course(run: Run, row: int) -> dict[int, NDArray[np.float32]]:
 
 def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
     """What the image does in each layer, unit by unit."""
-    st.subheader("What it does in each layer")
+    st.subheader("What happens in each layer")
     experiment = at.run.experiment
     values = {one.name: one.values[0] for one in forward.layers(experiment, at.run.weights(at.epoch), image[None])}
     titles = measures.shown_layers(experiment)
@@ -106,7 +107,7 @@ def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
     sums = values["logits"]
     last = unit_images.Layer(
         "Output, before the softmax",
-        f"weighted sums of the ten classes, largest: {CLASSES[int(sums.argmax())]}",
+        f"pre-activations of the ten classes, largest: {CLASSES[int(sums.argmax())]}",
         sums,
         CLASSES,
     )
@@ -119,7 +120,7 @@ def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
         ]
     )
     foot(
-        "A square is a unit: grey 0, orange above, blue below; each layer on its own scale, from its largest value.",
+        "Each square is a unit: grey is 0, orange above, blue below; each layer has its own scale, set by its largest value.",
         csv_file(table, f"{stem}-layers.csv", "Values (CSV)"),
     )
 
@@ -133,7 +134,7 @@ def told(activation: str, values: Array) -> str:
 
 def neighbours(at: At, image: NDArray[np.uint8], name: str, true: int | None) -> None:
     """The nearest training images in each layer. name: of the image, in caches. true: its class, where it has one."""
-    st.subheader("The training images nearest to it, layer by layer")
+    st.subheader("The nearest training images, layer by layer")
     rows = _rows(at.run)
     found = _nearest(at.run, at.epoch, name, image)
     labels = at.data.train_labels
@@ -168,7 +169,7 @@ def _mix(labels: NDArray[np.uint8], true: int | None) -> str:
     """Which classes the neighbours have: "5 of 8 have its class, Shirt"."""
     counts = np.bincount(labels, minlength=len(CLASSES))
     if true is not None:
-        return f"{counts[true]} of {len(labels)} have its class, {CLASSES[true]}"
+        return f"{counts[true]} of {len(labels)} are of its class, {CLASSES[true]}"
     most = int(counts.argmax())
     return f"{counts[most]} of {len(labels)} are {CLASSES[most]}"
 

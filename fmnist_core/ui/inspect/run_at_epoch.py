@@ -51,9 +51,7 @@ def answers(at: At) -> NDArray[np.float32] | None:
     found = probabilities(at.run, at.epoch, len(at.data.test_labels))
     if evaluation.all_finite(found):
         return found
-    st.info(
-        f"After epoch {at.epoch} this network's answers are no numbers any more: it diverged. Section Health says more."
-    )
+    st.info(f"After epoch {at.epoch} the outputs of this network are NaN: it diverged. Section Health says more.")
     return None
 
 
@@ -62,7 +60,7 @@ def probabilities(run: Run, epoch: int, images: int) -> NDArray[np.float32]:
     found = run.probabilities(epoch)
     if found.shape != (images, len(CLASSES)):
         raise RunDamaged(
-            f"The stored run {run.run_id} holds answers to {len(found):,} images, but there are {images:,} test images; train it again."
+            f"The stored run {run.run_id} has predictions for {len(found):,} images, but there are {images:,} test images; train it again."
         )
     return found
 

@@ -21,9 +21,9 @@ from fmnist_core.ui.inspect import one_image
 from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
 from fmnist_core.ui.inspect.run_at_epoch import At
 
-SOURCES = {"draw": "Draw", "upload": "Bring a picture"}
+SOURCES = {"draw": "Draw", "upload": "Upload a picture"}
 SKETCH, LAST, VERSION = "inspect sketch", "inspect sketch last", "inspect sketch version"
-NEGATIVE = {"auto": "Automatic", "no": "Leave as they are", "yes": "Exchange"}
+NEGATIVE = {"auto": "Automatic", "no": "Leave unchanged", "yes": "Exchange"}
 KINDS = ["png", "jpg", "jpeg", "webp"]
 UPLOAD, BROUGHT = "inspect upload", "inspect brought"
 # Pictures of any shape stand in equal squares, so that the words below them start on one line.
@@ -57,15 +57,15 @@ def show(at: At, view: View) -> None:
 
 def _answer(at: At, values: NDArray[np.float32]) -> None:
     if not np.isfinite(values).all():
-        st.info(f"After epoch {at.epoch} this network's answers are no numbers any more: it diverged.")
+        st.info(f"After epoch {at.epoch} the outputs of this network are NaN: it diverged.")
         return
     best = int(values.argmax())
-    st.markdown(f"After epoch {at.epoch}, the network takes it for")
+    st.markdown(f"After epoch {at.epoch}, the network predicts")
     st.markdown(f"### {CLASSES[best]}")
     st.html(f'<div style="max-width:26rem">{gallery.bars(values, CLASSES, None, number=len(CLASSES))}</div>')
     st.caption(
-        "The ten probabilities always add up to 100 %: a network that knows only clothes takes anything for a piece of clothing,"
-        " often with confidence."
+        "The ten probabilities always add up to 100 %: a network that knows only clothes classifies anything as"
+        " a piece of clothing, often with high confidence."
     )
 
 
@@ -79,12 +79,12 @@ def _draw(at: At, view: View) -> Grey | None:
     row = min(view.image, len(at.data.test_images) - 1)
     st.button(
         f"Start from test image {row:,}",
-        help="Puts the image of section One image on the canvas, to change it and see when the answer changes.",
+        help="Puts the image of section One image on the canvas, to change it and see when the prediction changes.",
         on_click=_start,
         args=(np.array(at.data.test_images[row]),),
     )
     if drawn is None:
-        st.caption("Draw a piece of clothing: large, filled, light on black, as the images of the data set are.")
+        st.caption("Draw a piece of clothing: large, filled, light on black, like the images of the data set.")
         return None
     return uploaded_picture.drawn(drawn)
 
@@ -102,18 +102,18 @@ def _upload() -> Grey | None:
         "A picture of one piece of clothing",
         KINDS,
         key=UPLOAD,
-        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels (WebP 10 million). It is held until the page is closed, and never stored.",
+        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels (WebP 10 million). It is kept in memory until the page is closed, and never stored.",
         on_change=_forget,
     )
     if file is not None:
         st.session_state[BROUGHT] = Brought(file.file_id, file.getvalue())
     brought: Brought | None = st.session_state.get(BROUGHT)
     if brought is None:
-        st.caption("Best: one garment, from the front, alone before an even background.")
+        st.caption("Best: a single garment, seen from the front, on a uniform background.")
         return None
     if file is None:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("The picture that you brought before is still here.")
+            st.caption("Your last upload is still here.")
             st.button("Remove it", on_click=_forget)
     negative = st.segmented_control(
         "Light and dark",

@@ -28,11 +28,11 @@ def choose(address: Address[Any], run: Run, epoch: int | None) -> int:
     """
     kept = run.epochs
     if not kept:
-        raise LabError(f"The stored run {run.run_id} holds no epoch's weights; train this network again.")
+        raise LabError(f"The stored run {run.run_id} has no checkpoints; train this network again.")
     wanted = kept[-1] if epoch is None else epoch
     current = min(kept, key=lambda one: abs(one - wanted))
     if len(kept) == 1:
-        st.caption(f"Only epoch {current} of this run is kept.")
+        st.caption(f"Only epoch {current} of this run is checkpointed.")
         return current
     playing = bool(st.session_state.get(_name(address, "playing")))
     if st.session_state.get(_name(address, "at")) != (run.run_id, current):  # set from elsewhere: a link, a tick
@@ -46,7 +46,7 @@ def choose(address: Address[Any], run: Run, epoch: int | None) -> int:
             on_click=_toggle,
             args=(address, kept, current),
             key=_name(address, "play"),
-            help="Goes through the recorded epochs, from the first when the last is shown.",
+            help="Plays the checkpointed epochs, from the first when the last is shown.",
             width=116,
         )
         st.select_slider(
@@ -59,9 +59,9 @@ def choose(address: Address[Any], run: Run, epoch: int | None) -> int:
             help="0 is the network before training.",
         )
     if wanted != current:
-        st.caption(f"Epoch {wanted} was not kept; the nearest one, {current}, is shown.")
+        st.caption(f"Epoch {wanted} was not checkpointed; the nearest one, {current}, is shown.")
     if len(kept) <= run.metrics["epochs_done"]:
-        st.caption(f"Of {wording.counted(run.metrics['epochs_done'], 'epoch')}, {len(kept)} are kept.")
+        st.caption(f"Of {wording.counted(run.metrics['epochs_done'], 'epoch')}, {len(kept)} are checkpointed.")
     if playing:
         st.session_state[_name(address, "since")] = time.monotonic()
         st.fragment(_tick, run_every=PERIOD)(address, kept, current)

@@ -64,6 +64,6 @@ def _data_line() -> None:
     counts = f"{len(data.train_images):,} training and {len(data.test_images):,} test images"
     st.caption(f"{name}: {counts}, from {data.source}.")
     if data.name == "sample":
-        st.caption("Page Data tells how to get all 70,000 images.")
+        st.caption("See page Data for how to get all 70,000 images.")
     if data.notice:
         st.warning(data.notice)

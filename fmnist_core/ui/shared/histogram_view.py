@@ -40,7 +40,7 @@ def show(
 ) -> None:
     """Draw histograms as one of KINDS. value: the axis title. file: its name without ending. epoch: the one outlined."""
     if rows.empty:
-        st.info("At no recorded epoch are these values numbers: the network diverged.")
+        st.info("These values are NaN at every checkpointed epoch: the network diverged.")
         return
     draw = value_histograms.heat_map if kind == "heat" else value_histograms.ridges
     st.altair_chart(draw(rows, title, value, epoch), key="layer histogram")

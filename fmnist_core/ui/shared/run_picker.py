@@ -24,7 +24,7 @@ SHOWN = 26  # characters that the closed box shows; a number cut in the middle w
 def read(text: str) -> str:
     """The name of a run, from an address. Raises: ViewError."""
     if not RUN_ID.fullmatch(text):
-        raise ViewError(f"run is {text[:80]!r}, but it must be the name of a stored run, such as 3f9a1c0b5d7e2468.")
+        raise ViewError(f"run is {text[:80]!r}, but it must be the id of a stored run, such as 3f9a1c0b5d7e2468.")
     return text
 
 
@@ -36,7 +36,7 @@ def choose(address: Address[Any], name: str) -> Run | None:
     listed = _listed(*_state_of_store())
     run = server.stored(name or _last(listed))
     if run is None and name:
-        st.warning(f"The run {name} is not in the store (any more); choose another one, or train it again.")
+        st.warning(f"The run {name} is not in the store; choose another one, or train it again.")
         run = server.stored(_last(listed, never=name))
     if run is None:
         return None
@@ -51,7 +51,7 @@ def choose(address: Address[Any], name: str) -> Run | None:
         names,
         names.index(start) if start in names else names.index(run.run_id),
         format_func=lambda one: listed.get(one) or title(run),
-        help="A network that was trained on this server, with its accuracy on the test images.",
+        help="A network trained on this server, with its test accuracy.",
         **rest,
     )
     if len(title(run)) > SHOWN:

@@ -191,7 +191,7 @@ def goes_on(identity: str) -> str:
     """Why a training goes on that this session wanted to stop, or ""."""
     if st.session_state.get("goes on") != identity:
         return ""
-    return "Somebody else asked for this training too, so it goes on."
+    return "Someone else is waiting for this training too, so it continues."
 
 
 def refusal() -> str:

@@ -71,7 +71,7 @@ def _start(
     begun = bool(trained)
     other = server.my_study()
     button.button(
-        "Go on" if begun else "Train all",
+        "Continue" if begun else "Train all",
         type="primary",
         icon=":material/play_arrow:",
         on_click=server.submit_study,
@@ -79,10 +79,11 @@ def _start(
         disabled=other is not None,
         width="stretch",
     )
-    done = f"**{len(trained)}** of {len(trained) + len(todo)} runs are there · " if begun else ""
+    done = f"**{len(trained)}** of {len(trained) + len(todo)} runs are trained · " if begun else ""
     text.markdown(
-        f"{done}**{len(todo)}** runs to train · about **{estimate.words(seconds_for(todo, data_name))}** on this machine."
-        " Runs that the store has are reused; it goes on when you leave the page, and lets single trainings go first."
+        f"{done}**{len(todo)}** runs to train · about **{estimate.words(seconds_for(todo, data_name))}** on this"
+        " machine. Stored runs are reused; the study continues when you leave the page, and single trainings go"
+        " first."
     )
     if other:
         _elsewhere(other, watch)
@@ -94,7 +95,9 @@ def _what(study: Study) -> None:
     st.markdown("\n".join(names[:MOST_NAMED]))
     if len(names) > MOST_NAMED:
         st.caption(f"And {len(names) - MOST_NAMED} more.")
-    st.caption("Their curves, a table and what differs beyond the noise appear here as soon as the first runs end.")
+    st.caption(
+        "Their curves, a table and the differences beyond the noise appear here as soon as the first runs are finished."
+    )
 
 
 def _described(variant: Variant) -> str:
@@ -151,4 +154,4 @@ def _failures(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
             f"{wording.counted(len(failed), 'run')} failed ({'; '.join(failed[:3])}{' …' if len(failed) > 3 else ''}): {reason}"
         )
     if snapshot.state == "stopped":
-        st.caption("The study was stopped; press Go on for the rest.")
+        st.caption("The study was stopped; press Continue for the rest.")
