@@ -295,7 +295,7 @@ def test_the_engine_comes_back_when_its_own_processes_die(light_engine: Engine) 
     assert held and held._host
     held._host.kill()
     assert ended(light_engine, "long").state == "done"
-    assert shot(light_engine, "long").notice == "The engine failed down and the training was started again."
+    assert shot(light_engine, "long").notice == "The engine failed and the training was started again."
 
 
 @engine_test
