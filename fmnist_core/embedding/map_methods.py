@@ -91,11 +91,11 @@ class Method:
         return maker
 
 
-DISTORTS = "makes sparse regions denser and dense ones sparser, and only neighbours count for it."
+DISTORTS = "makes sparse regions denser and dense ones sparser, and uses only neighbours."
 METHODS = {
     "tsne": Method(
         "t-SNE",
-        "t-SNE keeps close images close and gives each its room",
+        "t-SNE keeps close images close and spreads them out",
         "Fashion-MNIST Lab's own t-SNE, with exact forces, from the principal components (as scikit-learn's and openTSNE's)",
         ("perplexity", "metric", "seed"),
         DISTORTS,
@@ -108,13 +108,13 @@ METHODS = {
         rule=(
             "The perplexity changes the picture",
             "This map was made with perplexity {perplexity:g}: each image tries to stay close to about that many neighbours."
-            " Small values break classes into islands, large ones show the coarse order; none is the right one. Try:",
+            " Small values break classes into islands, large ones show the coarse structure; none is the correct one. Try:",
         ),
         tries=(5, 30, 100),
     ),
     "umap": Method(
         "UMAP",
-        "UMAP too, and draws groups tighter",
+        "so does UMAP, with tighter groups",
         "Fashion-MNIST Lab's own UMAP, not umap-learn, from the principal components (umap-learn: from a spectral layout)",
         ("n_neighbors", "min_dist", "metric", "seed"),
         DISTORTS,
@@ -125,17 +125,17 @@ METHODS = {
         most=lambda points: points - 1,
         rule=(
             "n_neighbors and min_dist change the picture",
-            "This map was made with n_neighbors {n_neighbors} and min_dist {min_dist:g}: the first sets how large a"
-            " neighbourhood is kept, the second how tightly points are packed. Try:",
+            "This map was made with n_neighbors {n_neighbors} and min_dist {min_dist:g}: the first sets the size"
+            " of the neighbourhood that is preserved, the second how tightly points are packed. Try:",
         ),
         tries=(5, 15, 50),
     ),
     "pca": Method(
         "PCA",
-        "PCA is the flattest view: the directions in which the layer's outputs vary most, nothing bent",
+        "PCA is a flat projection onto the directions in which the layer's outputs vary most",
         "Fashion-MNIST Lab's own PCA, by the eigenvectors of the covariance",
         (),
-        "only leaves directions out, so large distances survive.",
+        "only drops directions, so large distances are preserved.",
         "fmnist_core.embedding.pca:draw",
         packages=("numpy",),
         components=True,
@@ -189,16 +189,16 @@ class MapSettings:
     )  # fmt: skip
     n_neighbors: int = setting(
         15, "Neighbours (n_neighbors)", 2, 200, usual=(5, 10, 15, 30, 50, 100, 200),
-        help="How many neighbours of each image the map tries to keep: few show detail, many the large shape.",
+        help="How many neighbours of each image the map tries to keep: few show detail, many show the overall shape.",
     )  # fmt: skip
     min_dist: float = setting(
-        0.1, "Least distance (min_dist)", 0.0, 0.99,
-        help="How close points may come to each other in the map: it changes how tight groups look, not who is in them.",
+        0.1, "Minimum distance (min_dist)", 0.0, 0.99,
+        help="The minimum distance between points in the map: it changes how tight groups look, not which images are in them.",
     )  # fmt: skip
     metric: str = setting(METRICS[0], "Distance", choices={name: name.capitalize() for name in METRICS})
     seed: int = setting(
         42, "Seed", 0, 9_999,
-        help="Chance enters where the map starts and in what order points move; the same seed gives the same map.",
+        help="Chance enters in the starting positions and in the order in which points move; the same seed gives the same map.",
     )  # fmt: skip
 
 

@@ -278,7 +278,7 @@ def test_the_paper_s_point_is_made_by_its_own_network() -> None:
     layers = charts.hidden(facts["networks"][0])
     back, weights = (layers[0][name]["std"] / layers[-1][name]["std"] for name in ("gradient", "weight_gradient"))
     assert back < 0.25 and f"{back:.2g} times" in told[-1] and f"{weights:.2g} times" in told[-1]
-    assert told[0].startswith("**Standard uniform**: The activations' deviation shrinks to ")
+    assert told[0].startswith("**Standard uniform**: The standard deviation of the activations shrinks to ")
     rows = initial_sentences.table(facts)
     assert list(rows.columns) == list(initial_sentences.TABLE) and len(rows) == 12
     assert rows["mean_singular_value"].isna().tolist() == [False] * 5 + [True] + [False] * 5 + [True]
@@ -289,9 +289,9 @@ def test_captions_compare_first_and_last_layer_by_their_numbers() -> None:
     layers = charts.hidden(facts["networks"][0])
     ratio = layers[-1]["weight_gradient"]["std"] / layers[0]["weight_gradient"]["std"]
     told = initial_sentences.spreads(facts, "weight_gradient")
-    assert ratio > 500 and f"Standard uniform: 1/{ratio:,.0f} as wide in layer 1 as in the last." in told
+    assert ratio > 500 and f"Standard uniform: 1/{ratio:,.0f} as large in layer 1 as in the last." in told
     shown = texts(live(layers=5, units=100, activation="sigmoid"))
-    assert told in shown and "about as wide" not in shown.split("∂Cost/∂W, what training applies")[1].split("\n")[0]
+    assert told in shown and "about as large" not in shown.split("∂Cost/∂W, which training applies")[1].split("\n")[0]
     assert "of the 784 pixels are 0 in at least 90 % of these images" in shown
 
 
@@ -391,7 +391,7 @@ def test_a_difference_in_time_is_called_the_machine_s(tmp_path: Path) -> None:
         one.run.metrics["seconds"] = seconds + 0.01 * one.seed
         trained.append(Trained(one.model, one.run))
     told = notebook_comparison.time_told(trained)
-    assert "takes 10.0 s more than" in told and "not the initialisation" in told
+    assert "takes 10.0 s more than" in told and "not to the initialisation" in told
 
 
 # --- Table 1 ----------------------------------------------------------------------------------------------------------

@@ -159,7 +159,7 @@ def _below(view: View, run: Run, epoch: int, frame: Frame) -> None:
 def _second(view: View) -> None:
     method = METHODS[view.method]
     if "seed" not in method.settings:
-        st.caption(f"{method.title} has no chance in it: another seed gives the same map.")
+        st.caption(f"{method.title} involves no chance: another seed gives the same map.")
         return
     start, rest = ADDRESS.control("second", view.second)
     st.toggle(
