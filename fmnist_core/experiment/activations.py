@@ -99,6 +99,16 @@ def _silu_slope(s: Array, z: Array) -> Array:
     return sigmoid + z * (1 - sigmoid)
 
 
+def _tanh_of_softplus(s: Array) -> Array:
+    return np.tanh(np.maximum(s, 0) + np.log1p(np.exp(-np.abs(s))))
+
+
+def _mish_slope(s: Array, z: Array) -> Array:
+    factor = _tanh_of_softplus(s)
+    result: Array = factor + s * (1 - np.square(factor)) * _sigmoid(s)
+    return result
+
+
 # fmt: off
 _ROWS = (
     Activation("relu", "ReLU", lambda s: np.maximum(s, 0), lambda s, z: (s > 0).astype(np.float32), (0, math.inf), None, "he_normal", can_die=True),
@@ -113,6 +123,8 @@ _ROWS = (
     # Hendrycks & Gimpel (2016), exact: s * Phi(s).
     Activation("gelu", "GELU", lambda s: s * _normal_cdf(s), _gelu_slope, (0, math.inf), 0.5, "he_normal", monotonic=False),
     Activation("silu", "SiLU", lambda s: s * _sigmoid(s), _silu_slope, (0, math.inf), 0.5, "he_normal", monotonic=False),
+    # Misra (2020): s tanh(ln(1 + e^s)).
+    Activation("mish", "mish", lambda s: s * _tanh_of_softplus(s), _mish_slope, (0, math.inf), 0.6, "he_normal", monotonic=False),
     Activation("leaky_relu", "leaky ReLU", lambda s: np.where(s > 0, s, LEAK * s), lambda s, z: np.where(s > 0, np.float32(1), LEAK), (-math.inf, math.inf), None, "he_normal"),
     Activation("linear", "linear", lambda s: s, lambda s, z: np.ones_like(s), (-math.inf, math.inf), 1, "glorot_uniform", odd=True),
 )

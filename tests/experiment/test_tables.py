@@ -81,12 +81,12 @@ def test_who_can_die_saturate_or_fade_shows_in_the_slopes(name: str) -> None:
 
 
 def test_which_activations_do_what() -> None:
-    """As the literature says: only ReLU dies; ELU and SELU saturate below, GELU and SiLU fade there."""
+    """As the literature says: only ReLU dies; ELU and SELU saturate below, GELU, SiLU and mish fade there."""
     assert [name for name, row in ACTIVATIONS.items() if row.can_die] == ["relu"]
     assert {name for name, row in ACTIVATIONS.items() if row.can_saturate} == {
         "tanh", "sigmoid", "softsign", "elu", "selu",
     }  # fmt: skip
-    assert {name for name, row in ACTIVATIONS.items() if row.fades} == {"gelu", "silu"}
+    assert {name for name, row in ACTIVATIONS.items() if row.fades} == {"gelu", "silu", "mish"}
     assert {name for name, row in ACTIVATIONS.items() if row.bounded} == {"tanh", "sigmoid", "softsign"}
     assert not any(ACTIVATIONS[name].rectifies for name in ("tanh", "sigmoid", "softsign", "linear"))
     assert ACTIVATIONS["selu"].asymptotes == pytest.approx((-1.7581,), abs=1e-4)  # Klambauer et al. (2017)
