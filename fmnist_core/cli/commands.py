@@ -47,7 +47,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "doctor": Command("versions, data and an engine check", lambda parser: None, doctor),
-    "presets": Command("the named experiments", lambda parser: None, train_commands.print_presets),
+    "presets": Command("the ready-made experiments", lambda parser: None, train_commands.print_presets),
     "train": Command(
         "train one network, store the run and print its result", train_commands.add_train, train_commands.train
     ),
@@ -56,9 +56,7 @@ COMMANDS = {
         train_commands.add_study,
         train_commands.train_study,
     ),
-    "embed": Command(
-        "map what a layer of a stored run makes of images", measure_commands.add_embed, measure_commands.embed
-    ),
+    "embed": Command("map the outputs of a layer of a stored run", measure_commands.add_embed, measure_commands.embed),
     "init": Command(
         "measure networks before training, as Glorot & Bengio (2010) do",
         measure_commands.add_init,
@@ -75,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose error is one line, without the long usage text."""
 
     def error(self, message: str) -> Any:
-        self.exit(BAD_VALUE, f"{self.prog}: {message}; --help lists what there is.\n")
+        self.exit(BAD_VALUE, f"{self.prog}: {message}; --help lists the options.\n")
 
 
 def parser() -> argparse.ArgumentParser:

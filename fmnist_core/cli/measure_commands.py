@@ -16,7 +16,7 @@ from fmnist_core.findings.map_request import MapRequest
 
 def add_embed(parser: argparse.ArgumentParser) -> None:
     """The flags of `embed`: one for each part of a MapRequest, and the epoch."""
-    parser.add_argument("--run", required=True, metavar="DIGEST", help="a stored run, as `train` names it")
+    parser.add_argument("--run", required=True, metavar="DIGEST", help="the id of a stored run, as printed by `train`")
     parser.add_argument("--epoch", metavar="N", help="a checkpointed epoch, 0 before training; by default the last one")
     for field in fields(MapRequest):
         if field.name not in ("run", "epochs"):
@@ -69,8 +69,8 @@ def add_init(parser: argparse.ArgumentParser) -> None:
         text = f"{FIELDS[name].title}: {FIELDS[name].allowed}; default: {default}"
         parser.add_argument(f"--{name}", metavar="VALUE", default=default, help=text)
     both, names = "standard_uniform,glorot_uniform", ", ".join(FIELDS["initialiser"].choices)
-    parser.add_argument("--initialisers", metavar="NAMES", default=both, help=f"1 to 4, with commas: {names}")
-    parser.add_argument("--gain", metavar="VALUE", default="1", help="what all weights are multiplied by; default: 1")
+    parser.add_argument("--initialisers", metavar="NAMES", default=both, help=f"1 to 4, separated by commas: {names}")
+    parser.add_argument("--gain", metavar="VALUE", default="1", help="factor on all initial weights; default: 1")
     flags.add_data(parser)
     flags.add_json(parser)
 

@@ -36,7 +36,7 @@ def print_presets(arguments: argparse.Namespace) -> None:
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """The flags of `train`."""
-    parser.add_argument("--preset", metavar="NAME", help="start from a named experiment: " + ", ".join(PRESETS))
+    parser.add_argument("--preset", metavar="NAME", help="start from a ready-made experiment: " + ", ".join(PRESETS))
     flags.add_hyperparameters(parser)
     flags.add_data(parser)
     flags.add_json(parser)
@@ -86,7 +86,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     """The flags of `study`."""
     parser.add_argument("--preset", metavar="NAME", help="a ready-made study: " + ", ".join(STUDIES))
     parser.add_argument("--file", metavar="FILE", help="a study's definition as JSON, as page Compare saves it")
-    parser.add_argument("--seeds", metavar="N", help="seeds of each network, 1 to 30")
+    parser.add_argument("--seeds", metavar="N", help="seeds for each network, 1 to 30")
     flags.add_hyperparameters(parser)
     flags.add_data(parser)
     flags.add_json(parser)
@@ -98,7 +98,7 @@ def study_of(arguments: argparse.Namespace) -> Study:
     if preset is not None and preset not in STUDIES:
         raise StudyError(f"Preset (preset) is {preset!r}, but it must be one of {', '.join(STUDIES)}.")
     if preset and file:
-        raise StudyError(f"Both a preset ({preset}) and a file ({file}) are given; take one of them.")
+        raise StudyError(f"Both a preset ({preset}) and a file ({file}) are given; choose one of them.")
     study = _read_study(file) if file else STUDIES[preset or "notebook"]
     base = Experiment.parse(study.base.query() | flags.hyperparameters(arguments))
     values: dict[str, Any] = dict(study) | {"base": base}
@@ -111,7 +111,7 @@ def _read_study(name: str) -> Study:
     try:
         return Study.from_json(Path(name).read_bytes())
     except OSError as error:
-        raise StudyError(f"The study's file {name} cannot be read ({error.strerror}); name another one.") from None
+        raise StudyError(f"The study's file {name} cannot be read ({error.strerror}); choose another one.") from None
 
 
 def train_study(arguments: argparse.Namespace) -> None:
@@ -157,7 +157,7 @@ def add_table1(parser: argparse.ArgumentParser) -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="plan", action="store_const", const="quick", help="narrow networks: minutes")
     size.add_argument("--full", dest="plan", action="store_const", const="full", help="the paper's 1,000 units: hours")
-    parser.add_argument("--seeds", metavar="N", default="5", help="trainings of each row, 2 to 30")
+    parser.add_argument("--seeds", metavar="N", default="5", help="trainings for each row, 2 to 30")
     flags.add_data(parser)
     flags.add_json(parser)
     parser.set_defaults(plan="quick")

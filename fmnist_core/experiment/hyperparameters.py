@@ -225,7 +225,7 @@ class Experiment(BaseModel):
                 good[name] = text
             except ExperimentError as error:
                 default = FIELDS[name].write(FIELDS[name].default) if name in FIELDS else ""
-                instead = f" The default, {default}, is used." if default else " It is left out."
+                instead = f" The default, {default}, is used." if default else " It is ignored."
                 problems.append(f"{error}{instead}")
         return cls.parse(good), problems
 

@@ -40,7 +40,7 @@ def test_a_study_from_one_press_to_its_files(page: Page, server: Server) -> None
     expect(page.get_by_text("6 runs to train")).to_be_visible()
     press(page, "Train all")
     expect(page.get_by_text(re.compile(r"[1-5] of 6 runs · "))).to_be_visible()
-    expect(page.get_by_role("heading", name="What came out")).to_be_visible()  # while others are still trained
+    expect(page.get_by_role("heading", name="Results")).to_be_visible()  # while others are still trained
     # Away and back: the study went on, and the menu leads to the same view.
     page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
     expect(page.get_by_role("heading", name="Runs so far")).to_be_visible()
@@ -71,4 +71,4 @@ def test_a_race_is_watched_side_by_side(page: Page, server: Server) -> None:
     expect(epochs).to_have_count(2)
     press(page, "Stop")
     expect(page.get_by_role("button", name="Race again", exact=True)).to_be_visible()
-    expect(page.get_by_role("heading", name="How they learned")).to_be_visible()
+    expect(page.get_by_role("heading", name="Training curves")).to_be_visible()

@@ -122,7 +122,7 @@ def test_wrong_values_get_one_clear_sentence(name: str, data: st.DataObject) -> 
 
 
 def test_a_wrong_value_is_said_to_be_replaced_by_what_replaces_it() -> None:
-    for query, end in (({"widths": "1-2"}, " It is left out."), ({"units": "1"}, " The default, 512, is used.")):
+    for query, end in (({"widths": "1-2"}, " It is ignored."), ({"units": "1"}, " The default, 512, is used.")):
         assert Experiment.from_query(query)[1][0].endswith(f".{end}")
 
 

@@ -87,7 +87,7 @@ def test_two_axes_give_a_heat_map_page(tmp_path: Path) -> None:
     store_study(tmp_path / "runs", study)
     app = link(study)
     assert "Against the hyperparameters" in [header.value for header in app.header]
-    assert "Click a cell for its runs" in texts(app)
+    assert "Click a cell to see its runs" in texts(app)
 
 
 def test_a_heat_map_is_a_table_too_and_leads_to_its_runs_without_a_mouse(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_controls_change_the_study_and_the_link() -> None:
     values.set_value("0, 0.2").run()
     assert json.loads(url(app)["study"])["axes"] == [{"field": "dropout", "values": [0.0, 0.2]}]
     next(box for box in app.text_input if box.label == "Values").set_value("0, 7").run()
-    assert "7" in app.warning[0].value and "left as it was" in app.warning[0].value
+    assert "7" in app.warning[0].value and "is unchanged" in app.warning[0].value
     next(box for box in app.selectbox if box.label == "Hyperparameter").set_value("activation").run()
     assert json.loads(url(app)["study"])["axes"][0]["field"] == "activation"
     next(slider for slider in app.slider if slider.label == "Seeds").set_value(7).run()
@@ -236,7 +236,7 @@ def test_every_view_survives_its_link(view: View) -> None:
         ({"study": '{"seeds": 99}'}, "1 to 30"),
         ({"study": '{"axes": [{"field": "dropout", "values": [7]}]}'}, "Dropout (dropout) is 7"),
         ({"study": "[" * 5000}, "not valid JSON"),
-        ({"runs": "../../etc"}, "must be names of stored runs"),
+        ({"runs": "../../etc"}, "must be ids of stored runs"),
         ({"runs": ".".join(["0123456789abcdef"] * 61)}, "at most 60"),
         ({"race": "7"}, "JSON list of two"),
         ({"race": '[{"units": 1}, {}]'}, "Units per layer (units) is 1"),

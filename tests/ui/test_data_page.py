@@ -93,7 +93,7 @@ def test_wrong_parameters_are_named(name: str, text: str, told: str) -> None:
 
 def test_unknown_parameter_is_named() -> None:
     assert data_view.from_query({"colour": "red"}, IMAGES)[1] == [
-        "There is no setting 'colour' on page Data; it is left out."
+        "There is no setting 'colour' on page Data; it is ignored."
     ]
 
 

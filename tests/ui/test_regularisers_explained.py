@@ -219,7 +219,7 @@ def test_steps_have_their_rate_and_what_the_epochs_number_would_give() -> None:
     assert rows["rate"].to_numpy() == pytest.approx(0.01 * 0.96 ** (step // 100), rel=1e-6)
     assert rows["misread"].to_numpy() == pytest.approx(np.full(len(rows), 0.01), rel=1e-6)  # 0 to 19 of 100 steps
     text = schedule_explained._counted(rows, 422, len(losses))
-    assert "422 steps" in text and "8,440 steps (20 epochs)" in text and "0.01, as good as constant" in text
+    assert "422 steps" in text and "8,440 steps (20 epochs)" in text and "0.01, almost constant" in text
     assert f"to {0.01 * 0.96**84:.2g}." in text
 
 
@@ -296,7 +296,7 @@ def test_dropout_shows_another_mask_at_each_step(also: dict[str, Any], tmp_path:
 def test_batch_normalisation_shows_its_sums(tmp_path: Path) -> None:
     app = shown(tmp_path, stored(tmp_path, batch_norm=True))
     assert [tab.label for tab in app.tabs] == ["Batch normalisation"]
-    assert "In hidden layer 1 the standard deviation of the sums was" in texts(app)
+    assert "In hidden layer 1 the standard deviation of the pre-activations was" in texts(app)
     assert len(app.dataframe[0].value) == 4
 
 
@@ -348,8 +348,8 @@ def without(name: str) -> Any:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (spoilt(np.nan), "left the range of numbers"),
-        (spoilt(3e38), "left the range of numbers"),
+        (spoilt(np.nan), "diverged ("),
+        (spoilt(3e38), "diverged ("),
         (without("hidden_2/bias"), "hidden_2/bias"),
     ],
     ids=["nan", "overflow", "missing"],

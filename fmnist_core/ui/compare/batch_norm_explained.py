@@ -1,4 +1,4 @@
-"""Batch normalisation explained: weighted sums before and after it."""
+"""Batch normalisation explained: pre-activations before and after it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     text, picture = parts.columns()
     with text:
         st.markdown(
-            "**Batch normalisation** takes a unit's weighted sums $z$ for all images of the batch, subtracts their mean"
-            " $\\mu$ and divides by their standard deviation $\\sigma$. Then it stretches them by $\\gamma$ and shifts"
-            " them by $\\beta$; the unit learns both, starting from 1 and 0. So what follows meets sums of a steady size,"
-            " however the weights before it change. ([Ioffe & Szegedy 2015](https://arxiv.org/abs/1502.03167))"
+            "**Batch normalisation** takes a unit's pre-activations $z$ for all images of the batch, subtracts"
+            " their mean $\\mu$ and divides by their standard deviation $\\sigma$. Then it scales them by"
+            " $\\gamma$ and shifts them by $\\beta$; the unit learns both, starting from 1 and 0. So the next"
+            " layers see pre-activations of a stable size, however the weights before them change. ([Ioffe &"
+            " Szegedy 2015](https://arxiv.org/abs/1502.03167))"
         )
         st.latex(r"\hat z = \gamma\,\frac{z - \mu}{\sqrt{\sigma^2 + 0.001}} + \beta")
         st.markdown(_steadiness(facts))
@@ -42,13 +43,13 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         # All of up to three layers, else the first, the middle and the last.
         for number in range(1, count + 1) if count <= 3 else (1, (count + 1) // 2, count):
             for column, (when, one) in zip(st.columns(2), rows[number].groupby("panel", sort=False), strict=False):
-                chart = value_spread.distributions(one, SIDES, "weighted sum", f"Hidden layer {number}", str(when))
+                chart = value_spread.distributions(one, SIDES, "pre-activation", f"Hidden layer {number}", str(when))
                 column.altair_chart(chart, key=f"regulariser sums {number} {when}")
     parts.table(facts, ("%.2f",) * 4)
     st.caption(
-        f"Measured on “{parts.name(run)}” with {parts.BATCH} training images as one batch, all units of a layer together. Each curve is"
-        " scaled to its own peak. When the network is tested there is no batch: running averages from training take the"
-        " place of $\\mu$ and $\\sigma$."
+        f"Measured on “{parts.name(run)}” with {parts.BATCH} training images as one batch, all units of a layer"
+        " together. Each curve is scaled to its own peak. At test time there is no batch: running averages from"
+        " training replace $\\mu$ and $\\sigma$."
     )
 
 
@@ -57,13 +58,13 @@ def _steadiness(facts: pd.DataFrame) -> str:
     own = facts[facts["layer"] == 1]
     first, last = own.iloc[0], own.iloc[-1]
     return (
-        f"In hidden layer 1 the standard deviation of the sums was {first['deviation before']:.2f} {first['when']} and"
-        f" {last['deviation before']:.2f} {last['when']}; after the normalisation it was {first['deviation after']:.2f}"
-        f" and {last['deviation after']:.2f}."
+        f"In hidden layer 1 the standard deviation of the pre-activations was {first['deviation before']:.2f}"
+        f" {first['when']} and {last['deviation before']:.2f} {last['when']}; after normalisation it was"
+        f" {first['deviation after']:.2f} and {last['deviation after']:.2f}."
     )
 
 
-@per_run(max_entries=100, spinner="Counting sums")
+@per_run(max_entries=100, spinner="Counting pre-activations")
 def _sums(run: Run, data: Dataset) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:
     """Per hidden layer its histograms; and the table of means and deviations. As in training: dropout is on, too."""
     pixels = data.train_images[parts.training_rows(run, data)[: parts.BATCH]]

@@ -24,7 +24,7 @@ def show() -> None:
         data = dataset.load()
         st.title("Compare networks")
         st.markdown(
-            "One run can be lucky. Train each network from several seeds, and see which differences are more than chance."
+            "A single run may be chance. Train each network with several seeds, and see which differences are larger than chance."
         )
         with st.sidebar:
             study_controls.show(view)

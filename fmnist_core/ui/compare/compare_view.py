@@ -95,7 +95,7 @@ def _read_race(text: str) -> tuple[Experiment, ...]:
 def read_runs(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of runs, checked for form and number. Raises: ViewError."""
     if not all(map(RUN_ID.fullmatch, names)):
-        raise ViewError(f"runs is {'.'.join(names)[:80]!r}, but it must be names of stored runs, joined by dots.")
+        raise ViewError(f"runs is {'.'.join(names)[:80]!r}, but it must be ids of stored runs, joined by dots.")
     if len(names) > MOST_COMPARED:
         raise ViewError(f"runs names {len(names)} runs, but at most {MOST_COMPARED} can be compared; choose fewer.")
     return names
@@ -110,7 +110,7 @@ def set_study(values: Mapping[str, Any]) -> None:
     try:
         ADDRESS.change(study=Study.of(dict(held) | dict(values)))
     except LabError as error:
-        ADDRESS.refuse(f"{error} It is left as it was.")
+        ADDRESS.refuse(f"{error} It is unchanged.")
 
 
 def watch(study: Study) -> None:

@@ -33,11 +33,11 @@ def show(trained: list[Trained], view: View, data: Dataset) -> None:
         st.warning(warning)
     baseline = _baseline(trained, view)
     found = statistics.compare(baseline, run_tables.measures(trained), run_tables.compared(trained))
-    st.header("What came out")
+    st.header("Results")
     _table(trained, baseline, found)
     _sentences(trained, found, data)
     _differing(trained)
-    st.header("How they learned")
+    st.header("Training curves")
     _curves(trained, view)
     over_hyperparameters.show(trained, view)
 
@@ -60,7 +60,7 @@ def _choose_baseline(trained: list[Trained], baseline: str) -> None:
         on_change=compare_view.ADDRESS.take,
         args=("baseline", widget),
         width=320,
-        help="The network that all others are measured against, seed by seed.",
+        help="The baseline that all others are compared with, seed by seed.",
     )
 
 
@@ -77,9 +77,7 @@ def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> No
     ]
     rows = [[*row, estimate.words(line.seconds.mean)] for row, line in zip(rows, lines, strict=True)]
     table(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
-    st.caption(
-        "Mean ± standard deviation over the seeds; a single seed has none. Bold: what the others are compared with."
-    )
+    st.caption("Mean ± standard deviation over the seeds; a single seed has none. Bold: the baseline.")
     if len(lines) > 1:
         _against(lines, baseline, found, trained)
 
@@ -94,10 +92,10 @@ def _against(lines: list[Line], baseline: str, found: list[Comparison], trained:
             rows.append([escaped(line.model), *(_difference(own.get(measure)) for measure in names)])
     told = [name.replace("cross_entropy", "cross-entropy").replace("_", " ").capitalize() for name in names]
     table([f"Against {escaped(baseline)}", *told], rows)
-    text = "Mean difference over the common seeds ± half of its interval; bold beyond the noise."
+    text = "Mean difference over the common seeds ± half of its interval; bold: beyond the noise."
     if names == run_tables.PLAIN:
         terms = dict.fromkeys(term for one in trained for term in one.run.experiment.loss_terms)
-        text += f" Cross-entropy: the test loss without the {' and '.join(terms)}, which is no fault of a network's answers."
+        text += f" Cross-entropy: the test loss without the {' and '.join(terms)}, which says nothing about the predictions."
     st.caption(text)
 
 
@@ -125,7 +123,7 @@ def _sentences(trained: list[Trained], found: list[Comparison], data: Dataset) -
     st.markdown("\n".join(f"- {escaped(text)}" for text in told))
     note = statistics.footnote([one for one in found if one.n > 1])
     if 1 < max((one.n for one in found), default=0) < FEW_SEEDS:
-        note += " With so few seeds only large differences rise above the noise: five or more show smaller ones."
+        note += " With so few seeds only large differences exceed the noise: five or more show smaller ones."
     if note:
         st.caption(note)
 
@@ -165,10 +163,10 @@ def _differing(trained: list[Trained]) -> None:
         ]
         for name in run_tables.models(trained)
     ]
-    with st.expander(f"Where the networks differ: {', '.join(wording.inside(FIELDS[name].title) for name in fields)}"):
+    with st.expander(f"The networks differ in: {', '.join(wording.inside(FIELDS[name].title) for name in fields)}"):
         bar = ["---"] * len(heads)
         st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
-        st.caption("All other hyperparameters are the same for all.")
+        st.caption("All other hyperparameters are equal.")
 
 
 # --- Curves ---------------------------------------------------------------------------------------------------------
@@ -179,7 +177,7 @@ def _curves(trained: list[Trained], view: View) -> None:
         compare_view.ADDRESS.segments("Curve", "curve", CURVES, view.curve)
         compare_view.ADDRESS.segments("Over", "x", AXES, view.x)
         widget, start = compare_view.ADDRESS.mounted("each", view.each)
-        st.toggle("Single runs", start, key=widget, on_change=compare_view.ADDRESS.take, args=("each", widget))
+        st.toggle("Individual runs", start, key=widget, on_change=compare_view.ADDRESS.take, args=("each", widget))
     rows, models = _history(trained), run_tables.models(trained)
     if view.curve in ("loss", "accuracy"):
         chart = comparison.curves(rows, view.curve, models, view.x, view.each)
@@ -213,7 +211,7 @@ def files(trained: list[Trained], view: View) -> None:
         files.append(("Definition (JSON)", lambda: definition, "fashion-mnist-study.json", "application/json"))
     st.divider()
     foot(
-        "Take it away: one row a run, one row an epoch, and the study itself, which can be loaded again. Each chart's own"
-        " menu saves it as PNG or SVG or shows its Vega-Lite specification.",
+        "Download: one row per run, one row per epoch, and the study itself, which can be loaded again. The menu"
+        " of each chart saves it as PNG or SVG or shows its Vega-Lite specification.",
         *files,
     )

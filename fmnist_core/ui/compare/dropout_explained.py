@@ -43,9 +43,9 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     text, picture = parts.columns()
     with text:
         st.markdown(
-            f"**Dropout {rate:g}.** In each training step each hidden unit is switched off with probability {rate:g},"
-            f" for each image anew. Those left on are divided by {1 - rate:g}, so that sums stay as large on average."
-            " No unit can rely on another to be there, so each must be of use by itself. When the network is tested,"
+            f"**Dropout {rate:g}.** In each training step each hidden unit is set to 0 with probability {rate:g},"
+            f" separately for each image. The others are divided by {1 - rate:g}, so that pre-activations stay as"
+            " large on average. No unit can rely on another one, so each must be useful by itself. At test time"
             " all units are on. ([Srivastava et al. 2014](https://jmlr.org/papers/v15/srivastava14a.html))"
         )
         st.html(_image(np.asarray(data.train_images[row]), f"Training image {row:,}: {name}"))
@@ -58,10 +58,13 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         st.markdown(f"**{told}**")
         st.html(dropout_masks.unit_grid(found.values, found.kept, found.highest, told))
         st.altair_chart(dropout_masks.masks(found.probabilities, found.full, name), key="regulariser masks")
-    batch = f" Each passes in a batch of {parts.BATCH}, for batch normalisation." if run.experiment.batch_norm else ""
+    batch = (
+        f" Each is evaluated in a batch of {parts.BATCH}, for batch normalisation." if run.experiment.batch_norm else ""
+    )
     st.caption(
-        f"Measured on “{parts.name(run)}” {parts.when(run.epochs[-1])}. Its weights stay as they are: only the masks change from step"
-        f" to step. The images are the first {len(rows)} it was trained on, those with a probability nearest 0.5 first.{batch}"
+        f"Measured on “{parts.name(run)}” {parts.when(run.epochs[-1])}. Its weights are fixed: only the masks"
+        f" change from step to step. The images are the first {len(rows)} it was trained on, those with a"
+        f" probability nearest 0.5 first.{batch}"
     )
 
 

@@ -41,7 +41,7 @@ def weights(run: Run, epoch: int) -> Weights:
 def check(run: Run, epoch: int, *arrays: NDArray[np.float32]) -> None:
     """Raises: LabError where a value is not a number."""
     if not all(np.isfinite(array).all() for array in arrays):
-        raise LabError(f"“{name(run)}” left the range of numbers ({when(epoch)}): there is nothing to show.")
+        raise LabError(f"“{name(run)}” diverged ({when(epoch)}): there is nothing to show.")
 
 
 def training_rows(run: Run, data: Dataset) -> NDArray[np.int32]:

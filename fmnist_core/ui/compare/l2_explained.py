@@ -35,10 +35,10 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     text, picture = parts.columns()
     with text:
         st.markdown(
-            f"**L2 penalty {factor:g}.** The loss is the cross-entropy $C$ plus $\\lambda = {factor:g}$ times the sum of all"
-            " squared hidden weights. The slope of this penalty, $2 \\lambda w$, pushes each weight towards 0, a large one"
-            " harder than a small one. A weight stays large only where that lowers $C$ by more than it costs."
-            f" ([Krogh & Hertz 1991]({KROGH}))" + adaptive
+            f"**L2 penalty {factor:g}.** The loss is the cross-entropy $C$ plus $\\lambda = {factor:g}$ times the"
+            " sum of all squared hidden weights. The gradient of this penalty, $2 \\lambda w$, pushes each weight"
+            " towards 0, a large one harder than a small one. A weight stays large only where it lowers $C$ by"
+            f" more than it costs. ([Krogh & Hertz 1991]({KROGH}))" + adaptive
         )
         st.latex(r"L = C + \lambda \sum_i w_i^2")
         numbers = range(1, len(run.experiment.hidden_widths) + 1)
@@ -78,7 +78,7 @@ def _push(facts: pd.DataFrame, layer: int) -> str:
     if facts["run"].nunique() > 1:
         other = facts.iloc[-1]
         text += f" Without the penalty they end at {other['deviation']:.3f} and {wording.percent(other[NEAR])}."
-    return f"{text} At the end the penalty adds {last['penalty']:.2f} to the loss, so do not compare it with the loss of a network without one."
+    return f"{text} At the end the penalty adds {last['penalty']:.2f} to the loss, so do not compare this loss with that of a network without a penalty."
 
 
 @per_run(max_entries=100, spinner="Counting weights")

@@ -61,7 +61,7 @@ def _cell(event: Any, table: pd.DataFrame, fields: list[str]) -> None:
     """Links to the runs of the clicked cell."""
     picked = event.selection.get("cell") or []
     if not picked:
-        st.caption("Click a cell for its runs, or choose it below the table.")
+        st.caption("Click a cell to see its runs, or choose it below the table.")
         return
     _links(_runs_of(table, picked[0]))
 
@@ -106,7 +106,7 @@ def _picked(event: Any) -> None:
     if picked:
         _links([str(one.get("run_id")) for one in picked])
     else:
-        st.caption("Click a run for its page.")
+        st.caption("Click a run to open it.")
 
 
 def _links(identities: list[str]) -> None:

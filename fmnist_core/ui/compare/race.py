@@ -23,7 +23,7 @@ from fmnist_core.ui.shared import estimate, progress, server, training_progress
 PERIOD = 0.5  # seconds between two looks
 SIDES = ("Left", "Right")
 SHARED = ("epochs", "batch_size", "seed", "training_fraction", "validation_fraction")
-TRAIN, AS_IS = "train", "as it is"
+TRAIN, AS_IS = "train", "unchanged"
 
 
 # --- The sidebar ----------------------------------------------------------------------------------------------------
@@ -130,10 +130,10 @@ def _start(race: tuple[Experiment, ...], data: Dataset, again: bool) -> None:
         width="stretch",
     )
     if same:
-        text.markdown("Both are the same network: choose another one at the left.")
+        text.markdown("Both are the same network: choose another one on the left.")
         return
     seconds = sum(estimate.seconds(one, training_images(one, data.name)) for one in race)
-    text.markdown(f"About **{estimate.words(seconds)}** on this machine for both: they take turns, chunk by chunk.")
+    text.markdown(f"About **{estimate.words(seconds)}** on this machine for both: they take turns.")
 
 
 def _racing(race: tuple[Experiment, ...]) -> tuple[Snapshot, ...] | None:

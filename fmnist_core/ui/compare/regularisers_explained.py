@@ -31,7 +31,7 @@ EXPLAINERS: dict[str, tuple[Callable[[Experiment], bool], Explainer]] = {
     "Gradient clipping": (lambda e: bool(e.clip_norm), short_explanations.clipping),
 }
 *_FIRST, _LAST = [wording.inside(title) for title in EXPLAINERS]
-NOTHING = f"None of these runs has a part that is explained here: train a network with {', '.join(_FIRST)} or {_LAST} to see what it does."
+NOTHING = f"None of these runs uses anything explained here: train a network with {', '.join(_FIRST)} or {_LAST} to see what it does."
 
 
 def show(runs: Sequence[Run], data: Dataset) -> None:

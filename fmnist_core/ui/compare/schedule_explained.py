@@ -32,9 +32,9 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     text, picture = parts.columns()
     with text:
         st.markdown(
-            f"**{wording.choice(experiment.schedule).capitalize()} schedule.** The optimiser makes one step for each"
-            " batch, and the schedule gives it the learning rate $\\eta_t$ of step $t$. So a schedule belongs to the"
-            " optimiser, and it counts steps, not epochs."
+            f"**{wording.choice(experiment.schedule).capitalize()} schedule.** The optimiser takes one step for"
+            " each batch, and the schedule gives it the learning rate $\\eta_t$ of step $t$. So a schedule"
+            " belongs to the optimiser, and it counts steps, not epochs."
         )
         times = r"\lfloor t / d \rfloor" if experiment.staircase else "t / d"
         st.latex(FORMULAS[experiment.schedule].replace("%s", times))
@@ -60,9 +60,9 @@ def _counted(rows: pd.DataFrame, per_epoch: int, made: int) -> str:
     """The run's steps and rates, and what counting epochs would have made of them."""
     first, last, epochs, most = rows.iloc[0], rows.iloc[-1], int(rows["epoch"].max()), rows["rate"].max()
     climb = f" up to {most:.2g} and then" if most > 1.01 * first["rate"] else ""
-    level = ", as good as constant" if rows["misread"].min() > 0.99 * rows["misread"].max() else ""
+    level = ", almost constant" if rows["misread"].min() > 0.99 * rows["misread"].max() else ""
     return (
-        f"Here an epoch has {per_epoch:,} steps. Over {made:,} steps ({epochs} epoch{'s' * (epochs > 1)}) the rate went"
-        f" from {first['rate']:.2g}{climb} to {last['rate']:.2g}. Had the formula been given the number of the epoch (from"
-        f" 0) for $t$, it would have ended at {last['misread']:.2g}{level}."
+        f"Here an epoch has {per_epoch:,} steps. Over {made:,} steps ({epochs} epoch{'s' * (epochs > 1)}) the"
+        f" rate went from {first['rate']:.2g}{climb} to {last['rate']:.2g}. With the number of the epoch (from 0)"
+        f" as $t$, the formula would have ended at {last['misread']:.2g}{level}."
     )

@@ -23,12 +23,12 @@ def clipping(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     text, picture = parts.columns()
     with text:
         st.markdown(
-            f"**Gradient clipping at {limit:g}.** Before each step, the gradients of all weights are taken as one long vector"
-            f" $g$. Where its norm is larger than $c = {limit:g}$, the vector is scaled down to that norm: its direction"
-            " stays, and one steep batch cannot throw the weights far away."
-            f" ([Pascanu, Mikolov & Bengio 2013]({PASCANU})) With plain SGD, clipping limits the length of the step itself;"
-            " Adam and its kin divide by the usual size of the gradients, so that with them only gradients count that are"
-            " larger than usual."
+            f"**Gradient clipping at {limit:g}.** Before each step, the gradients of all weights are taken as one"
+            f" long vector $g$. Where its norm is larger than $c = {limit:g}$, the vector is scaled down to that"
+            " norm: its direction is unchanged, and one steep batch cannot move the weights far away. ([Pascanu,"
+            f" Mikolov & Bengio 2013]({PASCANU})) With plain SGD, clipping limits the length of the step itself;"
+            " Adam and similar optimisers divide by the usual size of the gradients, so that clipping affects"
+            " only gradients that are larger than usual."
         )
         st.latex(r"g \leftarrow g \cdot \min\left(1, \frac{c}{\lVert g \rVert}\right)")
         norms = history["gradient_norm"].dropna()

@@ -37,7 +37,7 @@ def show(view: View) -> list[Trained]:
     runs = server.store().runs()
     _undo()
     if not runs:
-        st.info("No network has been trained here yet: train one on page Train, or start a study at the left.")
+        st.info("No network has been trained here yet: train one on page Train, or start a study on the left.")
         return []
     shown = _filtered(runs)
     if shown:
@@ -52,7 +52,7 @@ def show(view: View) -> list[Trained]:
 def _filtered(runs: Sequence[Run]) -> list[Run]:
     """Runs whose words contain the search, and whose setting is one of the wanted values."""
     search, field, values = st.columns([3, 2, 3])
-    text = search.text_input("Search", placeholder="a word of the network, the name or the note", key="compare search")
+    text = search.text_input("Search", placeholder="a word in the network, the name or the note", key="compare search")
     name = field.selectbox(
         "Filter by", FILTERS, None, format_func=lambda name: FIELDS[name].title, key="compare filter", placeholder="any"
     )
@@ -88,8 +88,8 @@ def _table(runs: Sequence[Run], view: View) -> None:
         args=(widget, [run.run_id for run in runs]),
     )
     st.caption(
-        f"{wording.counted(len(runs), 'run')}; tick those to compare. A click on a heading sorts; names and notes can be"
-        " typed into the table. Kept runs stay when the store runs out of room."
+        f"{wording.counted(len(runs), 'run')}; tick those to compare. Click a heading to sort; edit names and"
+        " notes in the table. Kept runs stay when the store runs out of space."
     )
 
 
@@ -162,7 +162,7 @@ def _choose(runs: tuple[str, ...]) -> None:
 def _actions(chosen: Sequence[Run], view: View, there: set[str], hidden: int) -> None:
     gone = [name for name in view.runs if name not in there]
     if gone:
-        st.warning(f"{len(gone)} of the runs in this link are not in this store (any more): {', '.join(gone[:3])}.")
+        st.warning(f"{len(gone)} of the runs in this link are not in this store: {', '.join(gone[:3])}.")
     if not chosen:
         st.info("Tick two or more runs above to see them side by side.")
         return
@@ -177,7 +177,7 @@ def _actions(chosen: Sequence[Run], view: View, there: set[str], hidden: int) ->
             on_click=_delete,
             args=([run.run_id for run in chosen],),
             disabled=bool(kept),
-            help="A kept run is among them: untick Keep first." if kept else "They can be brought back for a week.",
+            help="One of them is a kept run: untick Keep first." if kept else "They can be restored for a week.",
             key="compare delete",
         )
 

@@ -89,8 +89,8 @@ def _study(study: Study) -> None:
         1,
         30,
         start,
-        help="How often each network is trained, each time with other random numbers. Three show large differences"
-        " only; five or more show smaller ones.",
+        help="How many times each network is trained, each time with different random numbers. Three show only"
+        " large differences; five or more show smaller ones.",
         key=widget,
         on_change=_set,
         args=("seeds", widget),
@@ -154,7 +154,7 @@ def _take(place: int, name: str, widget: str) -> None:
         held = [FIELDS[name].read(part) for part in held.split(",") if part.strip()]
     if not held:
         compare_view.ADDRESS.refuse(
-            f"The values of {FIELDS[name].title} are empty; give at least one. They are left as they were."
+            f"The values of {FIELDS[name].title} are empty; give at least one. They are unchanged."
         )
         return
     _set_axis(place, name, tuple(held))
@@ -171,15 +171,15 @@ def _base(study: Study) -> None:
             _shared(study, FIELDS[name])
     if study.presets:
         return
-    st.caption(f"All else as in: **{wording.name(study.base, leave_out=SHARED)}**.")
+    st.caption(f"Everything else as in: **{wording.name(study.base, leave_out=SHARED)}**.")
     own = st.session_state.get("values")
     st.button(
-        "Take the settings of page Train",
+        "Use the settings of page Train",
         on_click=_take_train,
         disabled=own is None,
-        help="Varies the network that is set on page Train."
+        help="Varies the network that is set up on page Train."
         if own
-        else "Open page Train first and set a network there.",
+        else "Open page Train first and set up a network there.",
         width="stretch",
     )
 
@@ -229,7 +229,7 @@ def _load() -> None:
             key=widget,
             on_change=_loaded,
             args=(widget,),
-            help="The file that 'Definition (JSON)' gives at the foot of this page.",
+            help="The file that 'Definition (JSON)' downloads at the bottom of this page.",
         )
 
 
@@ -243,4 +243,4 @@ def _loaded(widget: str) -> None:
         compare_view.ADDRESS.change(study=Study.from_json(file.getvalue()), race=(), baseline="")
         compare_view.ADDRESS.remount()
     except LabError as error:
-        compare_view.ADDRESS.refuse(f"{file.name}: {error} The study is left as it was.")
+        compare_view.ADDRESS.refuse(f"{file.name}: {error} The study is unchanged.")

@@ -107,7 +107,7 @@ class Address(Generic[V]):
         except LabError as error:
             checked, problems = self.view(), [str(error)]
         if problems:
-            self.refuse(f"{problems[0]} It is left as it was.")
+            self.refuse(f"{problems[0]} It is unchanged.")
             return
         st.session_state[self._name("view")] = checked
         self.stay()
@@ -206,7 +206,7 @@ def changed(view: Viewed, written: Callable[[Any], str]) -> dict[str, str]:
 
 def unknown(name: str, page: str) -> ViewError:
     """There is no parameter of this name."""
-    return ViewError(f"There is no setting {name[:80]!r} on page {page}; it is left out.")
+    return ViewError(f"There is no setting {name[:80]!r} on page {page}; it is ignored.")
 
 
 def one_of(name: str, text: str, allowed: tuple[str, ...]) -> str:
@@ -232,5 +232,5 @@ def decimal(name: str, text: str, low: float, high: float) -> float:
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        raise ViewError(f"{name} is {text[:80]!r}, but it must be a number from {low:g} to {high:g}.")
+        raise ViewError(f"{name} is {text[:80]!r}, but it must be between {low:g} and {high:g}.")
     return value
