@@ -13,6 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
 F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
 
@@ -22,8 +26,6 @@ def compiled(function: F) -> F:
 
     A division by zero gives inf and raises nothing, for the same reason.
     """
-    from numba import njit  # here, since screens share these threads and have no use for a compiler
-
     options: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
     kernel: Any
     try:
@@ -55,3 +57,25 @@ def span(length: int, piece: int) -> tuple[int, int]:
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(cores() - 1, 1), thread_name_prefix="embedding")
+
+
+def squared_distances(rows: NDArray[np.float32], candidates: NDArray[np.int32]) -> NDArray[np.float32]:
+    """From each row to each of its candidates, float32 (n, candidates): computed directly, not from products."""
+    squares = np.empty(candidates.shape, np.float32)
+    spread(lambda piece: _squares(rows, candidates, squares, *span(len(rows), piece)))
+    return squares
+
+
+@compiled
+def _squares(
+    rows: NDArray[np.float32], candidates: NDArray[np.int32], squares: NDArray[np.float32], start: int, stop: int
+) -> None:
+    for i in range(start, stop):
+        row = rows[i]
+        for rank in range(candidates.shape[1]):
+            other = rows[candidates[i, rank]]
+            total = np.float32(0)
+            for feature in range(len(row)):
+                difference = row[feature] - other[feature]
+                total += difference * difference
+            squares[i, rank] = total

