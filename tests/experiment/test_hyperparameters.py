@@ -92,6 +92,18 @@ def test_digests_are_those_of_every_earlier_version(values: dict[str, Any], dige
     assert Experiment.of(values).digest == digest
 
 
+def test_a_run_stored_before_later_hyperparameters_opens() -> None:
+    """experiment.json as version 0.1 wrote it: all of its fields, and none of those that came later."""
+    text = (
+        '{"layers":2,"units":512,"widths":null,"activation":"relu","initialiser":"glorot_uniform","initialiser_sigma":0.05,'
+        '"dropout":0.3,"batch_norm":false,"l2":0.0,"optimiser":"adam","momentum":0.0,"learning_rate":0.001,"schedule":"constant",'
+        '"decay_steps":100,"decay_rate":0.96,"staircase":false,"warmup_steps":0,"batch_size":128,"epochs":20,"patience":0,'
+        '"training_fraction":1.0,"validation_fraction":0.1,"label_noise":0.0,"seed":0}'
+    )
+    assert Experiment.from_json(text) == PRESETS["dropout"].experiment
+    assert Experiment.from_json(text).digest == "7fc3f28894dda6b9"
+
+
 def test_presets_are_the_notebooks() -> None:
     assert list(PRESETS) == ["base", "dropout", "batch-norm", "l2", "lr-schedule", "glorot", "standard"]
     assert PRESETS["base"].experiment.hidden_widths == (512, 512)
