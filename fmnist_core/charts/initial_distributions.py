@@ -19,6 +19,7 @@ from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.experiment.layer_names import the_layer
 from fmnist_core.findings.initial_sentences import hidden, labels
 
 Measured = Mapping[str, Any]
@@ -194,7 +195,7 @@ def broken_told(network: Mapping[str, Any]) -> str:
     broken = network["breakdown"]
     if not broken:
         return ""
-    layer = broken["layer"].replace("hidden_", "layer ").replace("output", "the output layer")
+    layer = the_layer(broken["layer"]).removeprefix("hidden ")
     if broken["direction"] == "forward":
         return f"The signal overflows from {layer} on."
     return f"The gradient overflows from {layer} backwards."

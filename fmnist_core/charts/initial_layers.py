@@ -16,6 +16,7 @@ from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
 from fmnist_core.charts.initial_distributions import Measured, broken_told
 from fmnist_core.experiment.activations import ACTIVATIONS
+from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import hidden, labels, plain
 
 HEIGHT, LOW = 320, 240  # pixels, title, legend and axis included
@@ -121,7 +122,7 @@ def lsuv_table(network: Mapping[str, Any]) -> pd.DataFrame:
     table = table[table["variance"].notna() & (table["variance"] > 0)]
     last = table.groupby("layer")["round"].transform("max")
     when = pd.Series("between", table.index).mask(table["round"] == last, "after").mask(table["round"] == 0, "before")
-    shown = table["layer"].str.replace("hidden_", "", regex=False)
+    shown = table["layer"].map(layer_label)
     return table.assign(layer=shown, when=when)
 
 

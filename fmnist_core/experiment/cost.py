@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fmnist_core.data.dataset import split_of
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
+from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.experiment.optimisers import OPTIMISERS
 
 INPUTS, OUTPUTS = 28 * 28, 10
@@ -44,7 +45,7 @@ def layers(experiment: Experiment) -> tuple[LayerCost, ...]:
     found = [LayerCost("rescale", "Rescaling", INPUTS, 0)]
     fan_in = INPUTS
     for number, width in enumerate(experiment.hidden_widths, start=1):
-        found.append(LayerCost(f"hidden_{number}", "Dense", width, (fan_in + 1) * width))
+        found.append(LayerCost(hidden_name(number), "Dense", width, (fan_in + 1) * width))
         if experiment.batch_norm:
             found.append(LayerCost(f"batch_norm_{number}", "BatchNormalization", width, 4 * width))
         found.append(LayerCost(f"activation_{number}", "Activation", width, 0))

@@ -39,6 +39,11 @@ def layer_title(layer: str) -> str:
     return {PIXELS: "input pixels", OUTPUT: "output layer"}.get(layer) or f"hidden layer {hidden_number(layer)}"
 
 
+def layer_label(layer: str) -> str:
+    """A layer in a table's column "Layer" or on its axis: "pixels", "1", "output"."""
+    return str(hidden_number(layer) or layer)
+
+
 def layer_heading(layer: str) -> str:
     """A layer as a label or at the start of a sentence: "Input pixels", "Hidden layer 1"."""
     return layer_title(layer).capitalize()

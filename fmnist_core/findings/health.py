@@ -14,6 +14,7 @@ from typing import NamedTuple
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
+from fmnist_core.experiment.layer_names import the_layer
 from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.findings import evaluation
 
@@ -109,7 +110,7 @@ def _diverged(experiment: Experiment, records: Sequence[EpochRecord], layers: Se
     if bad is None and not layer:
         return None
     when = f"the loss diverged in epoch {bad}" if bad is not None else "the values have overflowed"
-    where = f"; the first layer affected is {_named(layer)}" if layer else ""
+    where = f"; the first layer affected is {the_layer(layer)}" if layer else ""
     text = f"At a learning rate of {wording.number(experiment.learning_rate)}, {when}{where}."
     return _suggest(experiment, Flag("Diverged", layer, text), _slower(experiment, 10))
 
@@ -158,7 +159,7 @@ def _gradients(experiment: Experiment, layers: Sequence[LayerState]) -> Flag | N
         return None
     vanishing = ratio < VANISHING
     text = (
-        f"The gradient that reaches {_named(first.layer)} is {_times(ratio)} as large as in {_named(last.layer)}"
+        f"The gradient that reaches {the_layer(first.layer)} is {_times(ratio)} as large as in {the_layer(last.layer)}"
         f" (standard deviation of dCost/ds: {first.gradient_std:.2g} and {last.gradient_std:.2g}):"
         + (" the first layers barely learn." if vanishing else " the first layers change erratically.")
     )
@@ -229,7 +230,7 @@ def _dead(experiment: Experiment, layer: LayerState) -> Flag | None:
     if not ACTIVATIONS[experiment.activation].can_die or not layer.dead >= DEAD:
         return None
     text = (
-        f"In {_named(layer.layer)}, {_percent(layer.dead)} of the units output 0 for all {layer.images:,} images measured:"
+        f"In {the_layer(layer.layer)}, {_percent(layer.dead)} of the units output 0 for all {layer.images:,} images measured:"
         " they learn nothing from these images."
     )
     return _suggest(
@@ -241,7 +242,7 @@ def _saturated(experiment: Experiment, layer: LayerState) -> Flag | None:
     if not ACTIVATIONS[experiment.activation].can_saturate or not layer.saturated >= SATURATED:
         return None
     text = (
-        f"In {_named(layer.layer)}, {_percent(layer.saturated)} of the values lie in the flat part of"
+        f"In {the_layer(layer.layer)}, {_percent(layer.saturated)} of the values lie in the flat part of"
         f" {wording.choice(experiment.activation)}, where almost no gradient passes."
     )
     changes: list[dict[str, object]] = [{"batch_norm": True}]
@@ -278,12 +279,6 @@ def _ratio(layers: Sequence[LayerState]) -> float:
     """Deviation of dCost/ds in the first over the last hidden layer (Glorot & Bengio 2010, figure 7)."""
     last = layers[-1].gradient_std
     return layers[0].gradient_std / last if last else math.nan
-
-
-def _named(layer: str) -> str:
-    """hidden_2 as "hidden layer 2"."""
-    kind, _, number = layer.partition("_")
-    return f"{kind} layer {number}".strip() if number else f"the {kind} layer"
 
 
 def _percent(share: float) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.layer_names import layer_title, the_layer
 from fmnist_core.experiment.wording import percent
 
 COLUMNS = ("activation_std", "gradient_std", "weight_gradient_std", "mean_singular_value", "saturated")
@@ -59,7 +60,7 @@ def _network(network: Mapping[str, Any]) -> str:
 
 
 def _broken(breakdown: Mapping[str, str]) -> str:
-    layer = breakdown["layer"].replace("hidden_", "hidden layer ").replace("output", "the output layer")
+    layer = the_layer(breakdown["layer"])
     if breakdown["direction"] == "forward":
         return (
             f"the signal overflows: from {layer} on, values are infinite or undefined (inf, nan). Such a network"
@@ -145,16 +146,10 @@ def _idle(layers: Sequence[Mapping[str, Any]]) -> str:
     sentence = ""
     if worst["saturated"] >= 0.005:
         share = percent(worst["saturated"], 1)  # as the picture has it
-        sentence += f" In {_named(worst)}, {share} of the activations are saturated."
+        sentence += f" In {layer_title(worst['name'])}, {share} of the activations are saturated."
     if dead["dead_units"]:
-        sentence += (
-            f" In {_named(dead)}, {dead['dead_units']:,} of {dead['units']:,} units are dead: 0 for every image."
-        )
+        sentence += f" In {layer_title(dead['name'])}, {dead['dead_units']:,} of {dead['units']:,} units are dead: 0 for every image."
     return sentence
-
-
-def _named(layer: Mapping[str, Any]) -> str:
-    return str(layer["name"]).replace("hidden_", "hidden layer ")
 
 
 def _weight_gradients(networks: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fmnist_core.embedding.neighbours import Neighbours, nearest_to
 from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.layer_names import activation_name, dense_layers, layer_heading
 from fmnist_core.findings.health import LayerState
 from fmnist_core.network import backward, diagnostics, forward
 
@@ -59,7 +60,7 @@ def sampled(values: Array, most: int = SAMPLED) -> Array:
 
 def shown_layers(experiment: Experiment) -> dict[str, str]:
     """The layers of `forward.layers` that a reader looks at, and what they are called."""
-    hidden = {f"activation_{k}": f"Hidden layer {k}" for k in range(1, len(experiment.hidden_widths) + 1)}
+    hidden = {activation_name(layer): layer_heading(layer) for layer in dense_layers(experiment)[:-1]}
     return {"rescale": "Pixels", **hidden, "output": "Output"}
 
 

@@ -13,7 +13,7 @@ from fmnist_core.data import dataset
 from fmnist_core.embedding.map_methods import METHODS, MapSettings, problem, setting, settings_of
 from fmnist_core.errors import BadValueError
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.layer_names import OUTPUT, PIXELS, layers_of
+from fmnist_core.experiment.layer_names import OUTPUT, PIXELS, activation_name, layers_of
 from fmnist_core.experiment.recording import Weights
 from fmnist_core.network import forward
 
@@ -81,8 +81,7 @@ def features(experiment: Experiment, weights: Weights, layer: str, images: NDArr
         raise RequestError(f"layer is {layer[:40]!r}, but it must be one of {', '.join(layers_of(experiment))}.")
     if layer == PIXELS:
         return images.reshape(len(images), -1) * np.float32(1 / 255)
-    name = OUTPUT if layer == OUTPUT else f"activation_{layer.removeprefix('hidden_')}"
-    return forward.layer(experiment, weights, images, name)
+    return forward.layer(experiment, weights, images, activation_name(layer))
 
 
 @dataclass(frozen=True, eq=False)

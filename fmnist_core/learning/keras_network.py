@@ -10,6 +10,7 @@ import numpy as np
 
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.experiment.recording import Weights
 
 
@@ -32,7 +33,7 @@ def build(
     for number, width in enumerate(experiment.hidden_widths, start=1):
         # Zeros are quick; what the initialiser draws is assigned afterwards.
         dense = keras.layers.Dense(
-            width, kernel_initializer="zeros", kernel_regularizer=penalty, name=f"hidden_{number}"
+            width, kernel_initializer="zeros", kernel_regularizer=penalty, name=hidden_name(number)
         )
         x = dense(x)
         if experiment.batch_norm:

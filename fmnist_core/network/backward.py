@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.experiment.cost import OUTPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.network import forward
 
 
@@ -68,7 +69,7 @@ def signals(
         found = []
         for place in range(len(experiment.hidden_widths) + 1, 0, -1):
             is_output = place > len(experiment.hidden_widths)
-            name = "output" if is_output else f"hidden_{place}"
+            name = "output" if is_output else hidden_name(place)
             sums = values["logits" if is_output else name]
             activations = values["output" if is_output else f"activation_{place}"]
             slopes = np.ones_like(sums)
@@ -98,7 +99,7 @@ def _through(
     above: Array,
 ) -> tuple[Array, Array]:
     """Slopes dz'/ds of hidden layer `place`, and dCost/ds from dCost/dz' (above)."""
-    sums, activations = values[f"hidden_{place}"], values[f"activation_{place}"]
+    sums, activations = values[hidden_name(place)], values[f"activation_{place}"]
     derivative = ACTIVATIONS[experiment.activation].derivative
     if not experiment.batch_norm:
         slopes = derivative(sums, activations)

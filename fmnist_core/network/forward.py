@@ -15,6 +15,7 @@ from fmnist_core.errors import LabError
 from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.experiment.cost import INPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.layer_names import hidden_name
 
 EPSILON = np.float32(1e-3)  # Keras' BatchNormalization adds it to the variance.
 AT_ONCE = 1000
@@ -89,7 +90,7 @@ def _pass(
     x = images.reshape(len(images), INPUTS) * np.float32(1 / 255)
     yield Layer("rescale", x)
     for number in range(1, len(experiment.hidden_widths) + 1):
-        yield Layer(f"hidden_{number}", x := _dense(weights, f"hidden_{number}", x))
+        yield Layer(hidden_name(number), x := _dense(weights, hidden_name(number), x))
         if experiment.batch_norm:
             yield Layer(f"batch_norm_{number}", x := _batch_norm(weights, f"batch_norm_{number}", x, training))
         yield Layer(f"activation_{number}", x := ACTIVATIONS[experiment.activation].function(x))

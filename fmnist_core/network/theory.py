@@ -25,6 +25,7 @@ from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.experiment.initialisers import INITIALISERS
+from fmnist_core.experiment.layer_names import hidden_name
 
 Numbers = NDArray[np.float64]
 
@@ -115,7 +116,7 @@ def predict(
     for all layers). Raises: TheoryError.
     """
     fans = (INPUTS, *widths, OUTPUTS)
-    names = [*(f"hidden_{number}" for number in range(1, len(widths) + 1)), "output"]
+    names = [*map(hidden_name, range(1, len(widths) + 1)), "output"]
     second = np.array([part.mean() for part in np.array_split(np.sort(moments), min(GROUPS, len(moments)))])
     variances, inputs, sums, firsts, seconds = [], [], [], [], []
     with np.errstate(all="ignore"):  # exploding is a result

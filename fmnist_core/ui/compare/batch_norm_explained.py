@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import network_diagram, value_spread
 from fmnist_core.data.dataset import Dataset
+from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
@@ -75,7 +76,7 @@ def _sums(run: Run, data: Dataset) -> tuple[dict[int, pd.DataFrame], pd.DataFram
             forward.layers(run.experiment, parts.weights(run, epoch), pixels, parts.generator(run, 1), training=True)
         )
         for number in range(1, len(run.experiment.hidden_widths) + 1):
-            pair = found[f"hidden_{number}"], found[f"batch_norm_{number}"]
+            pair = found[hidden_name(number)], found[f"batch_norm_{number}"]
             parts.check(run, epoch, *pair)
             held[number] |= {(parts.when(epoch), side): values for side, values in zip(SIDES, pair, strict=True)}
             facts.append((number, parts.when(epoch), *value_spread.sum_facts(*pair)))

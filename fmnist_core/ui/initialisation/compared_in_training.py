@@ -15,6 +15,7 @@ from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.hyperparameters import FIELDS
+from fmnist_core.experiment.layer_names import layer_title
 from fmnist_core.experiment.study import STUDIES, Axis, Study
 from fmnist_core.findings import layers_over_epochs as measures
 from fmnist_core.findings.run_tables import Trained, models
@@ -223,10 +224,9 @@ def saturation(model: str, rows: pd.DataFrame) -> list[str]:
         return []
     worst = held.nlargest(1, "value").iloc[0]
     when = "before training" if worst["epoch"] == 0 else f"after epoch {worst['epoch']}"
-    place = str(worst["layer"]).replace("hidden_", "hidden layer ")
     final = held[(held["layer"] == worst["layer"]) & (held["epoch"] == held["epoch"].max())].iloc[0]
     since = "" if final["epoch"] == worst["epoch"] else f"; after epoch {final['epoch']}, {final['value']:.0%}"
-    found = f"**{model}**: {when}, {worst['value']:.0%} of the activations in {place} are saturated{since}."
+    found = f"**{model}**: {when}, {worst['value']:.0%} of the activations in {layer_title(worst['layer'])} are saturated{since}."
     return [found.replace("%", " %")]
 
 

@@ -17,6 +17,7 @@ from fmnist_core.engine.analysis import Analysis
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.experiment.initial_networks import InitialisationError, fits
+from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import sentences, spreads, table
 from fmnist_core.findings.layers_over_epochs import IMAGES, batch
 from fmnist_core.jobs import initial_look
@@ -220,7 +221,7 @@ def _lsuv(facts: Mapping[str, Any]) -> None:
             continue
         st.subheader("LSUV at work")
         layers = list(dict.fromkeys(one["layer"] for one in rounds))
-        names = [layer.replace("hidden_", "") for layer in layers]
+        names = list(map(layer_label, layers))
         upto = names.index(st.select_slider("Applied up to layer", names, names[-1], key=f"lsuv {len(names)}"))
         done = [one for one in rounds if layers.index(one["layer"]) <= upto]
         st.altair_chart(by_layer.lsuv({**network, "lsuv": done}), key="initialisation lsuv")
@@ -239,7 +240,7 @@ def _table(facts: Mapping[str, Any]) -> None:
     st.subheader("The numbers")
     shown = rows.assign(
         initialiser=rows["initialiser"].map(wording.choice),
-        layer=rows["layer"].str.replace("hidden_", "", regex=False),
+        layer=rows["layer"].map(layer_label),
     )
     plain = st.column_config.Column
     columns = {
