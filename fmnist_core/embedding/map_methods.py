@@ -222,9 +222,9 @@ def problem(settings: MapSettings, points: int) -> str | None:
             return sentence
     method, dimensions = METHODS[settings.method], settings.dimensions
     if dimensions not in method.dimensions:
-        able = " or ".join(row.title for row in METHODS.values() if dimensions in row.dimensions)
+        *able, last = [row.title for row in METHODS.values() if dimensions in row.dimensions]
         allowed = " or ".join(map(str, method.dimensions))
-        return f"dimensions is {dimensions}, but {method.title} maps have {allowed}; choose {able} for {dimensions}."
+        return f"dimensions is {dimensions}, but {method.title} maps have {allowed}; choose {', '.join(able)} or {last} for {dimensions}."
     if method.size and getattr(settings, method.size) > method.most(points):
         size, most = getattr(settings, method.size), max(int(method.most(points)), 0)
         return f"{method.size} is {size:g}, but {points:,} images allow at most {most:,}; lower it, or use more images."

@@ -29,7 +29,7 @@ RUN = "0123456789abcdef"
         ({"points": 10**9}, "points is 1,000,000,000"),
         ({"points": 200, "perplexity": 80.0}, "perplexity is 80, but 200 images allow at most 66"),
         ({"method": "umap", "points": 100, "n_neighbors": 150}, "n_neighbors is 150, but 100 images allow at most 99"),
-        ({"method": "tsne", "dimensions": 3}, "choose UMAP or PCA for 3"),
+        ({"method": "tsne", "dimensions": 3}, "choose UMAP, PCA or UMAP by umap-learn for 3"),
         ({"method": "mds"}, "method is 'mds', but it must be one of tsne, umap, pca"),
         ({"split": "all"}, "split is 'all'"),
         ({"metric": "cityblock"}, "metric is 'cityblock'"),

@@ -50,7 +50,7 @@ def test_without_a_run_the_page_says_what_to_do() -> None:
 def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
     app = opened(PAGE, points="200", perplexity="10")
     shown = texts(app)
-    assert "What **the output layer** makes of 200 test images after epoch 3" in shown
+    assert "The outputs of **the output layer** for 200 test images after epoch 3" in shown
     assert "For now: the first principal components (PCA)." in shown
     name = layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0)).name
     snapshot = server.analysis(name)
@@ -69,7 +69,8 @@ def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
     assert "How far to trust this map" in [one.value for one in app.subheader]
     assert "Measured on the map's 200 images with 15 neighbours" in shown
     assert "rank correlation" in shown
-    assert "A film computes all 4 recorded epochs" in shown.replace("**", "")
+    assert "Drawn by Fashion-MNIST Lab's own t-SNE" in shown and "750 iterations. Versions: fmnist_core " in shown
+    assert "A film computes all 4 checkpointed epochs" in shown.replace("**", "")
     assert not server.analysis(layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200)).name)
 
 
