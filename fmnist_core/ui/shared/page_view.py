@@ -1,0 +1,423 @@
+"""A page's view, declared: each setting once, with its bounds or choices, its words, and its part of the address.
+
+    @dataclass(frozen=True)
+    class View(PageView):
+        page = Page.DATA
+        split: str = choice({"training": "Training", "test": "Test"}, "Images from")
+        seed: int = whole(0, 9_999, label="Seed")
+
+Reading a view from an address, writing it to one, checking it and drawing its controls follow from that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+import streamlit as st
+
+from fmnist_core.errors import LabError
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, Hyperparameter
+from fmnist_core.store.run_store import RUN_ID
+from fmnist_core.ui.shared.pages import Page
+
+MOST_DIGITS = 9  # of a whole number in an address
+MOST_POSITIONS = 400  # A slider with more positions cannot be set by hand; a number field can.
+MOST_TOLD = 40  # characters of a default value that a sentence names
+
+
+class ViewError(LabError):
+    """A URL parameter cannot be used; the text names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One part of a view. label, help: of its control. implies: parts that follow where an address has this one."""
+
+    default: Any
+    label: str = ""
+    help: str | None = None
+    implies: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self, name: str, text: str) -> Any:
+        """The value of a URL parameter. Raises: LabError."""
+        raise NotImplementedError
+
+    def write(self, value: Any) -> str:
+        """The URL parameter of a value; `read` gives the value back."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    def value(self, shown: Any) -> Any:
+        """The value that its control shows."""
+        return tuple(shown) if isinstance(shown, list) else shown
+
+    def draw(self, start: Any, **kwargs: Any) -> None:
+        """The control. kwargs: of Streamlit's function, the key and the callback among them."""
+        raise NotImplementedError
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value, if an address may have it: limits hold on the server too. Raises: LabError."""
+        return value if value == self.default else self.read(name, self.write(value))
+
+
+class PageView:
+    """What a page shows: a frozen dataclass whose fields are declared by the functions below."""
+
+    page: ClassVar[Page]
+
+    @classmethod
+    def settings(cls) -> dict[str, Setting]:
+        """The declarations, by name."""
+        return {each.name: each.metadata["setting"] for each in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    def query(self) -> dict[str, str]:
+        """What differs from the defaults, as URL parameters; `from_query` reads them back."""
+        values = {name: getattr(self, name) for name in self.settings()}
+        return {n: s.write(values[n]) for n, s in self.settings().items() if values[n] != s.default}
+
+    @classmethod
+    def from_query(cls, texts: Mapping[str, str]) -> tuple[Self, list[str]]:
+        """A view from URL parameters; what is wrong is left at its default and named in the list."""
+        settings = cls.settings()
+        values: dict[str, Any] = {}
+        problems = []
+        for name, text in texts.items():
+            if name not in settings:
+                problems.append(f"There is no setting {name[:80]!r} on page {cls.page.title}; it is left out.")
+                continue
+            setting = settings[name]
+            try:
+                values |= {**setting.implies, name: setting.read(name, text)}
+            except LabError as error:
+                default = "" if setting.default is None else setting.write(setting.default)
+                told = f", {default}," if 0 < len(default) < MOST_TOLD else ""
+                problems.append(f"{error} The default{told} is used.")
+        return replace(cls(), **values), problems  # type: ignore[type-var]
+
+    def changed(self, **values: Any) -> Self:
+        """The view with other values for some of its settings. Raises: LabError."""
+        settings = self.settings()
+        checked = {name: settings[name].check(name, settings[name].value(value)) for name, value in values.items()}
+        return replace(self, **checked)  # type: ignore[type-var]
+
+    @classmethod
+    def setting(cls, name: str) -> Setting:
+        """One declaration."""
+        return cls.settings()[name]
+
+
+# --- Declarations -----------------------------------------------------------------------------------------------------
+
+
+def declared(setting: Setting) -> Any:
+    """A field of a view."""
+    return field(default=setting.default, metadata={"setting": setting})
+
+
+def choice(
+    words: Mapping[Any, str], label: str, *, default: Any = None, help: str | None = None, heading: bool = True
+) -> Any:
+    """One of a few values, all on the screen. words: what each is called. default: the first. heading: shows the label."""
+    start = next(iter(words)) if default is None else default
+    return declared(Choice(words=words, label=label, default=start, help=help, heading=heading))
+
+
+def whole(
+    low: int,
+    high: int | Callable[[], int],
+    default: int | None = None,
+    label: str = "",
+    *,
+    help: str | None = None,
+    usual: Iterable[int] = (),
+    slider: bool = False,
+    optional: bool = False,
+) -> Any:
+    """A whole number; by default the lowest, or where optional None. usual: the positions of its slider."""
+    start = default if default is not None or optional else low
+    return declared(
+        Number(kind=int, low=low, high=high, default=start, label=label, help=help, usual=tuple(usual), slider=slider)
+    )
+
+
+def number(
+    low: float,
+    high: float,
+    default: float,
+    label: str = "",
+    *,
+    step: float = 0.01,
+    help: str | None = None,
+    usual: Iterable[float] = (),
+    form: Callable[[Any], str] = "{:g}".format,
+) -> Any:
+    """A number. usual: the positions of its slider; without them, it moves by `step`."""
+    kwargs: dict[str, Any] = {"low": low, "high": high, "step": step, "usual": tuple(usual), "form": form}
+    return declared(Number(kind=float, default=default, label=label, help=help, slider=True, **kwargs))
+
+
+def flag(label: str, *, default: bool = False, help: str | None = None) -> Any:
+    """Yes or no."""
+    return declared(Flag(default=default, label=label, help=help))
+
+
+def several(
+    words: Mapping[Any, str],
+    default: tuple[Any, ...],
+    label: str,
+    *,
+    allowed: str,
+    joint: str = ".",
+    empty: str | None = None,
+    most: int | None = None,
+    help: str | None = None,
+) -> Any:
+    """Different values out of a list, in an address joined by `joint`. empty: how an address says none, if it may.
+
+    allowed: what an address must have, in words. most: how many may be chosen.
+    """
+    kwargs: dict[str, Any] = {"joint": joint, "empty": empty, "most": most, "allowed": allowed}
+    return declared(Several(words=words, default=default, label=label, help=help, **kwargs))
+
+
+def hyperparameter(
+    name: str,
+    *,
+    default: Any = None,
+    low: int | None = None,
+    label: str = "",
+    help: str | None = None,
+    usual: Iterable[Any] = (),
+    form: Callable[[Any], str] | None = None,
+) -> Any:
+    """A value of one of Experiment's hyperparameters, whose declaration it follows where nothing else is said."""
+    known = FIELDS[name]
+    start = known.default if default is None else default
+    named = {"label": label or known.title, "help": help or known.help}
+    return declared(OfExperiment(field=known, default=start, low=low, usual=tuple(usual), form=form, **named))
+
+
+def text(
+    read: Callable[[str, str], Any],
+    default: Any = None,
+    write: Callable[[Any], str] = str,
+    implies: Mapping[str, Any] | None = None,
+) -> Any:
+    """Whatever else an address can have. read: the value of a name and a text; raises LabError."""
+    return declared(Text(reads=read, writes=write, default=default, implies=implies or {}))
+
+
+def pattern(expression: str, allowed: str, default: Any = "") -> Any:
+    """A text that the regular expression matches. allowed: what it must be, in words."""
+    return text(lambda name, value: _matched(name, value, expression, allowed), default)
+
+
+def run() -> Any:
+    """The name of a stored run; "" for the one that was looked at or trained last."""
+    return pattern(RUN_ID.pattern, "the name of a stored run, such as 3f9a1c0b5d7e2468")
+
+
+def epoch() -> Any:
+    """An epoch; None for the last one."""
+    return whole(0, 100_000, label="Epoch", optional=True)
+
+
+# --- Kinds ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Setting):
+    """As `choice`."""
+
+    words: Mapping[Any, str]
+    heading: bool = True
+
+    def read(self, name: str, text: str) -> Any:
+        return _one_of(name, text, {self.write(value): value for value in self.words})
+
+    def draw(self, start: Any, **kwargs: Any) -> None:
+        options = {"label": self.label, "options": list(self.words), "default": start, "help": self.help, **kwargs}
+        options.setdefault("label_visibility", "visible" if self.heading else "collapsed")
+        st.segmented_control(format_func=self.words.__getitem__, required=True, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Setting):
+    """As `whole` and `number`."""
+
+    kind: type[int] | type[float]
+    low: float
+    high: float | Callable[[], int]
+    step: float = 1
+    usual: tuple[float, ...] = ()
+    form: Callable[[Any], str] = "{:,}".format
+    slider: bool = False
+
+    @property
+    def most(self) -> float:
+        """The highest value."""
+        return self.high() if callable(self.high) else self.high
+
+    def read(self, name: str, text: str) -> Any:
+        return _number(name, text, self.kind, self.low, self.most)
+
+    def draw(self, start: Any, **kwargs: Any) -> None:
+        options = {"label": self.label, "help": self.help, "value": start, **kwargs}
+        if self.usual:
+            usual = sorted({*options.pop("usual", self.usual), start})
+            st.select_slider(options=usual, **{"format_func": self.form, **options})
+            return
+        bounds = {"min_value": self.kind(self.low), "max_value": self.kind(self.most), "step": self.kind(self.step)}
+        (st.slider if self.slider else st.number_input)(**bounds | options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag(Setting):
+    """As `flag`."""
+
+    def read(self, name: str, text: str) -> bool:
+        return bool(_one_of(name, text, {"true": True, "false": False}))
+
+    def draw(self, start: Any, **kwargs: Any) -> None:
+        st.toggle(**{"label": self.label, "value": start, "help": self.help, **kwargs})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Several(Setting):
+    """As `several`."""
+
+    words: Mapping[Any, str]
+    allowed: str
+    joint: str
+    empty: str | None = None
+    most: int | None = None
+
+    def read(self, name: str, text: str) -> tuple[Any, ...]:
+        known = {str(value): value for value in self.words}
+        if text == self.empty:
+            return ()
+        names = text.split(self.joint)
+        repeated = self.most is not None and (len(set(names)) < len(names) or len(names) > self.most)
+        if repeated or not all(each in known for each in names):
+            raise ViewError(f"{name} is {text[:80]!r}, but it must be {self.allowed}.")
+        values = dict.fromkeys(known[each] for each in names)
+        return tuple(values if self.most else sorted(values))
+
+    def write(self, value: tuple[Any, ...]) -> str:
+        return self.joint.join(map(str, value)) or self.empty or ""
+
+    def draw(self, start: Any, **kwargs: Any) -> None:
+        options = {"default": list(start), "format_func": self.words.__getitem__, "help": self.help, **kwargs}
+        if self.most:
+            st.multiselect(self.label, list(self.words), max_selections=self.most, **options)
+        else:
+            st.pills(self.label, list(self.words), selection_mode="multi", **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Setting):
+    """As `text`; a page draws its control itself."""
+
+    reads: Callable[[str, str], Any]
+    writes: Callable[[Any], str]
+
+    def read(self, name: str, text: str) -> Any:
+        return self.reads(name, text)
+
+    def write(self, value: Any) -> str:
+        return self.writes(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfExperiment(Setting):
+    """As `hyperparameter`."""
+
+    field: Hyperparameter
+    low: int | None = None
+    usual: tuple[Any, ...] = ()
+    form: Callable[[Any], str] | None = None
+
+    def read(self, name: str, text: str) -> Any:
+        if self.low is not None:
+            return _number(name, text, int, self.low, self.field.high or 0)
+        return getattr(Experiment.parse({self.field.name: text}), self.field.name)
+
+    def write(self, value: Any) -> str:
+        return self.field.write(value)
+
+    def value(self, shown: Any) -> Any:
+        return self.field.read(shown or "") if self.field.kind == "widths" else shown
+
+    def draw(self, start: Any, **kwargs: Any) -> None:
+        field, options = self.field, {"label": self.label, "help": self.help, **kwargs}
+        if field.kind == "bool":
+            st.toggle(value=start, **options)
+        elif field.kind == "choice":
+            names = field.choices
+            st.selectbox(options=names, index=names.index(start), **{"format_func": wording.choice, **options})
+        elif field.kind == "widths":
+            st.text_input(value=field.write(start), placeholder="such as 512-256-128", **options)
+        elif self.usual or field.log:
+            usual = sorted({*self.usual, start}) if self.usual else positions(field, start)
+            st.select_slider(options=usual, value=start, **{"format_func": self.form or _plain, **options})
+        else:
+            self._linear(start, options)
+
+    def _linear(self, start: Any, options: dict[str, Any]) -> None:
+        whole = self.field.kind == "int"
+        cast: Any = int if whole else float
+        low, high = cast(self.field.low if self.low is None else self.low), cast(self.field.high)
+        step = cast(self.field.step or 1)
+        options = {"min_value": low, "max_value": high, "value": start, "step": step, **options}
+        if (high - low) / step > MOST_POSITIONS:
+            st.number_input(**options)
+        else:
+            st.slider(**{"format": "%d" if whole else "%.3g", **options})
+
+
+def positions(field: Hyperparameter, *extra: float) -> list[float]:
+    """Positions of a logarithmic slider: powers of two up to a power of two, else 1, 2, 5, 10, ...; and `extra`."""
+    low, high = field.low or 0, field.high or 0
+    if field.kind == "int" and int(high) & (int(high) - 1) == 0:
+        steps = [float(2**power) for power in range(int(high).bit_length())]
+    else:
+        steps = [float(f"{digit}e{power}") for power in range(-9, 10) for digit in (1, 2, 5)]
+    chosen = sorted({value for value in (*steps, low, high, field.default, *extra) if low <= value <= high})
+    return [int(value) for value in chosen] if field.kind == "int" else chosen
+
+
+def _plain(value: float) -> str:
+    """1e-05 as 0.00001: the reader of a slider thinks in plain numbers."""
+    return re.sub(r"0+$", "", f"{value:.8f}").rstrip(".") if isinstance(value, float) else f"{value:,}"
+
+
+# --- Reading a text ---------------------------------------------------------------------------------------------------
+
+
+def _one_of(name: str, text: str, allowed: Mapping[str, Any]) -> Any:
+    if text not in allowed:
+        raise ViewError(f"{name} is {text[:80]!r}, but it must be one of {', '.join(allowed)}.")
+    return allowed[text]
+
+
+def _matched(name: str, text: str, expression: str, allowed: str) -> str:
+    if not re.fullmatch(expression, text):
+        raise ViewError(f"{name} is {text[:80]!r}, but it must be {allowed}.")
+    return text
+
+
+def _number(name: str, text: str, kind: type[int] | type[float], low: float, high: float) -> float:
+    """A number within bounds, written the one way that an address has: int() also takes "1_0", " 5", other scripts' digits."""
+    whole = kind is int
+    form = rf"[0-9]{{1,{MOST_DIGITS}}}" if whole else r"(?=.{1,20}$)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
+    value = kind(text) if re.fullmatch(form, text) else low - 1
+    if not low <= value <= high:
+        bounds = f"a whole number from {low:,} to {high:,}" if whole else f"a number from {low:g} to {high:g}"
+        raise ViewError(f"{name} is {text[:80]!r}, but it must be {bounds}.")
+    return value
