@@ -203,6 +203,10 @@ class Experiment(BaseModel):
         except ValidationError as error:
             raise ExperimentError(_sentence(error)) from None
 
+    def changed(self, **values: Any) -> Self:
+        """The experiment with other values. Raises: ExperimentError."""
+        return self.of(self.model_dump() | values)
+
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Self:
         """Validate values given as text (URL, command line). Raises: ExperimentError."""

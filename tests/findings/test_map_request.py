@@ -17,7 +17,8 @@ from fmnist_core.findings.map_request import SETTINGS, SPLITS, MapRequest, Reque
 from fmnist_core.jobs import layer_maps
 from fmnist_core.network import forward
 from fmnist_core.ui.embeddings import embeddings_view
-from fmnist_core.ui.embeddings.embeddings_view import COLOURS, PARTS, View, from_query
+from fmnist_core.ui.embeddings.embeddings_view import COLOURS, PARTS, View
+from fmnist_core.ui.shared.pages import Page
 
 RUN = "0123456789abcdef"
 
@@ -118,7 +119,7 @@ views = st.builds(
     View,
     run=st.sampled_from(["", RUN, RUN + "-sample"]),
     epoch=st.none() | st.integers(0, 200),
-    part=st.sampled_from(PARTS),
+    part=st.sampled_from(list(PARTS)),
     layer=st.sampled_from(["pixels", "hidden_1", "hidden_12", "output"]),
     method=st.sampled_from(list(METHODS)),
     dimensions=st.sampled_from([2, 3]),
@@ -128,7 +129,7 @@ views = st.builds(
     n_neighbors=st.integers(2, 200),
     min_dist=st.integers(0, 99).map(lambda value: value / 100),
     seed=st.integers(0, 9_999),
-    colour=st.sampled_from(COLOURS),
+    colour=st.sampled_from(list(COLOURS)),
     second=st.booleans(),
     image=st.none() | st.integers(0, 59_999),
 )
@@ -136,15 +137,15 @@ views = st.builds(
 
 @given(views)
 def test_an_address_brings_the_same_view_back(view: View) -> None:
-    assert from_query(view.query()) == (view, [])
+    assert View.from_query(view.query()) == (view, [])
 
 
 @given(st.dictionaries(st.sampled_from([*View().__dataclass_fields__, "other"]), st.text(max_size=20), max_size=4))
 def test_any_address_gives_a_view_and_sentences(texts: dict[str, str]) -> None:
-    view, problems = from_query(texts)
+    view, problems = View.from_query(texts)
     assert isinstance(view, View)
     assert all(problem.endswith(".") for problem in problems)
-    assert from_query(view.query()) == (view, [])
+    assert View.from_query(view.query()) == (view, [])
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_any_address_gives_a_view_and_sentences(texts: dict[str, str]) -> None:
     ],
 )
 def test_wrong_parameters_are_named(name: str, text: str, told: str) -> None:
-    view, problems = from_query({name: text})
+    view, problems = View.from_query({name: text})
     assert view == View()
     assert len(problems) == 1 and told in problems[0]
-    assert embeddings_view.ADDRESS.page == "pages/Embeddings.py"
+    assert embeddings_view.STATE.page is Page.EMBEDDINGS

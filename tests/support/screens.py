@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,12 @@ def opened(page: str, **query: str) -> AppTest:
 def texts(app: AppTest) -> str:
     """Everything the page says, one text a line."""
     parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info]
-    return "\n".join(str(part.value) for part in parts)
+    return "\n".join(plain(part.value) for part in parts)
+
+
+def plain(markdown: str) -> str:
+    """Markdown without the backslashes before what is not to be taken for its own."""
+    return re.sub(r"\\([^A-Za-z0-9\s])", r"\1", markdown)
 
 
 def url(app: AppTest) -> dict[str, str]:

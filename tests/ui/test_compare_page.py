@@ -16,7 +16,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.store.run_store import RunStore, StoreError
 from fmnist_core.ui.compare import compare_view
-from fmnist_core.ui.compare.compare_view import View, from_query
+from fmnist_core.ui.compare.compare_view import View
 from fmnist_core.ui.shared import server
 from tests.support.screens import opened, pressed, texts, url
 from tests.support.stored_runs import store_run, store_study
@@ -211,7 +211,12 @@ def test_a_network_does_not_race_itself() -> None:
 names = st.text("0123456789abcdef", min_size=16, max_size=16)
 studies = st.sampled_from([*STUDIES.values(), one_axis(), Study.of({"base": SMALL, "seeds": 4})])
 views = st.one_of(
-    st.builds(View, study=studies, curve=st.sampled_from(compare_view.CURVES), x=st.sampled_from(compare_view.AXES)),
+    st.builds(
+        View,
+        study=studies,
+        curve=st.sampled_from(list(compare_view.CURVES)),
+        x=st.sampled_from(list(compare_view.AXES)),
+    ),
     st.builds(View, study=st.none(), runs=st.lists(names, unique=True, max_size=5).map(tuple), each=st.booleans()),
     st.builds(
         View,
@@ -226,7 +231,7 @@ views = st.one_of(
 
 @given(views)
 def test_every_view_survives_its_link(view: View) -> None:
-    assert from_query(view.query()) == (view, [])
+    assert View.from_query(view.query()) == (view, [])
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ from fmnist_core.charts import dataset_charts as charts
 from fmnist_core.charts import images, preparation
 from fmnist_core.data import class_pixels, dataset
 from fmnist_core.data.class_draw import draw
-from fmnist_core.ui.data import data_source, data_view, image_grid
+from fmnist_core.ui.data import data_source, image_grid
 from fmnist_core.ui.data.data_view import SPLITS, View
 
 ROOT = Path(__file__).parents[2]
-IMAGES = 6000
+IMAGES = len(dataset.load().train_images)
 needs_full = pytest.mark.skipif(
     not dataset.DEBIAN_FOLDER.is_dir() and not os.environ.get("CI"), reason="needs the package dataset-fashion-mnist"
 )
@@ -60,13 +60,13 @@ def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dataset.Dataset:
 
 @given(views)
 def test_a_link_brings_back_the_view(view: View) -> None:
-    assert data_view.from_query(view.query(), IMAGES) == (view, [])
+    assert View.from_query(view.query()) == (view, [])
 
 
 @given(st.sampled_from([field.name for field in fields(View)]), st.text(max_size=12))
 def test_any_text_in_the_url_is_a_value_or_one_sentence(name: str, text: str) -> None:
-    view, problems = data_view.from_query({name: text}, IMAGES)
-    assert data_view.from_query(view.query(), IMAGES) == (view, [])
+    view, problems = View.from_query({name: text})
+    assert View.from_query(view.query()) == (view, [])
     if problems:
         assert view == View()
         assert name in problems[0]
@@ -79,22 +79,20 @@ def test_any_text_in_the_url_is_a_value_or_one_sentence(name: str, text: str) ->
         ("number", "21", "number is '21', but it must be a whole number from 1 to 20. The default, 5, is used."),
         ("number", "1_0", "whole number"),
         ("seed", "-1", "whole number from 0 to 9,999"),
-        ("image", "6000", "whole number from 0 to 5,999"),
+        ("image", str(IMAGES), f"whole number from 0 to {IMAGES - 1:,}"),
         ("classes", "0-10", "The default, 0-1-2-3-4-5-6-7-8-9, is used."),
         ("split", "all", "one of training, validation, test"),
         ("validation_fraction", "0.9", "0.5"),
     ],
 )
 def test_wrong_parameters_are_named(name: str, text: str, told: str) -> None:
-    view, (problem,) = data_view.from_query({name: text, "seed" if name != "seed" else "number": "7"}, IMAGES)
+    view, (problem,) = View.from_query({name: text, "seed" if name != "seed" else "number": "7"})
     assert told in problem
     assert 7 in (view.seed, view.number)
 
 
 def test_unknown_parameter_is_named() -> None:
-    assert data_view.from_query({"colour": "red"}, IMAGES)[1] == [
-        "There is no setting 'colour' on page Data; it is ignored."
-    ]
+    assert View.from_query({"colour": "red"})[1] == ["There is no setting 'colour' on page Data; it is ignored."]
 
 
 # --- Draws and pictures ---------------------------------------------------------------------------------------------

@@ -55,28 +55,28 @@ views = st.builds(
     View,
     run=st.sampled_from(["", "0123456789abcdef", "0123456789abcdef-sample"]),
     epoch=st.none() | st.integers(0, 200),
-    section=st.sampled_from(inspect_view.SECTIONS),
-    figures=st.sampled_from(inspect_view.FIGURES),
+    section=st.sampled_from(list(inspect_view.SECTIONS)),
+    figures=st.sampled_from(list(inspect_view.FIGURES)),
     cell=st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)),
-    order=st.sampled_from(inspect_view.ORDERS),
+    order=st.sampled_from(list(inspect_view.ORDERS)),
     image=st.integers(0, 9_999),
-    part=st.sampled_from(inspect_view.PARTS),
-    quantity=st.sampled_from(inspect_view.QUANTITIES),
+    part=st.sampled_from(list(inspect_view.PARTS)),
+    quantity=st.sampled_from(list(inspect_view.QUANTITIES)),
     layer=st.sampled_from(["hidden_1", "hidden_20", "output"]),
-    kind=st.sampled_from(inspect_view.KINDS),
-    source=st.sampled_from(inspect_view.SOURCES),
+    kind=st.sampled_from(list(inspect_view.KINDS)),
+    source=st.sampled_from(list(inspect_view.SOURCES)),
 )
 
 
 @given(views)
 def test_a_view_comes_back_from_its_address(view: View) -> None:
-    assert inspect_view.from_query(view.query()) == (view, [])
+    assert inspect_view.View.from_query(view.query()) == (view, [])
 
 
 @given(st.dictionaries(st.sampled_from([*View.__dataclass_fields__, "colour"]), st.text(max_size=12), max_size=5))
 def test_any_address_gives_a_view_and_sentences(texts: dict[str, str]) -> None:
-    view, problems = inspect_view.from_query(texts)
-    assert inspect_view.from_query(view.query()) == (view, [])
+    view, problems = inspect_view.View.from_query(texts)
+    assert inspect_view.View.from_query(view.query()) == (view, [])
     assert all(problem.endswith(".") for problem in problems)
 
 
@@ -93,7 +93,7 @@ def test_any_address_gives_a_view_and_sentences(texts: dict[str, str]) -> None:
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, text: str) -> None:
-    view, problems = inspect_view.from_query({name: text})
+    view, problems = inspect_view.View.from_query({name: text})
     assert view == View() and len(problems) == 1 and repr(text) in problems[0] and problems[0].startswith(name)
 
 

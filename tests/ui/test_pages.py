@@ -18,7 +18,7 @@ from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.ui.home import ways_in
 from fmnist_core.ui.shared import estimate, server
-from tests.support.screens import ROOT, opened, texts, url
+from tests.support.screens import ROOT, opened, plain, texts, url
 from tests.support.stored_runs import store_run
 
 pytestmark = pytest.mark.usefixtures("no_workers")
@@ -27,7 +27,11 @@ pytestmark = pytest.mark.usefixtures("no_workers")
 def control(app: AppTest, name: str) -> Any:
     """The widget of a hyperparameter; its key ends with a number that counts its comings to the screen."""
     kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "text_input")
-    return next(w for kind in kinds for w in app.get(kind) if (w.key or "").rsplit(" ", 1)[0] == f"control {name}")
+    return next(w for kind in kinds for w in app.get(kind) if (w.key or "").rsplit(" ", 1)[0] == f"train {name}")
+
+
+def presets(app: AppTest) -> Any:
+    return next(group for group in app.button_group if (group.key or "").startswith("train preset "))
 
 
 def stored(tmp_path: Path, experiment: Experiment, losses: list[float], **metrics: object) -> str:
@@ -130,7 +134,7 @@ def test_wrong_url_parameters_are_named_and_replaced() -> None:
 
 def test_a_preset_sets_everything_and_reset_brings_the_base_back() -> None:
     app = opened("pages/Train.py", layers="5")
-    app.button_group(key="preset").set_value("l2").run()
+    presets(app).set_value("l2").run()
     assert url(app) == {"l2": "0.01"}
     next(button for button in app.button if button.label == "Reset").click().run()
     assert url(app) == {} and control(app, "layers").value == 2
@@ -152,7 +156,7 @@ def test_a_control_that_comes_back_shows_the_value_it_had() -> None:
     assert control(app, "decay_steps").value == 500
     app.switch_page("pages/Data.py").run()
     app.switch_page("pages/Train.py")
-    for name, value in app.session_state["url pages/Train.py"].items():  # as the menu's link does
+    for name, value in app.session_state["state of train"].query.items():  # as the menu's link does
         app.query_params[name] = value
     app.run()
     assert control(app, "decay_steps").value == 500 and url(app)["decay_steps"] == "500"
@@ -264,7 +268,7 @@ def test_damaged_data_is_one_sentence_and_the_page_stays_up(
 ) -> None:
     monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "nothing"))
     app = opened(page)
-    assert app.error and all(str(tmp_path / "nothing") in error.value for error in app.error)
+    assert app.error and all(str(tmp_path / "nothing") in plain(error.value) for error in app.error)
 
 
 def test_the_app_process_stays_free_of_tensorflow() -> None:

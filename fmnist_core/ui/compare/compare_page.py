@@ -20,7 +20,7 @@ from fmnist_core.ui.shared.pages import Page
 def show() -> None:
     """The whole page."""
     with frame.page(Page.COMPARE):
-        view, problems = compare_view.ADDRESS.current()
+        view = compare_view.STATE.current()
         data = dataset.load()
         st.title("Compare networks")
         st.markdown(
@@ -28,8 +28,7 @@ def show() -> None:
         )
         with st.sidebar:
             study_controls.show(view)
-        for problem in problems:
-            st.warning(problem)
+        compare_view.STATE.show_problems()
         if view.study:
             trained = study_progress.show(view.study, data, compare_view.watch)
         elif view.race:

@@ -1,118 +1,87 @@
-"""What page Compare shows: a study or chosen runs, which measure over what; and the URL that brings the view back."""
+"""What page Compare shows: a study, a race or chosen runs, which measure over what."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.store.run_store import RUN_ID
-from fmnist_core.ui.shared.address import Address, ViewError, one_of, read_all, unknown
+from fmnist_core.ui.shared.page_view import PageView, ViewError, choice, flag, text
 from fmnist_core.ui.shared.pages import MOST_COMPARED, Page
+from fmnist_core.ui.shared.view_state import ViewState
 
-CURVES = ("loss", "accuracy", "gap", "rate")
-AXES = ("epoch", "step", "seconds")
-MEASURES = ("test_accuracy", "test_loss", "best_val_loss", "seconds")
-CHOICES: dict[str, tuple[str, ...]] = {"curve": CURVES, "x": AXES, "measure": MEASURES}
-
-
-@dataclass(frozen=True)
-class View:
-    """study: what is compared, or None. race: two experiments side by side, or none. runs: names of stored runs, compared
-    when there is neither. curve: one of CURVES, over x, one
-    of AXES. measure: one of MEASURES, for charts over hyperparameters. baseline: a model's name, "" for the first.
-    each: whether single runs are drawn.
-    """
-
-    study: Study | None = STUDIES["notebook"]
-    race: tuple[Experiment, ...] = ()
-    runs: tuple[str, ...] = ()
-    curve: str = CURVES[0]
-    x: str = AXES[0]
-    measure: str = MEASURES[0]
-    baseline: str = ""
-    each: bool = False
-
-    def query(self) -> dict[str, str]:
-        """What differs from the defaults, as URL parameters; `from_query` reads them back."""
-        default = View()
-        what = "study" if self.study else "race" if self.race else "runs"
-        names = [f.name for f in fields(self) if f.name not in ("study", "race", "runs")]
-        changed = [name for name in names if getattr(self, name) != getattr(default, name)]
-        changed += [what] * (self.study != default.study)
-        return {name: _written(name, getattr(self, name)) for name in changed}
+CURVES = {"loss": "Loss", "accuracy": "Accuracy", "gap": "Generalisation gap", "rate": "Learning rate"}
+AXES = {"epoch": "by epoch", "step": "by step", "seconds": "by time"}
+MEASURES = {
+    "test_accuracy": "Test accuracy",
+    "test_loss": "Test loss",
+    "best_val_loss": "Lowest validation loss",
+    "seconds": "Training time (s)",
+}
 
 
-def _written(name: str, value: Any) -> str:
-    if name == "study":
-        return str(value.to_short_json())
-    if name == "race":
-        return json.dumps([experiment.query() for experiment in value], separators=(",", ":"))
-    if name == "runs":
-        return ".".join(value)
-    return {True: "true", False: "false"}[value] if name == "each" else str(value)
+def _runs(name: str, text: str) -> tuple[str, ...]:
+    names = tuple(text.split(".")) if text else ()
+    if not all(map(RUN_ID.fullmatch, names)):
+        raise ViewError(f"{name} is {text[:80]!r}, but it must be ids of stored runs, joined by dots.")
+    if len(names) > MOST_COMPARED:
+        raise ViewError(f"{name} names {len(names)} runs, but at most {MOST_COMPARED} can be compared; choose fewer.")
+    return names
 
 
-def from_query(texts: Mapping[str, str]) -> tuple[View, list[str]]:
-    """A view from URL parameters; what is wrong is left at its default and named in the list."""
-    return read_all(texts, View(), _read)
-
-
-def _read(name: str, text: str) -> dict[str, Any]:
-    """One parameter's value, and what follows from it. Raises: LabError."""
-    if name in CHOICES:
-        return {name: one_of(name, text, CHOICES[name])}
-    match name:
-        case "study":
-            return {"study": Study.from_json(text)}
-        case "runs":
-            return {"runs": read_runs(tuple(text.split(".")) if text else ()), "study": None}
-        case "race":
-            return {"race": _read_race(text), "study": None}
-        case "baseline":
-            return {"baseline": text[:300]}
-        case "each":
-            return {"each": text == "true"}
-    raise unknown(name, "Compare")
-
-
-def _read_race(text: str) -> tuple[Experiment, ...]:
-    """Two experiments, each a JSON object of the settings that differ from the base network's. Raises: ViewError."""
-    wrong = ViewError(f"race is {text[:80]!r}, but it must be a JSON list of two objects with settings.")
+def _race(name: str, text: str) -> tuple[Experiment, ...]:
+    """Two experiments, each a JSON object of the settings that differ from the base network's."""
+    wrong = ViewError(f"{name} is {text[:80]!r}, but it must be a JSON list of two objects with settings.")
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
         raise wrong from None
-    if not isinstance(values, list) or len(values) != 2 or not all(isinstance(one, dict) for one in values):
+    if not isinstance(values, list) or len(values) != 2 or not all(isinstance(lane, dict) for lane in values):
         raise wrong
-    return tuple(Experiment.parse({key: str(held) for key, held in one.items()}) for one in values)
+    return tuple(Experiment.parse({key: str(value) for key, value in lane.items()}) for lane in values)
 
 
-def read_runs(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of runs, checked for form and number. Raises: ViewError."""
-    if not all(map(RUN_ID.fullmatch, names)):
-        raise ViewError(f"runs is {'.'.join(names)[:80]!r}, but it must be ids of stored runs, joined by dots.")
-    if len(names) > MOST_COMPARED:
-        raise ViewError(f"runs names {len(names)} runs, but at most {MOST_COMPARED} can be compared; choose fewer.")
-    return names
+def _race_text(race: tuple[Experiment, ...]) -> str:
+    return json.dumps([experiment.query() for experiment in race], separators=(",", ":"))
 
 
-ADDRESS = Address(Page.COMPARE.path, from_query)
+@dataclass(frozen=True)
+class View(PageView):
+    """study: what is compared, or None. race: two experiments side by side, or none. runs: names of stored runs, compared
+    when there is neither. curve: which curves, over x. measure: of charts over hyperparameters. baseline: a model's
+    name, "" for the first. each: whether single runs are drawn.
+    """
+
+    page = Page.COMPARE
+    study: Study | None = text(lambda _, text: Study.from_json(text), STUDIES["notebook"], Study.to_short_json)  # noqa: RUF009
+    race: tuple[Experiment, ...] = text(_race, (), _race_text, implies={"study": None})
+    runs: tuple[str, ...] = text(_runs, (), ".".join, implies={"study": None})
+    curve: str = choice(CURVES, "Curve", heading=False)
+    x: str = choice(AXES, "Over", heading=False)
+    measure: str = choice(MEASURES, "Measure", heading=False)
+    baseline: str = text(lambda _, text: text[:300], "")
+    each: bool = flag("Individual runs")
+
+    def query(self) -> dict[str, str]:
+        """As PageView: of study, race and runs, the one that is shown."""
+        query = super().query()
+        shown = "study" if self.study else "race" if self.race else "runs"
+        if self.study is None:
+            query.setdefault(shown, "")
+        return {name: text for name, text in query.items() if name not in {"study", "race", "runs"} - {shown}}
 
 
-def set_study(values: Mapping[str, Any]) -> None:
-    """Change entries of the study from a callback; what cannot be used is named and not taken."""
-    held = ADDRESS.view().study or Study()
-    try:
-        ADDRESS.change(study=Study.of(dict(held) | dict(values)))
-    except LabError as error:
-        ADDRESS.refuse(f"{error} It is unchanged.")
+STATE = ViewState(View.page, View, View.setting)
+
+
+def change_study(**values: Any) -> None:
+    """Change entries of the study from a callback. Raises: LabError."""
+    STATE.change(study=Study.of(dict(STATE.view.study or Study()) | values))
 
 
 def watch(study: Study) -> None:
     """Show another study; meant as a button's callback."""
-    ADDRESS.set(study=study, race=(), runs=(), baseline="")
+    STATE.open(View(study=study))

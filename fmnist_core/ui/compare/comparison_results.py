@@ -15,15 +15,13 @@ from fmnist_core.findings import run_tables, statistics
 from fmnist_core.findings.run_tables import Line, Trained
 from fmnist_core.findings.statistics import PLUS_MINUS, Comparison, spread
 from fmnist_core.store.run import Run
-from fmnist_core.ui.compare import compare_view, over_hyperparameters
-from fmnist_core.ui.compare.compare_view import View
+from fmnist_core.ui.compare import over_hyperparameters
+from fmnist_core.ui.compare.compare_view import STATE, View
 from fmnist_core.ui.shared import estimate
 from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.markdown import escaped, table
 from fmnist_core.ui.shared.per_run import per_run
 
-CURVES = {"loss": "Loss", "accuracy": "Accuracy", "gap": "Generalisation gap", "rate": "Learning rate"}
-AXES = {"epoch": "by epoch", "step": "by step", "seconds": "by time"}
 FEW_SEEDS = 5
 
 
@@ -51,16 +49,14 @@ def _choose_baseline(trained: list[Trained], baseline: str) -> None:
     names = run_tables.models(trained)
     if len(names) < 2:
         return
-    widget, start = compare_view.ADDRESS.mounted(f"baseline {len(names)}", baseline)
+    start, rest = STATE.control("baseline", baseline)
     st.selectbox(
         "Compare with",
         names,
         names.index(start) if start in names else 0,
-        key=widget,
-        on_change=compare_view.ADDRESS.take,
-        args=("baseline", widget),
         width=320,
         help="The baseline that all others are compared with, seed by seed.",
+        **rest,
     )
 
 
@@ -174,10 +170,8 @@ def _differing(trained: list[Trained]) -> None:
 
 def _curves(trained: list[Trained], view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        compare_view.ADDRESS.segments("Curve", "curve", CURVES, view.curve)
-        compare_view.ADDRESS.segments("Over", "x", AXES, view.x)
-        widget, start = compare_view.ADDRESS.mounted("each", view.each)
-        st.toggle("Individual runs", start, key=widget, on_change=compare_view.ADDRESS.take, args=("each", widget))
+        for name in ("curve", "x", "each"):
+            STATE.draw(name)
     rows, models = _history(trained), run_tables.models(trained)
     if view.curve in ("loss", "accuracy"):
         chart = comparison.curves(rows, view.curve, models, view.x, view.each)

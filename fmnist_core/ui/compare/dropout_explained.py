@@ -16,6 +16,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared import session
 from fmnist_core.ui.shared.per_run import per_run
 
 CANDIDATES = 200  # Training images that are shown, the one that the network is least sure of first.
@@ -35,10 +36,10 @@ class Masks(NamedTuple):
 
 def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """One image under the masks of LAST steps: which units are off in the newest, and what the network answers under each."""
-    state, rate = st.session_state, run.experiment.dropout
-    step = state.setdefault(f"dropout step {run.run_id}", LAST)
+    rate = run.experiment.dropout
+    step = LAST + session.DROPOUT_STEP.get(run.run_id)
     rows = _least_sure(run, data)
-    row = int(rows[state.setdefault(f"dropout image {run.run_id}", 0) % len(rows)])
+    row = int(rows[session.DROPOUT_IMAGE.get(run.run_id) % len(rows)])
     found, name = _masks(run, data, row, step), CLASSES[data.train_labels[row]]
     text, picture = parts.columns()
     with text:
@@ -50,8 +51,8 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         )
         st.html(_image(np.asarray(data.train_images[row]), f"Training image {row:,}: {name}"))
         with st.container(horizontal=True):
-            st.button("New step", icon=":material/skip_next:", on_click=_next, args=(f"dropout step {run.run_id}",))
-            st.button("Next image", icon=":material/image:", on_click=_next, args=(f"dropout image {run.run_id}",))
+            st.button("New step", icon=":material/skip_next:", on_click=_next, args=(session.DROPOUT_STEP, run))
+            st.button("Next image", icon=":material/image:", on_click=_next, args=(session.DROPOUT_IMAGE, run))
     with picture:
         off, units = int((~found.kept).sum()), len(found.kept)
         told = f"Step {step}: {off:,} of {units:,} units of the first hidden layer are off ({wording.percent(off / units)})"
@@ -73,8 +74,8 @@ def _image(image: NDArray[np.uint8], told: str) -> str:
     return f'<img src="{source}" alt="{told}" style="width:112px;display:block"><small>{told}</small>'
 
 
-def _next(name: str) -> None:
-    st.session_state[name] += 1
+def _next(entry: session.Entry[int], run: Run) -> None:
+    entry.set(entry.get(run.run_id) + 1, run.run_id)
 
 
 @per_run(max_entries=200)

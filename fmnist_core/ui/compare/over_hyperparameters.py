@@ -14,17 +14,9 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.ui.compare import compare_view
-from fmnist_core.ui.compare.compare_view import View
+from fmnist_core.ui.compare.compare_view import MEASURES, STATE, View
 from fmnist_core.ui.shared import pages, server
 from fmnist_core.ui.shared.pages import Page
-
-MEASURES = {
-    "test_accuracy": "Test accuracy",
-    "test_loss": "Test loss",
-    "best_val_loss": "Lowest validation loss",
-    "seconds": "Training time (s)",
-}
 
 
 def show(trained: list[Trained], view: View) -> None:
@@ -33,7 +25,7 @@ def show(trained: list[Trained], view: View) -> None:
     if not fields or (view.study is not None and view.study.presets):
         return
     st.header("Against the hyperparameters")
-    compare_view.ADDRESS.segments("Measure", "measure", MEASURES, view.measure)
+    STATE.draw("measure")
     table = run_tables.table(trained)
     titles = {name: FIELDS[name].title for name in fields} | MEASURES
     if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:

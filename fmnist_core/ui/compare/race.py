@@ -10,15 +10,16 @@ import streamlit as st
 from fmnist_core.charts import comparison
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.engine.service import Snapshot
-from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import training_images
-from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
+from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.ui.compare import compare_view
-from fmnist_core.ui.compare.compare_view import View
+from fmnist_core.ui.compare.compare_view import STATE, View
 from fmnist_core.ui.shared import estimate, progress, server, training_progress
+from fmnist_core.ui.shared.page_view import of_experiment
+from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.shared.view_state import view_of
 
 PERIOD = 0.5  # seconds between two looks
 SIDES = ("Left", "Right")
@@ -48,15 +49,13 @@ def _choose_lane(race: tuple[Experiment, ...], lane: int, side: str) -> None:
     here = "base" if here == "glorot" else here
     titles = {name: preset.title for name, preset in PRESETS.items()}
     titles |= {TRAIN: "The settings of page Train", AS_IS: wording.name(race[lane], leave_out=SHARED)}
-    widget, begin = compare_view.ADDRESS.mounted(f"lane {lane} {len(options)}", here)
+    start, rest = STATE.control(f"lane {lane} {len(options)}", here, lambda chosen: _take_lane(lane, chosen))
     st.selectbox(
         side,
         options,
-        options.index(begin) if begin in options else options.index(here),
+        options.index(start) if start in options else options.index(here),
         format_func=titles.__getitem__,
-        key=widget,
-        on_change=_take_lane,
-        args=(lane, widget),
+        **rest,
     )
 
 
@@ -64,31 +63,20 @@ def _with_shared(experiment: Experiment, like: Experiment) -> Experiment:
     return experiment.model_copy(update={name: getattr(like, name) for name in SHARED})
 
 
-def _take_lane(lane: int, widget: str) -> None:
-    race = list(compare_view.ADDRESS.view().race)
-    chosen = st.session_state[widget]
-    found = Experiment.of(st.session_state.get("values") or {}) if chosen == TRAIN else PRESETS[chosen].experiment
-    race[lane] = _with_shared(found, race[0])
-    compare_view.ADDRESS.change(race=tuple(race))
+def _take_lane(lane: int, chosen: str) -> None:
+    race = list(STATE.view.race)
+    experiment = view_of(Page.TRAIN) or Experiment() if chosen == TRAIN else PRESETS[chosen].experiment
+    race[lane] = _with_shared(experiment, race[0])
+    STATE.change(race=tuple(race))
 
 
 def _choose_shared(race: tuple[Experiment, ...], name: str) -> None:
-    field = FIELDS[name]
-    widget, value = compare_view.ADDRESS.mounted(f"race {name}", getattr(race[0], name))
-    common: dict[str, Any] = {"help": field.help, "key": widget, "on_change": _take_shared, "args": (name, widget)}
-    cast: Any = int if field.kind == "int" else float
-    bounds = (cast(field.low), cast(field.high))
-    show = st.number_input if name == "seed" else st.slider
-    show(field.title, *bounds, value, step=cast(field.step or 1), **common)
+    start, rest = STATE.control(f"race {name}", getattr(race[0], name), lambda value: _take_shared(name, value))
+    of_experiment(name).draw(start, **rest)
 
 
-def _take_shared(name: str, widget: str) -> None:
-    value = st.session_state[widget]
-    try:
-        race = [Experiment.of(one.model_dump() | {name: value}) for one in compare_view.ADDRESS.view().race]
-        compare_view.ADDRESS.change(race=tuple(race))
-    except LabError as error:
-        compare_view.ADDRESS.refuse(str(error))
+def _take_shared(name: str, value: Any) -> None:
+    STATE.change(race=tuple(experiment.changed(**{name: value}) for experiment in STATE.view.race))
 
 
 # --- The screen -----------------------------------------------------------------------------------------------------

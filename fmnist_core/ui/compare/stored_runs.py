@@ -8,15 +8,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.store.run import Run
-from fmnist_core.ui.compare import compare_view
-from fmnist_core.ui.compare.compare_view import View
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.compare.compare_view import STATE, View
+from fmnist_core.ui.shared import server, session
 
 EDITABLE = ("chosen", "name", "note", "kept")
 # What the table shows besides: all columns at once would not fit a narrow page, and scroll sideways.
@@ -75,7 +73,8 @@ def _table(runs: Sequence[Run], view: View) -> None:
     )
     shown = [*ALWAYS, *PARTS[part]]
     rows = pd.DataFrame([_row(run, view) for run in runs], columns=shown)
-    widget = compare_view.ADDRESS.key(f"runs {part} {hash(tuple(run.run_id for run in runs))}")
+    names = [run.run_id for run in runs]
+    _, rest = STATE.control(f"runs {part} {hash(tuple(names))}", None, lambda changes: _edited(changes, names))
     st.data_editor(
         rows,
         hide_index=True,
@@ -83,9 +82,7 @@ def _table(runs: Sequence[Run], view: View) -> None:
         row_height=ROW,
         column_config=_columns(),
         disabled=[name for name in rows.columns if name not in EDITABLE],
-        key=widget,
-        on_change=_edited,
-        args=(widget, [run.run_id for run in runs]),
+        **rest,
     )
     st.caption(
         f"{wording.counted(len(runs), 'run')}; tick those to compare. Click a heading to sort; edit names and"
@@ -128,32 +125,21 @@ def _row(run: Run, view: View) -> dict[str, Any]:
     }
 
 
-def _edited(widget: str, identities: list[str]) -> None:
-    for place, changes in st.session_state[widget]["edited_rows"].items():
-        _apply(identities[int(place)], changes)
+def _edited(changes: dict[str, Any], identities: list[str]) -> None:
+    for index, changed in changes["edited_rows"].items():
+        _apply(identities[int(index)], changed)
 
 
 def _apply(identity: str, changes: dict[str, Any]) -> None:
     """Changes of one row: the choice goes to the view, the rest to the store."""
-    view: View = compare_view.ADDRESS.view()
     if "chosen" in changes:
-        chosen = [name for name in view.runs if name != identity] + [identity] * bool(changes["chosen"])
-        _choose(tuple(chosen))
-    try:
-        if "kept" in changes:
-            server.store().keep(identity, bool(changes["kept"]))
-        words = {key: str(changes[key] or "")[:300] for key in ("name", "note") if key in changes}
-        if words:
-            server.store().annotate(identity, **words)
-    except LabError as error:
-        compare_view.ADDRESS.refuse(str(error))
-
-
-def _choose(runs: tuple[str, ...]) -> None:
-    try:
-        compare_view.ADDRESS.change(runs=compare_view.read_runs(runs))
-    except LabError as error:
-        compare_view.ADDRESS.refuse(str(error))
+        chosen = [name for name in STATE.view.runs if name != identity] + [identity] * bool(changes["chosen"])
+        STATE.change(runs=tuple(chosen))
+    if "kept" in changes:
+        server.store().keep(identity, bool(changes["kept"]))
+    words = {key: str(changes[key] or "")[:300] for key in ("name", "note") if key in changes}
+    if words:
+        server.store().annotate(identity, **words)
 
 
 # --- Delete and undo ------------------------------------------------------------------------------------------------
@@ -168,7 +154,7 @@ def _actions(chosen: Sequence[Run], view: View, there: set[str], hidden: int) ->
         return
     kept = [run for run in chosen if run.kept]
     with st.container(horizontal=True):
-        st.button("Choose none", type="tertiary", on_click=_choose, args=((),), key="compare none")
+        st.button("Choose none", type="tertiary", on_click=STATE.change, kwargs={"runs": ()}, key="compare none")
         st.button(
             f"Delete {len(chosen)} chosen run{'' if len(chosen) == 1 else 's'}"
             + (f" ({hidden} hidden by the search)" if hidden else ""),
@@ -183,21 +169,16 @@ def _actions(chosen: Sequence[Run], view: View, there: set[str], hidden: int) ->
 
 
 def _delete(identities: list[str]) -> None:
-    deleted, refused = [], ""
-    try:
+    STATE.change(runs=())
+    session.DELETED.set([])
+    with STATE.attempt(""):
         for identity in identities:
             server.store().delete(identity)
-            deleted.append(identity)
-    except LabError as error:
-        refused = str(error)
-    st.session_state["compare deleted"] = deleted
-    compare_view.ADDRESS.change(runs=())
-    if refused:
-        compare_view.ADDRESS.refuse(refused)
+            session.DELETED.set([*session.DELETED.get(), identity])
 
 
 def _undo() -> None:
-    deleted: list[str] = st.session_state.get("compare deleted", [])
+    deleted = session.DELETED.get()
     if not deleted:
         return
     text, button = st.columns([5, 1], vertical_alignment="center")
@@ -206,11 +187,8 @@ def _undo() -> None:
 
 
 def _bring_back() -> None:
-    deleted: list[str] = st.session_state.pop("compare deleted", [])
-    try:
+    deleted = session.DELETED.pop()
+    with STATE.attempt(""):
         for identity in deleted:
             server.store().undelete(identity)
-    except LabError as error:
-        compare_view.ADDRESS.refuse(str(error))
-        return
-    compare_view.ADDRESS.change(runs=tuple(deleted))
+        STATE.change(runs=tuple(deleted))

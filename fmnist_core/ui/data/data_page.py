@@ -14,11 +14,10 @@ def show() -> None:
     """The whole page."""
     with frame.page(Page.DATA):
         data = dataset.load()
-        view, problems = data_view.ADDRESS.current()
+        view = data_view.STATE.current()
         st.title("Look at the images")
         data_source.introduction(data)
-        for problem in problems:
-            st.warning(problem)
+        data_view.STATE.show_problems()
         image_grid.show(data, view)
         data_source.facts(data)
         class_overview.show(data)

@@ -10,7 +10,7 @@ from fmnist_core.charts import images, theme
 from fmnist_core.data import dataset
 from fmnist_core.data.class_draw import draw
 from fmnist_core.data.dataset import CLASSES, Dataset
-from fmnist_core.ui.data.data_view import ADDRESS, MOST_DRAWS, MOST_IMAGES, SPLITS, View
+from fmnist_core.ui.data.data_view import MOST_DRAWS, STATE, View
 from fmnist_core.ui.shared.downloads import foot
 
 
@@ -37,29 +37,19 @@ def caption(data: Dataset, view: View) -> str:
 
 def _controls(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        ADDRESS.segments("Split", "split", {name: name.capitalize() for name in SPLITS}, view.split, shown=True)
-        start, rest = ADDRESS.control("number", view.number)
-        st.slider("Images of each class", 1, MOST_IMAGES, start, width=220, **rest)
-        start, rest = ADDRESS.control("seed", view.seed)
-        st.number_input("Seed", 0, MOST_DRAWS, start, step=1, width=140, **rest)
+        STATE.draw("split")
+        STATE.draw("number", width=220)
+        STATE.draw("seed", width=140)
         following = (view.seed + 1) % (MOST_DRAWS + 1)
         st.button(
             "Draw again",
             key="data new draw",
             icon=":material/casino:",
             help="Uses the next seed: other images, and the same ones again for the same seed.",
-            on_click=ADDRESS.set,
+            on_click=STATE.change,
             kwargs={"seed": following},
         )
-    start, rest = ADDRESS.control("classes", view.classes)
-    st.pills(
-        "Classes",
-        range(len(CLASSES)),
-        default=start,
-        format_func=CLASSES.__getitem__,
-        selection_mode="multi",
-        **rest,
-    )
+    STATE.draw("classes")
 
 
 def part_rows(labels: NDArray[np.uint8], split: str, validation_fraction: float) -> NDArray[np.int32]:

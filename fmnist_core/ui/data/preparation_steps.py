@@ -12,7 +12,7 @@ from PIL import Image
 
 from fmnist_core.charts import images, preparation, theme
 from fmnist_core.data.dataset import CLASSES, Dataset
-from fmnist_core.ui.data.data_view import ADDRESS, View
+from fmnist_core.ui.data.data_view import STATE, View
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 
@@ -48,12 +48,11 @@ def show(data: Dataset, view: View) -> None:
 
 def _choice(number: int, image: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        start, rest = ADDRESS.control("image", image)
-        st.number_input(f"Training image (0 to {number - 1:,})", 0, number - 1, start, step=1, width=220, **rest)
+        STATE.draw("image", image, label=f"Training image (0 to {number - 1:,})", max_value=number - 1, width=220)
         st.button(
             "Another image",
             icon=":material/casino:",
-            on_click=lambda: ADDRESS.set(image=random.randrange(number)),
+            on_click=lambda: STATE.change(image=random.randrange(number)),
             help="Picks one at random. The tooltip of a row in the grid above gives the numbers of its images.",
         )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fmnist_core.charts import dataset_charts as charts
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES, Dataset
-from fmnist_core.ui.data.data_view import ADDRESS, SHARE, View
+from fmnist_core.ui.data.data_view import STATE, View
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 REASONS = {
@@ -23,9 +23,7 @@ REASONS = {
 def show(data: Dataset, view: View) -> None:
     """Slider, what each part is for, and the class balance that follows."""
     st.header("Training, validation, test")
-    low, high, step = float(SHARE.low or 0), float(SHARE.high or 1), float(SHARE.step or 0.01)
-    start, rest = ADDRESS.control("validation_fraction", view.validation_fraction)
-    st.slider("Validation fraction of the training images", low, high, start, step, "percent", width=420, **rest)
+    STATE.draw("validation_fraction", format="percent", width=420)
     counts = _counts(data.name, view.validation_fraction)
     for column, (part, reason) in zip(st.columns(3, gap="medium"), REASONS.items(), strict=True):
         column.metric(part.capitalize(), f"{counts[part].sum():,}")

@@ -5,17 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from fmnist_core.ui.embeddings import all_layers, class_separation, map_controls, mapped_images, one_map
-from fmnist_core.ui.embeddings.embeddings_view import ADDRESS
+from fmnist_core.ui.embeddings.embeddings_view import STATE
 from fmnist_core.ui.shared import epoch_slider, frame, run_picker
 from fmnist_core.ui.shared.pages import Page
-
-PARTS = {"map": "One layer", "grid": "All layers over training", "separation": "Separation in numbers"}
 
 
 def show() -> None:
     """The whole page."""
     with frame.page(Page.EMBEDDINGS):
-        view, problems = ADDRESS.current()
+        view = STATE.current()
         st.title("What each layer sees")
         st.markdown(
             "Each layer turns an image into a vector. A map draws similar vectors close to each other: watch how"
@@ -23,16 +21,15 @@ def show() -> None:
         )
         with st.sidebar:
             run = map_controls.run(view)
-        for problem in problems:
-            st.warning(problem)
+        STATE.show_problems()
         if run is None:
             run_picker.nothing_yet()
         else:
             with st.sidebar:
                 map_controls.show(view, run, mapped_images.available(run, view.split))
-            ADDRESS.segments("What to see", "part", PARTS, view.part)
+            STATE.draw("part")
             if view.part == "map":
-                one_map.show(view, run, epoch_slider.choose(ADDRESS, run, view.epoch))
+                one_map.show(view, run, epoch_slider.choose(STATE, run, view.epoch))
             elif view.part == "grid":
                 all_layers.show(view, run)
             else:

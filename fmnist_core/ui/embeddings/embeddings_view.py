@@ -1,8 +1,7 @@
-"""What page Embeddings shows: which run, layer, epoch, images and method; and the URL that brings the same view back."""
+"""What page Embeddings shows: which run, layer, epoch, images and method."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -10,42 +9,55 @@ from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.experiment.layer_names import OUTPUT, PIXELS, layers_of
 from fmnist_core.findings.map_request import SETTINGS, MapRequest
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import epoch_slider, run_picker
-from fmnist_core.ui.shared.address import Address, ViewError, changed, decimal, one_of, read_all, unknown, whole
+from fmnist_core.ui.shared.page_view import PageView, choice, epoch, flag, number, pattern, run, whole
 from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.shared.view_state import ViewState
 
-PARTS = ("map", "grid", "separation")
-COLOURS = ("class", "predicted", "right", "confidence")
-DEFAULT = MapRequest("")
+PARTS = {"map": "One layer", "grid": "All layers over training", "separation": "Separation in numbers"}
+COLOURS = {
+    "class": "True class",
+    "predicted": "Predicted class",
+    "right": "Correct or wrong",
+    "confidence": "Confidence",
+}
+
+
+def _of_map(name: str) -> Any:
+    """One of a map's settings, as it is declared there."""
+    declared = SETTINGS[name]
+    if declared.choices:
+        return choice(declared.choices, declared.title, default=declared.default)
+    options: dict[str, Any] = {"label": declared.title, "usual": declared.usual, "help": declared.help or None}
+    if isinstance(declared.default, int):
+        return whole(int(declared.low), int(declared.high), declared.default, **options)
+    return number(declared.low, declared.high, declared.default, **options)
 
 
 @dataclass(frozen=True)
-class View:
-    """run: a run's name, "" for the last one. epoch: None for the last one. part: one of PARTS. colour: one of COLOURS.
-    image: row of the image that is opened, or None. second: whether a second seed is shown beside. The rest: as in
-    MapRequest.
-    """
+class View(PageView):
+    """image: row of the image that is opened, or None. second: whether a second seed is shown beside."""
 
-    run: str = ""
-    epoch: int | None = None
-    part: str = PARTS[0]
-    layer: str = DEFAULT.layer
-    method: str = DEFAULT.method
-    dimensions: int = DEFAULT.dimensions
-    split: str = DEFAULT.split
-    points: int = DEFAULT.points
-    perplexity: float = DEFAULT.perplexity
-    n_neighbors: int = DEFAULT.n_neighbors
-    min_dist: float = DEFAULT.min_dist
-    metric: str = DEFAULT.metric
-    seed: int = DEFAULT.seed
-    colour: str = COLOURS[0]
-    second: bool = False
-    image: int | None = None
-
-    def query(self) -> dict[str, str]:
-        """What differs from the defaults, as URL parameters; `from_query` reads them back."""
-        return changed(self, _written)
+    page = Page.EMBEDDINGS
+    run: str = run()
+    epoch: int | None = epoch()
+    part: str = choice(PARTS, "What to see", heading=False)
+    layer: str = pattern(
+        rf"{PIXELS}|{OUTPUT}|hidden_[0-9]{{1,2}}", f"pixels, hidden_1, hidden_2, ..., or {OUTPUT}", OUTPUT
+    )
+    method: str = _of_map("method")
+    dimensions: int = _of_map("dimensions")
+    split: str = _of_map("split")
+    points: int = _of_map("points")
+    perplexity: float = _of_map("perplexity")
+    n_neighbors: int = _of_map("n_neighbors")
+    min_dist: float = _of_map("min_dist")
+    metric: str = _of_map("metric")
+    seed: int = _of_map("seed")
+    colour: str = choice(COLOURS, "Colour by")
+    second: bool = flag(
+        "A second seed side by side", help="What differs between the two is due to chance, not to the layer."
+    )
+    image: int | None = whole(0, 59_999, optional=True)
 
     def request(self, run: Run, *shown: int, seed: int | None = None) -> MapRequest:
         """The map of these epochs; of one where the layer is the same at all. Raises: RequestError."""
@@ -59,50 +71,4 @@ class View:
         return MapRequest(run.run_id, layer, shown, dimensions=dimensions, seed=seed, **values)
 
 
-def from_query(texts: Mapping[str, str]) -> tuple[View, list[str]]:
-    """A view from URL parameters; what is wrong is left at its default and named in the list."""
-    return read_all(texts, View(), _read)
-
-
-def _read(name: str, text: str) -> dict[str, Any]:
-    readers: dict[str, Callable[[str], Any]] = {
-        "run": run_picker.read,
-        "epoch": epoch_slider.read,
-        "part": lambda text: one_of(name, text, PARTS),
-        "layer": _layer,
-        "colour": lambda text: one_of(name, text, COLOURS),
-        "second": lambda text: one_of(name, text, ("true", "false")) == "true",
-        "image": lambda text: whole(name, text, 0, 59_999),
-    }
-    if name in SETTINGS:
-        return {name: _setting(name, text)}
-    if name not in readers:
-        raise unknown(name, "Embeddings")
-    return {name: readers[name](text)}
-
-
-def _setting(name: str, text: str) -> Any:
-    """The value of one of a map's settings. Raises: ViewError."""
-    declared = SETTINGS[name]
-    if declared.choices:
-        kind = type(declared.default)
-        return kind(one_of(name, text, tuple(map(str, declared.choices))))
-    if isinstance(declared.default, int):
-        return whole(name, text, int(declared.low), int(declared.high))
-    return decimal(name, text, declared.low, declared.high)
-
-
-def _layer(text: str) -> str:
-    number = text.removeprefix("hidden_")
-    if text in (PIXELS, OUTPUT) or (number != text and number.isdecimal() and len(number) < 3):
-        return text
-    raise ViewError(f"layer is {text[:80]!r}, but it must be pixels, hidden_1, hidden_2, ..., or {OUTPUT}.")
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-ADDRESS = Address(Page.EMBEDDINGS.path, from_query)
+STATE = ViewState(View.page, View, View.setting)

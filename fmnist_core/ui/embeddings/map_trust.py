@@ -17,7 +17,7 @@ from fmnist_core.embedding.neighbours import K, nearest_to
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import the_layer
 from fmnist_core.findings.map_request import MapRequest
-from fmnist_core.ui.embeddings.embeddings_view import ADDRESS
+from fmnist_core.ui.embeddings.embeddings_view import STATE
 from fmnist_core.ui.embeddings.mapped_images import Shown
 
 ASKED = 500  # points whose neighbours in two maps are compared
@@ -75,8 +75,8 @@ def rules(facts: Mapping[str, Any], request: MapRequest) -> None:
 def _try(name: str, values: list[int]) -> None:
     with st.container(horizontal=True):
         for value in values:
-            kwargs = {name: type(getattr(ADDRESS.view(), name))(value)}
-            st.button(f"{name} {value}", on_click=ADDRESS.set, kwargs=kwargs, key=f"try {name} {value}")
+            kwargs = {name: type(getattr(STATE.view, name))(value)}
+            st.button(f"{name} {value}", on_click=STATE.change, kwargs=kwargs, key=f"try {name} {value}")
 
 
 def _correlation(rank: float | None, what: str, request: MapRequest) -> str:

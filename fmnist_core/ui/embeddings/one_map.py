@@ -17,13 +17,12 @@ from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
 from fmnist_core.ui.components.scatter import scatter_map
 from fmnist_core.ui.embeddings import map_trust, opened_image
-from fmnist_core.ui.embeddings.embeddings_view import ADDRESS, View
+from fmnist_core.ui.embeddings.embeddings_view import STATE, View
 from fmnist_core.ui.embeddings.mapped_images import Shown, cloud, explained, first_look, shown
-from fmnist_core.ui.shared import analysis_panel, estimate, server
+from fmnist_core.ui.shared import analysis_panel, estimate, server, session
 
 HEIGHT, SMALL = 560, 460
 LAYOUT = (3.2, 1)  # the map, and what is beside it
-LASSO = "embeddings lasso"  # the session's key of the images taken by a lasso, and of which map
 
 
 class Frame(NamedTuple):
@@ -161,13 +160,7 @@ def _second(view: View) -> None:
     if "seed" not in method.settings:
         st.caption(f"{method.title} involves no chance: another seed gives the same map.")
         return
-    start, rest = ADDRESS.control("second", view.second)
-    st.toggle(
-        "A second seed side by side",
-        start,
-        help="What differs between the two is due to chance, not to the layer.",
-        **rest,
-    )
+    STATE.draw("second")
 
 
 def _film(view: View, run: Run, frame: Frame) -> None:
@@ -199,21 +192,19 @@ def _index(held: Shown, row: int | None) -> int | None:
 
 def _lasso(held: Shown) -> tuple[int, ...]:
     """The images taken by the lasso, while the map shows the same ones."""
-    rows, taken = st.session_state.get(LASSO, (None, ()))
+    rows, taken = session.LASSO.get()
     same = rows is not None and np.array_equal(rows, held.chosen.rows)
     return taken if same else ()
 
 
 def _done(done: scatter_map.Picked, held: Shown) -> None:
     """The reader opened a point, or drew a lasso."""
-    ADDRESS.stay()
     if done.lasso is not None:
-        st.session_state[LASSO] = (held.chosen.rows, done.lasso)
+        session.LASSO.set((held.chosen.rows, done.lasso))
     if done.point is not None:
-        st.session_state[LASSO] = (None, ())
-        ADDRESS.change(image=int(held.chosen.rows[done.point]))
+        session.LASSO.pop()
+        STATE.change(image=int(held.chosen.rows[done.point]))
 
 
 def _clear() -> None:
-    ADDRESS.stay()
-    st.session_state[LASSO] = (None, ())
+    session.LASSO.pop()

@@ -15,7 +15,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import the_layer
 from fmnist_core.findings.map_request import MapRequest
 from fmnist_core.store.run import Run
-from fmnist_core.ui.embeddings.embeddings_view import ADDRESS
+from fmnist_core.ui.embeddings.embeddings_view import STATE
 from fmnist_core.ui.embeddings.mapped_images import Shown, neighbours_of
 
 NEIGHBOURS, GROUP = 8, 24
@@ -33,7 +33,7 @@ def image(run: Run, request: MapRequest, epoch: int, held: Shown, index: int) ->
         f" {same} of {len(near)} are of the same class."
     )
     st.html(gallery.html([_item(held, int(one), short=True) for one in near], CLASSES, 52))
-    st.button("Close", icon=":material/close:", on_click=ADDRESS.set, kwargs={"image": None}, key="embeddings close")
+    st.button("Close", icon=":material/close:", on_click=STATE.change, kwargs={"image": None}, key="embeddings close")
 
 
 def lasso(taken: Sequence[int], held: Shown, clear: Callable[[], None]) -> None:

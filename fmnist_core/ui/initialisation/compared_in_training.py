@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,40 +19,22 @@ from fmnist_core.experiment.study import STUDIES, Axis, Study
 from fmnist_core.findings import layers_over_epochs as measures
 from fmnist_core.findings.run_tables import Trained, models
 from fmnist_core.store.run import Run
-from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, View, trained, training
-from fmnist_core.ui.initialisation.live_layers import choice, initialisers
+from fmnist_core.ui.initialisation.initialisation_view import STATE, View, trained, training
 from fmnist_core.ui.initialisation.page_parts import CARD, way
 from fmnist_core.ui.shared import pages, study_progress
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.per_run import per_run
 
-WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1000, 2048)
-RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-EPOCHS = (1, 2, 3, 5, 10, 20, 30)
 LOSSES = (2.0, 1.5, 1.0, 0.8, 0.6, 0.5, 0.4, 0.3)
 ROOM = 1.15
 ICON = ":material/science:"
-BATCHES = (10, 32, 64, 128, 256)
-SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 FIGURE_2 = STUDIES["initialisation-sigmoid"].base
 
 
 def controls(view: View) -> None:
     """The sidebar: which network is trained, from which initial weights."""
-    start, rest = ADDRESS.control("depth", view.depth)
-    st.slider("Hidden layers", 1, int(FIELDS["layers"].high or 0), start, **rest)
-    _choice("Units per layer", "width", WIDTHS, view.width, "{:,}".format)
-    choice("Activation", "function", view.function)
-    initialisers(view)
-    _choice("Learning rate (SGD)", "rate", RATES, view.rate, "{:g}".format)
-    _choice("Batch size", "batch", BATCHES, view.batch, str)
-    _choice("Epochs", "epochs", EPOCHS, view.epochs, str)
-    _choice("Training fraction", "share", SHARES, view.share, "{:.0%}".format)
-
-
-def _choice(label: str, name: str, usual: tuple[Any, ...], value: Any, form: Callable[[Any], str]) -> None:
-    start, rest = ADDRESS.control(name, value)
-    st.select_slider(label, sorted({*usual, start}), start, format_func=form, **rest)
+    for name in ("depth", "width", "function", "initialisers", "rate", "batch", "epochs", "share"):
+        STATE.draw(name)
 
 
 def study_of(view: View) -> Study:

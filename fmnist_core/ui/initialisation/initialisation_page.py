@@ -12,33 +12,23 @@ from fmnist_core.ui.initialisation import (
     table1_section,
     why_it_matters,
 )
-from fmnist_core.ui.initialisation.initialisation_view import ADDRESS
+from fmnist_core.ui.initialisation.initialisation_view import STATE
 from fmnist_core.ui.shared import frame
 from fmnist_core.ui.shared.pages import Page
-
-PARTS = {
-    "why": "Why",
-    "live": "At the start, live",
-    "training": "During training",
-    "notebook": "The notebook's comparison",
-    "table1": "Table 1",
-    "after": "After Glorot",
-}
 
 
 def show() -> None:
     """The whole page."""
     with frame.page(Page.INITIALISATION):
-        view, problems = ADDRESS.current()
+        view = STATE.current()
         st.title("Weight initialisation")
         st.markdown(
             "Before the first step of training, weights are drawn at random. The variance of these weights"
             " decides whether a deep network learns at all: Glorot & Bengio (2010), step by step, on your own"
             " network."
         )
-        for problem in problems:
-            st.warning(problem)
-        ADDRESS.segments("What to see", "part", PARTS, view.part)
+        STATE.show_problems()
+        STATE.draw("part")
         match view.part:
             case "live":
                 with st.sidebar:

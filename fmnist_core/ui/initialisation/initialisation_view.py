@@ -1,26 +1,37 @@
-"""What page Initialisation shows: which part, which networks; and the URL that brings the same view back."""
+"""What page Initialisation shows: which part, which networks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from fmnist_core.experiment import table1_plan
+from fmnist_core.experiment import table1_plan, wording
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.initial_networks import HIGHEST_GAIN, LOWEST_GAIN
 from fmnist_core.experiment.study import STUDIES
-from fmnist_core.ui.shared.address import Address, ViewError, changed, decimal, one_of, read_all, unknown, whole
+from fmnist_core.ui.shared.page_view import PageView, choice, hyperparameter, number, several, whole
 from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.shared.view_state import ViewState
 
-PARTS = ("why", "live", "training", "notebook", "table1", "after")
-PLANS = ("quick", "full")
+PARTS = {
+    "why": "Why",
+    "live": "At the start, live",
+    "training": "During training",
+    "notebook": "The notebook's comparison",
+    "table1": "Table 1",
+    "after": "After Glorot",
+}
+PLANS = {"quick": "Quick", "full": "The full protocol"}
 TRAINED = STUDIES["initialisation-deep"].base
 MOST_COMPARED = 3
 LOW_FACTOR, HIGH_FACTOR = 0.05, 10.0
 STANDARD_FACTOR = 0.333  # as an address has the 1/3 of the standard initialisation
-HIGHEST_SEED = 9_999
-# A name of a view's part, and the hyperparameter of which it is a value; of the networks that are trained, and all.
+FACTORS = (0.05, 0.1, 0.2, STANDARD_FACTOR, 0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0, 5.0, 10.0)
+UNITS = (8, 16, 32, 64, 100, 200, 300, 500, 700, 1000, 1500, 2048)
+WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1000, 2048)
+GAINS = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
+SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)
+GAIN_HELP = "Multiplies all initial weights: 1 is the initialiser itself. Move it and watch training conditions break."
+# A part of the view, and the hyperparameter of the networks that are trained of which it is a value.
 TRAINED_BY = {
     "depth": "layers",
     "width": "units",
@@ -30,89 +41,61 @@ TRAINED_BY = {
     "epochs": "epochs",
     "share": "training_fraction",
 }
-HYPERPARAMETERS = {"layers": "layers", "units": "units", "activation": "activation", **TRAINED_BY}
 
 
 @dataclass(frozen=True)
-class View:
-    """part: one of PARTS. factor: n Var[W] of the drawing in part "why".
+class View(PageView):
+    """factor: n Var[W] of the drawing in part "why".
 
     layers, units, activation, gain, seed: of the networks that are looked at before training; initialisers: of these
-    and of those that are trained. depth, width, function, rate, batch, epochs, share: of the trained ones. plan: one of PLANS, seeds:
-    of each row of table 1.
+    and of those that are trained. depth, width, function, rate, batch, epochs, share: of the trained ones. plan, seeds:
+    of table 1, and of each of its rows.
     """
 
-    part: str = PARTS[0]
-    factor: float = STANDARD_FACTOR
-    layers: int = 5
-    units: int = 1000
-    activation: str = "tanh"
-    initialisers: tuple[str, ...] = (table1_plan.STANDARD, table1_plan.NORMALISED)
-    gain: float = 1.0
-    seed: int = 0
-    depth: int = TRAINED.layers
-    width: int = TRAINED.units
-    function: str = TRAINED.activation
-    rate: float = TRAINED.learning_rate
-    batch: int = TRAINED.batch_size
-    epochs: int = TRAINED.epochs
-    share: float = TRAINED.training_fraction
-    plan: str = PLANS[0]
-    seeds: int = 5
-
-    def query(self) -> dict[str, str]:
-        """What differs from the defaults, as URL parameters; `from_query` reads them back."""
-        return changed(self, written)
-
-
-def from_query(texts: Mapping[str, str]) -> tuple[View, list[str]]:
-    """A view from URL parameters; what is wrong is left at its default and named in the list."""
-    return read_all(texts, View(), _read, written)
-
-
-def _read(name: str, text: str) -> dict[str, Any]:
-    """One parameter's value. Raises: LabError."""
-    if name in HYPERPARAMETERS:
-        return {name: _hyperparameter(name, text)}
-    readers: dict[str, Callable[[str], Any]] = {
-        "part": lambda text: one_of(name, text, PARTS),
-        "factor": lambda text: decimal(name, text, LOW_FACTOR, HIGH_FACTOR),
-        "initialisers": _initialisers,
-        "gain": lambda text: decimal(name, text, LOWEST_GAIN, HIGHEST_GAIN),
-        "seed": lambda text: whole(name, text, 0, HIGHEST_SEED),
-        "plan": lambda text: one_of(name, text, PLANS),
-        "seeds": lambda text: whole(name, text, table1_plan.FEWEST_SEEDS, table1_plan.MOST_SEEDS),
-    }
-    if name not in readers:
-        raise unknown(name, "Initialisation")
-    return {name: readers[name](text)}
+    page = Page.INITIALISATION
+    part: str = choice(PARTS, "What to see", heading=False)
+    factor: float = number(
+        LOW_FACTOR,
+        HIGH_FACTOR,
+        STANDARD_FACTOR,
+        "Factor of each layer, n Var[W]",
+        usual=FACTORS,
+        form=lambda factor: "1/3" if factor == STANDARD_FACTOR else f"{factor:g}",
+        help="The number of inputs of a layer times the variance of its weights: 1/3 with the standard initialisation.",
+    )
+    layers: int = hyperparameter("layers", default=5, low=1)
+    units: int = hyperparameter("units", default=1000, usual=UNITS, form="{:,}".format)
+    activation: str = hyperparameter("activation", default="tanh")
+    initialisers: tuple[str, ...] = several(
+        {name: wording.choice(name) for name in FIELDS["initialiser"].choices},
+        (table1_plan.STANDARD, table1_plan.NORMALISED),
+        "Initialisers side by side",
+        allowed=f"1 to {MOST_COMPARED} different ones, joined by dots",
+        most=MOST_COMPARED,
+        help="Standard uniform is the paper's eq. 1, Glorot uniform its normalised initialisation, eq. 16.",
+    )
+    gain: float = number(LOWEST_GAIN, HIGHEST_GAIN, 1.0, "Gain", usual=GAINS, help=GAIN_HELP)
+    seed: int = whole(0, 9_999, label="Seed", help="Another seed draws other weights.")
+    depth: int = hyperparameter("layers", default=TRAINED.layers, low=1)
+    width: int = hyperparameter("units", default=TRAINED.units, usual=WIDTHS, form="{:,}".format)
+    function: str = hyperparameter("activation", default=TRAINED.activation)
+    rate: float = hyperparameter(
+        "learning_rate",
+        default=TRAINED.learning_rate,
+        label="Learning rate (SGD)",
+        usual=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+        form="{:g}".format,
+    )
+    batch: int = hyperparameter("batch_size", default=TRAINED.batch_size, usual=(10, 32, 64, 128, 256), form=str)
+    epochs: int = hyperparameter("epochs", default=TRAINED.epochs, usual=(1, 2, 3, 5, 10, 20, 30), form=str)
+    share: float = hyperparameter(
+        "training_fraction", default=TRAINED.training_fraction, usual=(0.05, 0.1, 0.2, 0.5, 1.0), form="{:.0%}".format
+    )
+    plan: str = choice(PLANS, "Version")
+    seeds: int = whole(table1_plan.FEWEST_SEEDS, table1_plan.MOST_SEEDS, 5, "Seeds of each row", usual=SEEDS)
 
 
-def _hyperparameter(name: str, text: str) -> Any:
-    """Within the hyperparameter's own bounds; a network to look at has at least one hidden layer. Raises: LabError."""
-    field = HYPERPARAMETERS[name]
-    if field == "layers":
-        return whole(name, text, 1, int(FIELDS[field].high or 0))
-    return getattr(Experiment.parse({field: text}), field)
-
-
-def _initialisers(text: str) -> tuple[str, ...]:
-    """One to MOST_COMPARED different ones. Raises: ViewError."""
-    names = tuple(text.split("."))
-    for name in names:
-        one_of("initialisers", name, FIELDS["initialiser"].choices)
-    if len(set(names)) < len(names) or len(names) > MOST_COMPARED:
-        raise ViewError(
-            f"initialisers is {text[:80]!r}, but it must be 1 to {MOST_COMPARED} different ones, joined by dots."
-        )
-    return names
-
-
-def written(value: Any) -> str:
-    """A part of the view as an address has it."""
-    if isinstance(value, tuple):
-        return ".".join(value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+STATE = ViewState(View.page, View, View.setting)
 
 
 def trained(view: View) -> Experiment:
@@ -123,6 +106,3 @@ def trained(view: View) -> Experiment:
 def training(experiment: Experiment) -> View:
     """The view that trains this network."""
     return View(part="training", **{name: getattr(experiment, field) for name, field in TRAINED_BY.items()})
-
-
-ADDRESS = Address(Page.INITIALISATION.path, from_query)

@@ -15,21 +15,16 @@ from fmnist_core.charts import initial_layers as by_layer
 from fmnist_core.data import dataset
 from fmnist_core.engine.analysis import Analysis
 from fmnist_core.experiment import wording
-from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.experiment.initial_networks import InitialisationError, fits
 from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import sentences, spreads, table
 from fmnist_core.findings.layers_over_epochs import IMAGES, batch
 from fmnist_core.jobs import initial_look
-from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, HIGHEST_SEED, MOST_COMPARED, View
+from fmnist_core.ui.initialisation.initialisation_view import STATE, UNITS, View
 from fmnist_core.ui.initialisation.page_parts import CARD, way
-from fmnist_core.ui.shared import analysis_panel, server
+from fmnist_core.ui.shared import analysis_panel, server, session
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
-# From the lowest to the highest value that an address may have.
-UNITS = (8, 16, 32, 64, 100, 200, 300, 500, 700, 1000, 1500, 2048)
-GAINS = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
-LATEST = "initialisation latest"  # the session's key of the look that is on the screen
 VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
 DARK = 0.9  # share of the images: pixels that are 0 in so many make two thirds of that peak (measured with Glorot)
 LARGE = 1e5  # from here on a table's numbers need powers of ten
@@ -39,48 +34,8 @@ PROGRESS = 60  # pixels that progress takes, so that the pictures below stay whe
 
 def controls(view: View) -> None:
     """The sidebar: which networks."""
-    start, rest = ADDRESS.control("layers", view.layers)
-    st.slider("Hidden layers", 1, int(FIELDS["layers"].high or 0), start, **rest)
-    start, rest = ADDRESS.control("units", view.units)
-    st.select_slider("Units per layer", sorted({*UNITS, start}), start, format_func="{:,}".format, **rest)
-    choice("Activation", "activation", view.activation)
-    initialisers(view)
-    start, rest = ADDRESS.control("gain", view.gain)
-    st.select_slider("Gain", sorted({*GAINS, start}), start, format_func="{:g}".format, help=GAIN_HELP, **rest)
-    start, rest = ADDRESS.control("seed", view.seed)
-    st.number_input("Seed", 0, HIGHEST_SEED, start, 1, help="Another seed draws other weights.", **rest)
-
-
-GAIN_HELP = "Multiplies all initial weights: 1 is the initialiser itself. Move it and watch training conditions break."
-
-
-def choice(label: str, name: str, value: str) -> None:
-    """One of the activations."""
-    names = FIELDS["activation"].choices
-    start, rest = ADDRESS.control(name, value)
-    st.selectbox(label, names, names.index(start), format_func=wording.choice, **rest)
-
-
-def initialisers(view: View) -> None:
-    """Up to MOST_COMPARED initialisers side by side."""
-    start, rest = ADDRESS.control("initialisers", list(view.initialisers))
-    st.multiselect(
-        "Initialisers side by side",
-        FIELDS["initialiser"].choices,
-        start,
-        format_func=wording.choice,
-        max_selections=MOST_COMPARED,
-        help="Standard uniform is the paper's eq. 1, Glorot uniform its normalised initialisation, eq. 16.",
-        **rest | {"on_change": _chosen},
-    )
-
-
-def _chosen(name: str, widget: str) -> None:
-    """Other initialisers were chosen; without any there is nothing to look at."""
-    if st.session_state[widget]:
-        ADDRESS.take(name, widget)
-    else:
-        ADDRESS.refuse("At least one initialiser is needed; the last selection is restored.")
+    for name in ("layers", "units", "activation", "initialisers", "gain", "seed"):
+        STATE.draw(name)
 
 
 def show(view: View) -> None:
@@ -120,10 +75,10 @@ def _measured(view: View) -> Mapping[str, Any] | None:
         _wait(wanted)
         found = analysis_panel.result(wanted)
         if found is not None:
-            st.session_state[LATEST] = found.name
+            session.INITIAL.set(found.name)
             st.caption(_what(found.facts))
             return found.facts
-    earlier = server.results().find("", st.session_state.get(LATEST, wanted.name))
+    earlier = server.results().find("", session.INITIAL.get() or wanted.name)
     return earlier.facts if earlier is not None else None
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import streamlit as st
 
-from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, View
+from fmnist_core.ui.initialisation.initialisation_view import STATE, View
 
 CARD = 460  # pixels of a figure's width: two fit beside the sidebar on a screen of 1,440, three on one of 1,920
 
@@ -16,8 +14,4 @@ def way(label: str, icon: str, view: View) -> None:
 
     A button: a link to the page that is open already changes what is shown, but not the browser's address.
     """
-    st.button(label, icon=icon, type="tertiary", on_click=_open, args=(view,), key=f"initialisation way {label}")
-
-
-def _open(view: View) -> None:
-    ADDRESS.set(**{field.name: getattr(view, field.name) for field in fields(view)})
+    st.button(label, icon=icon, type="tertiary", on_click=STATE.open, args=(view,), key=f"initialisation way {label}")

@@ -18,12 +18,9 @@ from fmnist_core.findings.table1_result import available, sentences
 from fmnist_core.jobs import initial_look
 from fmnist_core.jobs import table1_trainings as maker
 from fmnist_core.settings import settings
-from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, View
+from fmnist_core.ui.initialisation.initialisation_view import STATE, View
 from fmnist_core.ui.shared import analysis_panel
 from fmnist_core.ui.shared.downloads import csv_file, foot
-
-PLANS = {"quick": "Quick", "full": "The full protocol"}
-SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)
 
 
 def show(view: View) -> None:
@@ -59,9 +56,9 @@ def show(view: View) -> None:
 def _controls(view: View) -> None:
     left, right = st.columns([1, 1], gap="medium", vertical_alignment="bottom")
     with left:
-        ADDRESS.segments("Version", "plan", PLANS, view.plan, shown=True)
-    start, rest = ADDRESS.control("seeds", view.seeds)
-    right.select_slider("Seeds of each row", sorted({*SEEDS, start}), start, **rest)
+        STATE.draw("plan")
+    with right:
+        STATE.draw("seeds")
 
 
 def _asked(plan: table1_plan.Plan, data: Dataset) -> tuple[str, int, str]:

@@ -8,10 +8,9 @@ from fmnist_core.charts import signal_through_layers as signal
 from fmnist_core.experiment import table1_plan, wording
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.network import theory
-from fmnist_core.ui.initialisation.initialisation_view import ADDRESS, STANDARD_FACTOR, View
+from fmnist_core.ui.initialisation.initialisation_view import STANDARD_FACTOR, STATE, View
 from fmnist_core.ui.initialisation.page_parts import CARD
 
-FACTORS = (0.05, 0.1, 0.2, STANDARD_FACTOR, 0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0, 5.0, 10.0)
 REFERENCE = (
     "X. Glorot, Y. Bengio: *Understanding the difficulty of training deep feedforward neural networks*, AISTATS 2010,"
     " [PMLR 9:249–256](https://proceedings.mlr.press/v9/glorot10a.html). Equation numbers on this page are the paper's."
@@ -54,15 +53,7 @@ def show(view: View) -> None:
 
 def _signal(view: View) -> None:
     """A real signal through ten layers, its variance multiplied at each."""
-    start, rest = ADDRESS.control("factor", view.factor)
-    st.select_slider(
-        "Factor of each layer, n Var[W]",
-        sorted({*FACTORS, start}),
-        start,
-        format_func=lambda one: "1/3" if one == STANDARD_FACTOR else f"{one:g}",
-        help="The number of inputs of a layer times the variance of its weights: 1/3 with the standard initialisation.",
-        **rest,
-    )
+    STATE.draw("factor")
     rows = signal.passed(1 / 3 if view.factor == STANDARD_FACTOR else view.factor)
     with st.container(horizontal=True, gap="medium"):
         with st.container(width=CARD):

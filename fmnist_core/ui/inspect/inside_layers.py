@@ -13,14 +13,12 @@ from fmnist_core.experiment.layer_names import dense_layers, layer_heading, laye
 from fmnist_core.findings import layer_measures as measures
 from fmnist_core.store.run import Run
 from fmnist_core.ui.inspect import run_at_epoch
-from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
+from fmnist_core.ui.inspect.inspect_view import STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
 from fmnist_core.ui.shared import histogram_view
 from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.per_run import per_run
 
-PARTS = {"histograms": "Histograms", "kernels": "Kernels as images", "units": "Dead and saturated units"}
-QUANTITIES = {"weight": "Weights", "bias": "Biases", "activation": "Activations", "gradient": "Gradients"}
 TITLES = {
     "weight": "weights",
     "bias": "biases",
@@ -33,7 +31,7 @@ FOLLOWED, COLUMNS = 8, 11  # kernels shown over this many epochs
 
 def show(at: At, view: View) -> None:
     """One of three parts."""
-    ADDRESS.segments("Part", "part", PARTS, view.part)
+    STATE.draw("part")
     {"histograms": _histograms, "kernels": _kernels, "units": _units}[view.part](at, view)
 
 
@@ -44,12 +42,12 @@ def _histograms(at: At, view: View) -> None:
     names = dense_layers(at.run.experiment)
     layer = view.layer if view.layer in names else names[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        ADDRESS.segments("What", "quantity", QUANTITIES, view.quantity, shown=True)
-        start, rest = ADDRESS.control("layer", layer)
+        STATE.draw("quantity")
+        start, rest = STATE.control("layer", layer)
         st.selectbox(
             "Layer", names, names.index(start) if start in names else 0, format_func=layer_heading, width=200, **rest
         )
-        ADDRESS.segments("View", "kind", histogram_view.KINDS, view.kind, shown=True)
+        STATE.draw("kind")
     if view.quantity in ("weight", "bias"):
         tensor = f"{layer}/{'kernel' if view.quantity == 'weight' else 'bias'}"
         rows = histogram_view.of_weights(at.run, tensor)

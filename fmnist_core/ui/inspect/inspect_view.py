@@ -1,100 +1,61 @@
-"""What page Inspect shows: which run, epoch, section and image; and the URL that brings the same view back."""
+"""What page Inspect shows: which run, epoch, section and image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment.hyperparameters import HIGH_LAYERS
-from fmnist_core.ui.shared import epoch_slider, run_picker
-from fmnist_core.ui.shared.address import Address, ViewError, changed, one_of, read_all, unknown, whole
+from fmnist_core.ui.shared import histogram_view
+from fmnist_core.ui.shared.page_view import PageView, ViewError, choice, epoch, pattern, run, text, whole
 from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.shared.view_state import ViewState
 
-SECTIONS = ("mistakes", "classes", "image", "inside", "health", "try")
-FIGURES = ("counts", "shares")
-ORDERS = ("sure", "doubtful")
-PARTS = ("histograms", "kernels", "units")
-QUANTITIES = ("weight", "bias", "activation", "gradient")
-KINDS = ("ridges", "heat")
-SOURCES = ("draw", "upload")
 MOST_IMAGES = 9_999
-CHOICES = {
-    "section": SECTIONS,
-    "figures": FIGURES,
-    "order": ORDERS,
-    "part": PARTS,
-    "quantity": QUANTITIES,
-    "kind": KINDS,
-    "source": SOURCES,
+LAYERS = ("output", *(f"hidden_{number}" for number in range(1, HIGH_LAYERS + 1)))
+SECTIONS = {
+    "mistakes": "Mistakes",
+    "classes": "Classes and calibration",
+    "image": "One image",
+    "inside": "Inside",
+    "health": "Health",
+    "try": "Try it",
 }
+FIGURES = {"counts": "Counts", "shares": "Percentage of the class"}
+ORDERS = {"sure": "Most confident first", "doubtful": "Least confident first"}
+PARTS = {"histograms": "Histograms", "kernels": "Kernels as images", "units": "Dead and saturated units"}
+QUANTITIES = {"weight": "Weights", "bias": "Biases", "activation": "Activations", "gradient": "Gradients"}
+SOURCES = {"draw": "Draw", "upload": "Upload a picture"}
 
 
-@dataclass(frozen=True)
-class View:
-    """run: a run's name, "" for the last one. epoch: None for the last one. section: one of SECTIONS. figures: what the
-    confusion matrix says, one of FIGURES. cell: the true and predicted class whose images are shown, None for all
-    mistakes. order: of those images, one of ORDERS. image: row of the test image that is followed. part: of section
-    "inside", one of PARTS. quantity, layer, kind: of the histograms. source: of the picture to try, one of SOURCES.
-    """
-
-    run: str = ""
-    epoch: int | None = None
-    section: str = SECTIONS[0]
-    figures: str = FIGURES[0]
-    cell: tuple[int, int] | None = None
-    order: str = ORDERS[0]
-    image: int = 0
-    part: str = PARTS[0]
-    quantity: str = QUANTITIES[0]
-    layer: str = "hidden_1"
-    kind: str = KINDS[0]
-    source: str = SOURCES[0]
-
-    def query(self) -> dict[str, str]:
-        """What differs from the defaults, as URL parameters; `from_query` reads them back."""
-        return changed(self, _written)
-
-
-def from_query(texts: Mapping[str, str]) -> tuple[View, list[str]]:
-    """A view from URL parameters; what is wrong is left at its default and named in the list."""
-    return read_all(texts, View(), _read)
-
-
-def _read(name: str, text: str) -> dict[str, Any]:
-    """One parameter's value. Raises: LabError."""
-    if name in CHOICES:
-        return {name: one_of(name, text, CHOICES[name])}
-    readers: dict[str, Callable[[str], Any]] = {
-        "run": run_picker.read,
-        "epoch": epoch_slider.read,
-        "cell": _cell,
-        "image": lambda text: whole(name, text, 0, MOST_IMAGES),
-        "layer": _layer,
-    }
-    if name not in readers:
-        raise unknown(name, "Inspect")
-    return {name: readers[name](text)}
-
-
-def _cell(text: str) -> tuple[int, int]:
+def _cell(name: str, text: str) -> tuple[int, int]:
     true, dash, predicted = text.partition("-")
     if not all(len(part) == 1 and part in "0123456789" for part in (true, predicted)) or not dash:
         last = len(CLASSES) - 1
-        raise ViewError(f"cell is {text[:80]!r}, but it must be two class numbers from 0 to {last}, such as 6-0.")
+        raise ViewError(f"{name} is {text[:80]!r}, but it must be two class numbers from 0 to {last}, such as 6-0.")
     return int(true), int(predicted)
 
 
-def _layer(text: str) -> str:
-    names = ("output", *(f"hidden_{number}" for number in range(1, HIGH_LAYERS + 1)))
-    if text not in names:
-        raise ViewError(f"layer is {text[:80]!r}, but it must be hidden_1, hidden_2, ..., or output.")
-    return text
+@dataclass(frozen=True)
+class View(PageView):
+    """cell: the true and predicted class whose images are shown, None for all mistakes. order: of those images. image: row
+    of the test image that is followed. part: of section "inside"; quantity, layer, kind: of its histograms. source: of
+    the picture to try.
+    """
+
+    page = Page.INSPECT
+    run: str = run()
+    epoch: int | None = epoch()
+    section: str = choice(SECTIONS, "Section", heading=False)
+    figures: str = choice(FIGURES, "Figures", heading=False)
+    cell: tuple[int, int] | None = text(_cell, write=lambda cell: "{}-{}".format(*cell))
+    order: str = choice(ORDERS, "Order")
+    image: int = whole(0, MOST_IMAGES, label="Test image")
+    part: str = choice(PARTS, "Part", heading=False)
+    quantity: str = choice(QUANTITIES, "What")
+    layer: str = pattern("|".join(LAYERS), "hidden_1, hidden_2, ..., or output", "hidden_1")
+    kind: str = choice(histogram_view.KINDS, "View")
+    source: str = choice(SOURCES, "Picture", heading=False)
 
 
-def _written(value: Any) -> str:
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-ADDRESS = Address(Page.INSPECT.path, from_query)
+STATE = ViewState(View.page, View, View.setting)

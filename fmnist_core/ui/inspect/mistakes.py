@@ -12,14 +12,12 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.findings import evaluation, run_sentences
 from fmnist_core.findings.evaluation import Rows
 from fmnist_core.ui.inspect import run_at_epoch
-from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
+from fmnist_core.ui.inspect.inspect_view import ORDERS, STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared import session
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 AT_ONCE = 24
-FIGURES = {"counts": "Counts", "shares": "Percentage of the class"}
-ORDERS = {"sure": "Most confident first", "doubtful": "Least confident first"}
-MATRIX = "inspect matrix"
 
 
 def show(at: At, view: View) -> None:
@@ -34,10 +32,10 @@ def show(at: At, view: View) -> None:
         f"After epoch {at.epoch}, **{right:,} of {counts.sum():,}** test images are correct"
         f" ({100 * right / counts.sum():.1f} %). {run_sentences.confusion(counts.tolist(), CLASSES)}"
     )
-    ADDRESS.segments("Figures", "figures", FIGURES, view.figures)
+    STATE.draw("figures")
     st.altair_chart(
         confusion_matrix.matrix(table, CLASSES, tuple(CLASSES[k] for k in view.cell) if view.cell else None),  # type: ignore[arg-type]
-        key=MATRIX,
+        key=session.MATRIX.key(),
         on_select=_clicked,
         selection_mode=confusion_matrix.CELL,
     )
@@ -48,10 +46,10 @@ def show(at: At, view: View) -> None:
 
 def _clicked() -> None:
     """A cell of the matrix was clicked; a second click on it changes nothing."""
-    picked = st.session_state[MATRIX].selection.get(confusion_matrix.CELL) or []
+    picked = session.MATRIX.get().selection.get(confusion_matrix.CELL) or []
     names = [picked[0].get(name) for name in ("true", "predicted")] if picked else []
     if names and all(name in CLASSES for name in names):
-        ADDRESS.set(cell=(CLASSES.index(names[0]), CLASSES.index(names[1])))
+        STATE.change(cell=(CLASSES.index(names[0]), CLASSES.index(names[1])))
 
 
 def _images(at: At, view: View, found: NDArray[np.float32]) -> None:
@@ -96,7 +94,7 @@ def _choose(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         cell = view.cell or (None, None)
         for label, place in (("True class", 0), ("Predicted class", 1)):
-            widget, start = ADDRESS.mounted(label, cell[place])
+            start, rest = STATE.control(label, cell[place], lambda _: _picked())
             st.selectbox(
                 label,
                 range(len(CLASSES)),
@@ -104,22 +102,16 @@ def _choose(view: View) -> None:
                 format_func=CLASSES.__getitem__,
                 placeholder="any",
                 width=190,
-                key=widget,
-                on_change=_picked,
+                **rest,
             )
-        ADDRESS.segments("Order", "order", ORDERS, view.order, shown=True)
-        st.button("All mistakes", on_click=ADDRESS.set, kwargs={"cell": None}, disabled=view.cell is None)
+        STATE.draw("order")
+        st.button("All mistakes", on_click=STATE.change, kwargs={"cell": None}, disabled=view.cell is None)
 
 
 def _picked() -> None:
     """A class was chosen; a cell has two, so nothing changes before both are."""
-    true, predicted = (st.session_state.get(ADDRESS.key(label)) for label in ("True class", "Predicted class"))
-    if true is not None and predicted is not None:
-        ADDRESS.change(cell=(true, predicted))
-    elif ADDRESS.view().cell is not None:
-        ADDRESS.set(cell=None)
-    else:
-        ADDRESS.stay()
+    true, predicted = (STATE.shown(label) for label in ("True class", "Predicted class"))
+    STATE.change(cell=None if true is None or predicted is None else (true, predicted))
 
 
 def title(view: View) -> str:
@@ -129,18 +121,17 @@ def title(view: View) -> str:
 
 def _number(view: View, at: At) -> int:
     """How many images are shown: more only for the very view that more were asked for."""
-    place, number = st.session_state.get("inspect more", (None, AT_ONCE))
+    place, number = session.MORE.get()
     return number if place == (at.run.run_id, view.cell, view.order) else AT_ONCE
 
 
 def _more(view: View, at: At) -> None:
-    st.session_state["inspect more"] = ((at.run.run_id, view.cell, view.order), _number(view, at) + AT_ONCE)
-    ADDRESS.stay()
+    session.MORE.set(((at.run.run_id, view.cell, view.order), _number(view, at) + AT_ONCE))
 
 
 def _follow(rows: Rows) -> None:
     """From an image here to section One image."""
-    widget, start = ADDRESS.mounted("follow", None)
+    start, rest = STATE.control("follow", None, _followed)
     st.selectbox(
         "Follow one of these through training",
         [int(row) for row in rows],
@@ -148,17 +139,13 @@ def _follow(rows: Rows) -> None:
         format_func=lambda row: f"Test image {row:,}",
         placeholder="Choose an image",
         width=320,
-        key=widget,
-        on_change=_followed,
-        args=(widget,),
+        **rest,
     )
 
 
-def _followed(widget: str) -> None:
-    row = st.session_state[widget]
-    # A slow browser may still tell of a control that has left the screen.
-    if row is not None and widget == ADDRESS.key("follow"):
-        ADDRESS.set(section="image", image=row)
+def _followed(row: int | None) -> None:
+    if row is not None:
+        STATE.change(section="image", image=row)
 
 
 def _listed(rows: Rows, found: NDArray[np.float32], at: At) -> pd.DataFrame:

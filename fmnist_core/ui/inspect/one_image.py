@@ -19,7 +19,7 @@ from fmnist_core.findings import layer_measures as measures
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.inspect import mistakes, run_at_epoch
-from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
+from fmnist_core.ui.inspect.inspect_view import ORDERS, STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
 from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.per_run import per_run
@@ -64,20 +64,19 @@ def _choose(at: At, view: View, row: int, rows: evaluation.Rows) -> None:
     """rows: the images that are gone through, of the cell that is chosen in section Mistakes, or all mistakes."""
     last = len(at.data.test_labels) - 1
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        start, rest = ADDRESS.control("image", row)
-        st.number_input("Test image", 0, last, min(start, last), step=1, width=170, **rest)
+        STATE.draw("image", row, max_value=last, width=170)
         places = {int(one): place for place, one in enumerate(rows)}
         following = int(rows[(places.get(row, -1) + 1) % len(rows)]) if len(rows) else row
         st.button(
             f"Next {mistakes.title(view)}" if view.cell else "Next mistake",
             icon=":material/skip_next:",
-            help=f"{mistakes.ORDERS[view.order]}, at this epoch. Choose the cell and the order in section Mistakes.",
-            on_click=ADDRESS.set,
+            help=f"{ORDERS[view.order]}, at this epoch. Choose the cell and the order in section Mistakes.",
+            on_click=STATE.change,
             kwargs={"image": following},
             disabled=not len(rows),
         )
         drawn = int(np.random.default_rng(row).integers(0, last + 1))
-        st.button("Any image", icon=":material/casino:", on_click=ADDRESS.set, kwargs={"image": drawn})
+        st.button("Any image", icon=":material/casino:", on_click=STATE.change, kwargs={"image": drawn})
     if view.image > last:
         st.caption(f"There is no test image {view.image:,} in this run's data set: the last one, {last:,}, is shown.")
 

@@ -18,14 +18,14 @@ from fmnist_core.errors import LabError
 from fmnist_core.network import forward
 from fmnist_core.ui.components.sketch import canvas
 from fmnist_core.ui.inspect import one_image
-from fmnist_core.ui.inspect.inspect_view import ADDRESS, View
+from fmnist_core.ui.inspect.inspect_view import STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared import session
 
-SOURCES = {"draw": "Draw", "upload": "Upload a picture"}
-SKETCH, LAST, VERSION = "inspect sketch", "inspect sketch last", "inspect sketch version"
+SKETCH = "inspect sketch"
 NEGATIVE = {"auto": "Automatic", "no": "Leave unchanged", "yes": "Exchange"}
 KINDS = ["png", "jpg", "jpeg", "webp"]
-UPLOAD, BROUGHT = "inspect upload", "inspect brought"
+UPLOAD = "inspect upload"
 # Pictures of any shape stand in equal squares, so that the words below them start on one line.
 TILE = "display:block;width:100%;max-width:160px;aspect-ratio:1;object-fit:contain"
 Grey = NDArray[np.uint8]
@@ -40,7 +40,7 @@ class Brought(NamedTuple):
 
 def show(at: At, view: View) -> None:
     """The picture on the left, the answer on the right, then what it does inside."""
-    ADDRESS.segments("Picture", "source", SOURCES, view.source)
+    STATE.draw("source")
     left, right = st.columns([1, 1], gap="large")
     with left:
         image = _draw(at, view) if view.source == "draw" else _upload()
@@ -73,9 +73,8 @@ def _answer(at: At, values: NDArray[np.float32]) -> None:
 
 
 def _draw(at: At, view: View) -> Grey | None:
-    state = st.session_state
-    drawn = canvas.show(SKETCH, state.get(LAST), state.get(VERSION, 0))
-    state[LAST] = drawn
+    drawn = canvas.show(SKETCH, session.SKETCH.get(), session.SKETCHES.get())
+    session.SKETCH.set(drawn)
     row = min(view.image, len(at.data.test_images) - 1)
     st.button(
         f"Start from test image {row:,}",
@@ -90,8 +89,8 @@ def _draw(at: At, view: View) -> Grey | None:
 
 
 def _start(image: Grey) -> None:
-    st.session_state[LAST], st.session_state[VERSION] = image, st.session_state.get(VERSION, 0) + 1
-    ADDRESS.stay()
+    session.SKETCH.set(image)
+    session.SKETCHES.set(session.SKETCHES.get() + 1)
 
 
 # --- A picture of one's own ------------------------------------------------------------------------------------------
@@ -106,8 +105,8 @@ def _upload() -> Grey | None:
         on_change=_forget,
     )
     if file is not None:
-        st.session_state[BROUGHT] = Brought(file.file_id, file.getvalue())
-    brought: Brought | None = st.session_state.get(BROUGHT)
+        session.UPLOADED.set(Brought(file.file_id, file.getvalue()))
+    brought: Brought | None = session.UPLOADED.get()
     if brought is None:
         st.caption("Best: a single garment, seen from the front, on a uniform background.")
         return None
@@ -122,7 +121,6 @@ def _upload() -> Grey | None:
         required=True,
         format_func=NEGATIVE.__getitem__,
         key="inspect negative",
-        on_change=ADDRESS.stay,
         persist_state="session",
     )
     try:
@@ -146,14 +144,14 @@ def _upload() -> Grey | None:
 
 def _forget() -> None:
     """Another file, or none: what was brought before goes."""
-    st.session_state.pop(BROUGHT, None)
-    ADDRESS.stay()
+    session.UPLOADED.pop()
 
 
 def _seen(brought: Brought, negative: bool | None) -> Seen:
     """The picture as the network sees it; kept for this session while it is the one uploaded."""
     wanted = (brought.identity, negative)
-    held: tuple[tuple[str, bool | None], Seen] | None = st.session_state.get("inspect seen")
+    held: tuple[tuple[str, bool | None], Seen] | None = session.PREPARED.get()
     if held is None or held[0] != wanted:
-        held = st.session_state["inspect seen"] = (wanted, uploaded_picture.read(brought.content, negative))
+        held = (wanted, uploaded_picture.read(brought.content, negative))
+        session.PREPARED.set(held)
     return held[1]

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from fmnist_core.engine.analysis import Analysis
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.store.result_store import Result
-from fmnist_core.ui.shared import estimate, progress, server
+from fmnist_core.ui.shared import estimate, progress, server, session
 
 PERIOD = 0.3  # seconds between two looks
-STOPPED = "analysis stopped"  # the session's key of the names that a person stopped
 Draw = Callable[[NDArray[np.float32] | None], None]
 
 
@@ -30,7 +29,7 @@ def result(
     if found is not None:
         return found
     snapshot = server.analysis(analysis.name)
-    stopped = analysis.name in st.session_state.get(STOPPED, ())
+    stopped = analysis.name in session.STOPPED.get()
     if snapshot is not None and snapshot.state == "failed":
         st.error(f"{analysis.title} failed: {snapshot.error}")
         _button(analysis, "Try again", told)
@@ -63,12 +62,12 @@ def _button(analysis: Analysis, label: str, told: str) -> None:
 
 
 def _start(analysis: Analysis) -> None:
-    st.session_state.setdefault(STOPPED, set()).discard(analysis.name)
+    session.STOPPED.set(session.STOPPED.get() - {analysis.name})
     server.submit_analysis(analysis)
 
 
 def _stop(analysis: Analysis) -> None:
-    st.session_state.setdefault(STOPPED, set()).add(analysis.name)
+    session.STOPPED.set(session.STOPPED.get() | {analysis.name})
     server.stop_analysis(analysis.name)
 
 

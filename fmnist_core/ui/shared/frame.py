@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -10,11 +10,12 @@ import streamlit as st
 from fmnist_core.charts import theme
 from fmnist_core.data import dataset
 from fmnist_core.errors import LabError
-from fmnist_core.ui.shared import pages, server
+from fmnist_core.ui.shared import pages, server, session
+from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.shared.view_state import carried
 
 ICON = "👕"  # An emoji, as the browser has it: a Material symbol would be fetched from Google.
-CHOSEN = "run"  # the session's key of the run that was looked at last, on whichever of these pages
 
 
 @contextmanager
@@ -23,6 +24,7 @@ def page(this: Page) -> Iterator[None]:
 
     A LabError that leaves the block is shown as its sentence, never as a trace.
     """
+    session.arrive(this)
     name = "Fashion-MNIST Lab"
     st.set_page_config(
         page_title=name if this is Page.HOME else f"{this.title} · {name}", page_icon=ICON, layout="wide"
@@ -33,7 +35,7 @@ def page(this: Page) -> Iterator[None]:
     try:
         yield
     except LabError as error:
-        st.error(str(error))
+        st.error(escaped(str(error)))
     with st.sidebar:
         _data_line()
     server.wake()
@@ -44,21 +46,12 @@ def _menu() -> None:
         pages.link(each, each.title, carried(each))
 
 
-def carried(page: Page) -> Mapping[str, str]:
-    """The URL parameters that a page last had in this session: the menu leads back to where one was, and to the run
-    that was looked at last.
-    """
-    found: Mapping[str, str] = st.session_state.get(f"url {page.path}", {})
-    run = st.session_state.get(CHOSEN)
-    return {**found, "run": run} if run and page.needs == "run" else found
-
-
 def _data_line() -> None:
     """Which data set is in use; what is wrong with it shows on every page."""
     try:
         data = dataset.load()
     except LabError as error:
-        st.error(str(error))
+        st.error(escaped(str(error)))
         return
     name = "Full data set" if data.name == "full" else "Embedded sample"
     counts = f"{len(data.train_images):,} training and {len(data.test_images):,} test images"

@@ -79,7 +79,8 @@ class PageView:
     def query(self) -> dict[str, str]:
         """What differs from the defaults, as URL parameters; `from_query` reads them back."""
         values = {name: getattr(self, name) for name in self.settings()}
-        return {n: s.write(values[n]) for n, s in self.settings().items() if values[n] != s.default}
+        settings = self.settings().items()
+        return {n: s.write(values[n]) for n, s in settings if values[n] not in (None, s.default)}
 
     @classmethod
     def from_query(cls, texts: Mapping[str, str]) -> tuple[Self, list[str]]:
@@ -89,7 +90,7 @@ class PageView:
         problems = []
         for name, text in texts.items():
             if name not in settings:
-                problems.append(f"There is no setting {name[:80]!r} on page {cls.page.title}; it is left out.")
+                problems.append(f"There is no setting {name[:80]!r} on page {cls.page.title}; it is ignored.")
                 continue
             setting = settings[name]
             try:
@@ -199,7 +200,7 @@ def hyperparameter(
     """A value of one of Experiment's hyperparameters, whose declaration it follows where nothing else is said."""
     known = FIELDS[name]
     start = known.default if default is None else default
-    named = {"label": label or known.title, "help": help or known.help}
+    named: dict[str, Any] = {"label": label or known.title, "help": help or known.help}
     return declared(OfExperiment(field=known, default=start, low=low, usual=tuple(usual), form=form, **named))
 
 
@@ -213,6 +214,12 @@ def text(
     return declared(Text(reads=read, writes=write, default=default, implies=implies or {}))
 
 
+def of_experiment(name: str) -> OfExperiment:
+    """The declaration of a hyperparameter, as page Train has it."""
+    setting: OfExperiment = hyperparameter(name).metadata["setting"]
+    return setting
+
+
 def pattern(expression: str, allowed: str, default: Any = "") -> Any:
     """A text that the regular expression matches. allowed: what it must be, in words."""
     return text(lambda name, value: _matched(name, value, expression, allowed), default)
@@ -220,7 +227,7 @@ def pattern(expression: str, allowed: str, default: Any = "") -> Any:
 
 def run() -> Any:
     """The name of a stored run; "" for the one that was looked at or trained last."""
-    return pattern(RUN_ID.pattern, "the name of a stored run, such as 3f9a1c0b5d7e2468")
+    return pattern(RUN_ID.pattern, "the id of a stored run, such as 3f9a1c0b5d7e2468")
 
 
 def epoch() -> Any:
@@ -270,7 +277,7 @@ class Number(Setting):
     def draw(self, start: Any, **kwargs: Any) -> None:
         options = {"label": self.label, "help": self.help, "value": start, **kwargs}
         if self.usual:
-            usual = sorted({*options.pop("usual", self.usual), start})
+            usual = sorted({*map(self.kind, options.pop("usual", self.usual)), start})
             st.select_slider(options=usual, **{"format_func": self.form, **options})
             return
         bounds = {"min_value": self.kind(self.low), "max_value": self.kind(self.most), "step": self.kind(self.step)}
@@ -303,11 +310,19 @@ class Several(Setting):
         if text == self.empty:
             return ()
         names = text.split(self.joint)
+        if self.most:
+            for each in names:
+                _one_of(name, each, known)
         repeated = self.most is not None and (len(set(names)) < len(names) or len(names) > self.most)
         if repeated or not all(each in known for each in names):
             raise ViewError(f"{name} is {text[:80]!r}, but it must be {self.allowed}.")
         values = dict.fromkeys(known[each] for each in names)
         return tuple(values if self.most else sorted(values))
+
+    def check(self, name: str, value: Any) -> Any:
+        if not value and self.empty is None:
+            raise ViewError(f"{self.label}: at least one is needed.")
+        return super().check(name, value)
 
     def write(self, value: tuple[Any, ...]) -> str:
         return self.joint.join(map(str, value)) or self.empty or ""
@@ -332,6 +347,9 @@ class Text(Setting):
 
     def write(self, value: Any) -> str:
         return self.writes(value)
+
+    def check(self, name: str, value: Any) -> Any:
+        return None if value is None else super().check(name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -418,6 +436,6 @@ def _number(name: str, text: str, kind: type[int] | type[float], low: float, hig
     form = rf"[0-9]{{1,{MOST_DIGITS}}}" if whole else r"(?=.{1,20}$)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
     value = kind(text) if re.fullmatch(form, text) else low - 1
     if not low <= value <= high:
-        bounds = f"a whole number from {low:,} to {high:,}" if whole else f"a number from {low:g} to {high:g}"
+        bounds = f"a whole number from {low:,} to {high:,}" if whole else f"between {low:g} and {high:g}"
         raise ViewError(f"{name} is {text[:80]!r}, but it must be {bounds}.")
     return value

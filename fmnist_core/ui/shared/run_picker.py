@@ -11,27 +11,19 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.findings import run_sentences
 from fmnist_core.store.run import Run
-from fmnist_core.store.run_store import RUN_ID
-from fmnist_core.ui.shared import pages, server
-from fmnist_core.ui.shared.address import Address, ViewError
-from fmnist_core.ui.shared.frame import CHOSEN
+from fmnist_core.ui.shared import pages, server, session
+from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.shared.view_state import ViewState, view_of
 
 MOST_LISTED = 200
 SHOWN = 26  # characters that the closed box shows; a number cut in the middle would be a wrong one
 
 
-def read(text: str) -> str:
-    """The name of a run, from an address. Raises: ViewError."""
-    if not RUN_ID.fullmatch(text):
-        raise ViewError(f"run is {text[:80]!r}, but it must be the id of a stored run, such as 3f9a1c0b5d7e2468.")
-    return text
-
-
-def choose(address: Address[Any], name: str) -> Run | None:
+def choose(state: ViewState[Any], name: str) -> Run | None:
     """Show the choice where called (the sidebar) and return the run; None, with a way out, where there is none.
 
-    address: of a view with a part `run`. name: of the run in the view, or "" for the one looked at or trained last.
+    state: of a view with a part `run`. name: of the run in the view, or "" for the one looked at or trained last.
     """
     listed = _listed(*_state_of_store())
     run = server.stored(name or _last(listed))
@@ -40,12 +32,12 @@ def choose(address: Address[Any], name: str) -> Run | None:
         run = server.stored(_last(listed, never=name))
     if run is None:
         return None
-    st.session_state[CHOSEN] = run.run_id
-    address.settle(run=run.run_id)
+    session.RUN.set(run.run_id)
+    state.assume(run=run.run_id)
     names = list(listed)
     if run.run_id not in listed:
         names.append(run.run_id)
-    start, rest = address.control("run", run.run_id)
+    start, rest = state.control("run", run.run_id)
     st.selectbox(
         "Stored run",
         names,
@@ -55,7 +47,7 @@ def choose(address: Address[Any], name: str) -> Run | None:
         **rest,
     )
     if len(title(run)) > SHOWN:
-        st.caption(title(run))
+        st.caption(escaped(title(run)))
     return run
 
 
@@ -80,10 +72,9 @@ def data_of(run: Run) -> dataset.Dataset:
 
 def _last(listed: dict[str, str], never: str = "") -> str:
     """The run looked at last, else that of page Train's settings, else the newest."""
-    state = st.session_state
-    values = state.get("values")
-    trained = run_id(Experiment.of(values), dataset.load().name) if values else ""
-    found = (one for one in (state.get(CHOSEN, ""), trained) if one in listed and one != never)
+    experiment: Experiment | None = view_of(Page.TRAIN)
+    trained = run_id(experiment, dataset.load().name) if experiment else ""
+    found = (one for one in (session.RUN.get(), trained) if one in listed and one != never)
     return next(found, next((one for one in listed if one != never), ""))
 
 

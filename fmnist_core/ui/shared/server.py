@@ -18,7 +18,7 @@ from fmnist_core.settings import settings
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
 from fmnist_core.store.run_store import RunStore
-from fmnist_core.ui.shared import address
+from fmnist_core.ui.shared import session as remembered
 
 TAB = "tab "  # begins the name of a tab
 
@@ -118,7 +118,7 @@ def stored(identity: str) -> Run | None:
 
 def submit(experiment: Experiment) -> None:
     """Ask for a training; a refusal is kept for the page to show. Meant as a button's callback."""
-    st.session_state["goes on"] = ""
+    remembered.GOES_ON.set("")
     _ask(lambda: engine().submit(experiment, session()))
 
 
@@ -153,12 +153,11 @@ def analysis(name: str) -> Snapshot | None:
 
 
 def _ask(request: Callable[[], object]) -> None:
-    address.stay()
-    st.session_state["refused"] = ""
+    remembered.REFUSED.set("")
     try:
         request()
     except LabError as error:
-        st.session_state["refused"] = str(error)
+        remembered.REFUSED.set(str(error))
 
 
 def race(experiments: Sequence[Experiment]) -> tuple[Snapshot, ...]:
@@ -178,23 +177,21 @@ def my_study() -> Study | None:
 
 def stop_study(digest: str) -> None:
     """End a study. Meant as a button's callback."""
-    address.stay()
     engine().stop_study(digest)
 
 
 def stop(identity: str) -> None:
     """Leave a training; it ends unless somebody else asked for it. Meant as a button's callback."""
-    st.session_state["goes on"] = "" if engine().stop(identity, session()) else identity
+    remembered.GOES_ON.set("" if engine().stop(identity, session()) else identity)
 
 
 def goes_on(identity: str) -> str:
     """Why a training goes on that this session wanted to stop, or ""."""
-    if st.session_state.get("goes on") != identity:
+    if remembered.GOES_ON.get() != identity:
         return ""
     return "Someone else is waiting for this training too, so it continues."
 
 
 def refusal() -> str:
     """Why the last press of Train was refused, once."""
-    text: str = st.session_state.pop("refused", "")
-    return text
+    return remembered.REFUSED.pop()

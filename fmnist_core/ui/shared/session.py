@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fmnist_core.ui.shared.pages import Page
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -90,13 +88,16 @@ SHOWN_SINCE = Entry("epoch shown since", float)  # for each page: time.monotonic
 
 LAST_STUDY = Entry[Any]("compare last study", lambda: None)  # its seeds, epochs and images go on with another kind
 UPLOADS = Entry("compare uploads", int)  # studies loaded so far: the next uploader is a new one
+UPLOAD = Entry[Any]("compare upload", lambda: None)  # for each of them: the file
 DELETED = Entry[list[str]]("compare deleted", list)  # runs that can be brought back
 
 MORE = Entry[tuple[Any, int]]("inspect more", lambda: (None, 0))  # which images, and how many of them are shown
 MATRIX = Entry[Any]("inspect confusion", lambda: None)  # the confusion matrix' selection
-SKETCH = Entry["NDArray[np.uint8] | None"]("inspect sketch last", lambda: None)
+SKETCH = Entry[NDArray[np.uint8] | None]("inspect sketch last", lambda: None)
 SKETCHES = Entry("inspect sketch version", int)  # images put on the canvas so far
-UPLOADED = Entry[Any]("inspect uploaded", lambda: None)  # the file, since the control forgets it when it leaves the screen
+UPLOADED = Entry[Any](
+    "inspect uploaded", lambda: None
+)  # the file, since the control forgets it when it leaves the screen
 PREPARED = Entry[Any]("inspect prepared", lambda: None)  # the file and how it was read, and the picture made of it
 
 LASSO = Entry[tuple[Any, tuple[int, ...]]]("embeddings lasso", lambda: (None, ()))  # the map's images, and those taken

@@ -62,14 +62,19 @@ class ViewState(Generic[V]):
             state.mirrored = state.view
         if now != state.query:
             st.query_params.from_dict(state.query)
-        view = state.view
-        return view
+        current: V = state.view
+        return current
 
     @property
     def view(self) -> V:
         """The view as it is, for callbacks."""
         view: V = self._state().view
         return view
+
+    def shown(self, name: str) -> Any:
+        """What a control shows; None where there is none."""
+        drawn = self._state().controls.get(name)
+        return None if drawn is None else session.widget(drawn.key)
 
     def show_problems(self) -> None:
         """One sentence for each part of the address, or move of a control, that could not be used."""
@@ -104,7 +109,7 @@ class ViewState(Generic[V]):
         state.controls.clear()
 
     @contextmanager
-    def attempt(self, after: str = "It is left as it was.") -> Iterator[None]:
+    def attempt(self, after: str = "It is unchanged.") -> Iterator[None]:
         """A LabError in the block becomes a sentence on the page, and `after` with it."""
         try:
             yield
@@ -169,13 +174,11 @@ class ViewState(Generic[V]):
         state.taking = name
         value = session.widget(key)
         try:
-            if take is not None:
-                with self.attempt():
-                    take(value)
-            else:
-                left = self._setting(name).write(getattr(self.view, name)) if hasattr(self.view, name) else ""
-                with self.attempt(f"It is left at {left or 'empty'}."):
+            with self.attempt():
+                if take is None:
                     self._hold(self.view.changed(**{name: self._setting(name).value(value)}))
+                else:
+                    take(value)
         finally:
             state.taking = ""
 

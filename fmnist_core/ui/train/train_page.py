@@ -14,6 +14,7 @@ from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.ui.shared import estimate, frame, progress, server
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.train import experiment_controls, live_training, output_explained, training_results
+from fmnist_core.ui.train.experiment_controls import STATE
 
 PERIOD = 1.0  # seconds between two looks at a training elsewhere
 
@@ -65,7 +66,7 @@ def elsewhere(training: Snapshot) -> None:
     experiment = training.experiment
     text, link = st.columns([3, 1], vertical_alignment="center")
     text.info(f"Your training is running: {wording.name(experiment)}.")
-    if link.button("Watch it", icon=":material/visibility:", on_click=experiment_controls.follow, args=(experiment,)):
+    if link.button("Watch it", icon=":material/visibility:", on_click=STATE.open, args=(experiment,)):
         st.rerun()
 
 
@@ -97,9 +98,9 @@ def current_state(experiment: Experiment, data: dataset.Dataset) -> None:
 def show() -> None:
     """The whole page."""
     with frame.page(Page.TRAIN):
+        experiment = STATE.current()
         st.title("Train a network")
         with st.sidebar:
-            current = experiment_controls.experiment()
-        for problem in experiment_controls.problems():
-            st.warning(problem)
-        current_state(current, dataset.load())
+            experiment_controls.show(experiment)
+        STATE.show_problems()
+        current_state(experiment, dataset.load())

@@ -18,7 +18,7 @@ from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.findings import evaluation, run_sentences
 from fmnist_core.store.run import Run
 from fmnist_core.ui.shared import estimate, histogram_view, server
-from fmnist_core.ui.train import experiment_controls
+from fmnist_core.ui.train.experiment_controls import STATE
 
 MOST_STEPS = 600
 
@@ -93,7 +93,7 @@ def _next(run: Run, history: pd.DataFrame) -> None:
             text,
             icon=":material/arrow_forward:",
             type="tertiary",
-            on_click=experiment_controls.follow,
+            on_click=STATE.open,
             args=(experiment,),
         )
 
