@@ -25,6 +25,7 @@ from fmnist_core.store.run_store import RunStore
 from fmnist_core.ui.components.sketch import canvas
 from fmnist_core.ui.inspect import class_scores, inspect_view
 from fmnist_core.ui.inspect.inspect_view import View
+from fmnist_core.ui.shared import histogram_view
 from tests.support import screens
 from tests.support.screens import ROOT, button, url
 from tests.support.trained_runs import EXPERIMENT, store_trained, trained
@@ -63,7 +64,7 @@ views = st.builds(
     part=st.sampled_from(list(inspect_view.PARTS)),
     quantity=st.sampled_from(list(inspect_view.QUANTITIES)),
     layer=st.sampled_from(["hidden_1", "hidden_20", "output"]),
-    kind=st.sampled_from(list(inspect_view.KINDS)),
+    kind=st.sampled_from(list(histogram_view.KINDS)),
     source=st.sampled_from(list(inspect_view.SOURCES)),
 )
 
