@@ -16,6 +16,7 @@ from fmnist_core import __version__
 from fmnist_core.cli import measure_commands, train_commands
 from fmnist_core.cli.output import versions
 from fmnist_core.data import dataset
+from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.errors import BadValueError, LabError
 from fmnist_core.settings import settings
 
@@ -23,12 +24,14 @@ FAILED, BAD_VALUE, BAD_DATA, INTERRUPTED = 1, 2, 3, 130
 
 
 def doctor(arguments: argparse.Namespace) -> None:
-    """Print versions, the data set in use and whether a worker starts and answers."""
+    """Print versions, what draws each kind of map, the data set in use and whether a worker starts and answers."""
     from fmnist_core.engine.service import check
 
     system = f"{platform.system()} {platform.machine()}"
     print(f"Fashion-MNIST Lab {__version__}, Python {platform.python_version()}, {system}")
     print(", ".join(f"{name} {version}" for name, version in versions().items()))
+    for method in METHODS.values():
+        print(f"{method.title} maps: drawn by {method.program}.")
     data = dataset.load()
     print(f"Data: {data.source}: {len(data.train_images):,} training and {len(data.test_images):,} test images.")
     start = time.perf_counter()

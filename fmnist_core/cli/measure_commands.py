@@ -37,6 +37,9 @@ def embed(arguments: argparse.Namespace) -> None:
     result = {
         "points": arrays["points"].shape[1],
         "seconds": facts["seconds"],
+        "program": facts["program"],
+        "iterations": frame["iterations"],
+        "versions": facts["versions"],
         "kl_divergence": frame["kl"],
         "trustworthiness": frame["trustworthiness"],
         "knn_accuracy": {"layer": frame["knn_layer"], "map": frame["knn_map"]},

@@ -28,7 +28,8 @@ from fmnist_core.settings import settings
 __all__ = ["CLASSES", "SPLIT_SEED", "DataError", "Dataset", "Split", "load", "noisy_labels", "release", "split"]
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-# Every run holds out the same images (the notebook's seed), so that runs differ only in what their settings say.
+# Every run holds out the same images, so that runs differ only in what their settings say. (Not the notebook's images:
+# its seed is 42, too, but its split was drawn by scikit-learn, and not class by class.)
 SPLIT_SEED = 42
 FILES = {
     "train_images": "train-images-idx3-ubyte",
@@ -205,7 +206,8 @@ def split(
     """Class by class, set a share aside for validation and take a share of the rest for training.
 
     labels: (n,). The validation images depend on `validation_fraction` and `seed` only. At least one image of
-    each class goes to either side.
+    each class goes to either side. Ours, since scikit-learn's stratified splits would draw other images than those that
+    the stored runs were trained on.
     """
     rng = np.random.default_rng(seed)
     train, validation = [], []

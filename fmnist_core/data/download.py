@@ -2,6 +2,9 @@
 
 Each file grows in a `.part` file beside the target folder, is checked by the SHA-256 of its decompressed content, and
 the folder appears only when all four are whole. Keras looks in the same folder, so it need not download again.
+
+pooch would only make folders and rename files here: it deletes what has arrived when a connection breaks, and it checks the
+hash of the packed file, which differs between mirrors.
 """
 
 from __future__ import annotations

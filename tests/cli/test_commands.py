@@ -104,7 +104,9 @@ def test_embed_maps_a_layer_of_a_stored_run(tmp_path: Path) -> None:
     done = lab("embed", *asked, "--perplexity", "10", "--json", "-", FMNIST_RUNS=str(tmp_path))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert set(result) == {"points", "seconds", "kl_divergence", "trustworthiness", "knn_accuracy"}
+    measures = {"points", "seconds", "kl_divergence", "trustworthiness", "knn_accuracy"}
+    assert set(result) == measures | {"program", "iterations", "versions"}
+    assert "own t-SNE" in result["program"] and set(result["versions"]) == {"fmnist_core", "openTSNE"}
     assert result["points"] == 200 and result["kl_divergence"] > 0 and 0.5 < result["trustworthiness"] <= 1
     assert all(0 < result["knn_accuracy"][where] <= 1 for where in ("layer", "map"))
     flat = lab("embed", "--run", digest, "--method", "pca", "--json", "-", FMNIST_RUNS=str(tmp_path))
@@ -126,7 +128,13 @@ def test_embed_maps_a_layer_of_a_stored_run(tmp_path: Path) -> None:
 def test_doctor_says_all_is_well() -> None:
     done = lab("doctor")
     assert done.returncode == 0, done.stderr
-    for word in ("tensorflow 2", "Data: ", "training and", "Engine: "):
+    for word in (
+        "tensorflow 2",
+        "Data: ",
+        "training and",
+        "Engine: ",
+        "UMAP maps: drawn by Fashion-MNIST Lab's own UMAP",
+    ):
         assert word in done.stdout
 
 
