@@ -31,7 +31,7 @@ SMALLEST = 1e-300  # a logarithmic axis has no 0
 
 
 def variance_table(measured: Measured, quantity: str) -> pd.DataFrame:
-    """Columns network, layer (from 1), kind ("measured" or "theory"), variance; what is 0 or no number is left out."""
+    """Columns network, layer (from 1), kind ("measured" or "theory"), variance; values that are 0 or not finite are left out."""
     rows = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         for number, layer in enumerate(hidden(network), start=1):

@@ -25,7 +25,7 @@ def add_embed(parser: argparse.ArgumentParser) -> None:
 
 
 def embed(arguments: argparse.Namespace) -> None:
-    """Map what a layer of a stored run makes of images, in this process, and print how far to trust the map."""
+    """Map a layer's outputs of a stored run in this process, and print the trust measures of the map."""
     from fmnist_core.jobs import layer_maps
 
     bar = ProgressBar(1)

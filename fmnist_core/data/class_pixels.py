@@ -1,4 +1,4 @@
-"""What the pixels of each class are like: mean images, intensities, and which classes their mean images mix up."""
+"""Statistics of each class's pixels: mean images, intensities, and which classes the mean images confuse."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ClassPixels:
         return shares
 
     def closest_pairs(self, number: int) -> list[tuple[int, int, float]]:
-        """The class pairs that are mixed up most: (class, other class, share), worst first."""
+        """The most confused pairs of classes: (class, other class, share), worst first."""
         shares = self.mixed_up
         rows, columns = np.triu_indices(len(shares), 1)
         order = np.argsort(-shares[rows, columns], kind="stable")[:number]

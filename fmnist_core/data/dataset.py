@@ -64,7 +64,7 @@ class Dataset:
 
 
 class Source(NamedTuple):
-    """A place where the four files lie."""
+    """A folder with the four files: name ("full" or "sample"), title for people, path."""
 
     name: str
     title: str
@@ -121,7 +121,7 @@ def _load(source: Source, notices: tuple[str, ...]) -> Dataset:
 
 
 def _stat(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Size and time of each file: a changed file is verified anew, an unchanged one is not."""
+    """Name, size and modification time of each file: a changed file is verified again, an unchanged one is not."""
     stats = (_path.stat() for _path in (idx.find(folder, name) for name in FILES.values()))
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(FILES.values(), stats, strict=True))
 
@@ -193,7 +193,7 @@ def _fill(folder: Path, source: Source) -> dict[str, NDArray[np.uint8]]:
 
 
 def release(data: Dataset) -> None:
-    """Give back the memory that reading all images took; those in the cache are read again where they are needed."""
+    """Release the pages of the memory-mapped images; they are read again when needed."""
     for array in (data.train_images, data.test_images):
         mapped = getattr(array, "_mmap", None)
         if mapped is not None and hasattr(mapped, "madvise"):
@@ -203,7 +203,7 @@ def release(data: Dataset) -> None:
 def split(
     labels: NDArray[np.uint8], validation_fraction: float, training_fraction: float = 1.0, seed: int = SPLIT_SEED
 ) -> Split:
-    """Class by class, set a share aside for validation and take a share of the rest for training.
+    """Split class by class: a fraction for validation, and a fraction of the remaining images for training.
 
     labels: (n,). The validation images depend on `validation_fraction` and `seed` only. At least one image of
     each class goes to either side. Ours, since scikit-learn's stratified splits would draw other images than those that

@@ -1,4 +1,4 @@
-"""A picture that somebody brings, made into what the network sees: 28 x 28 grey values, light on black.
+"""Turn an uploaded picture into the network's input: 28 x 28 grey values, light on black.
 
 The steps are those by which Fashion-MNIST itself was made (Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747, section 2): trim
 what is as the edge is, bring the longer side to 28 pixels, centre, negate. Two differences: the picture is made smaller by
@@ -36,7 +36,7 @@ Grey = NDArray[np.uint8]
 
 
 class PictureError(LabError):
-    """A picture that cannot be used; the text says what of it, and what would do."""
+    """A picture that cannot be used; the text says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Seen:
 def read(content: bytes, inverted: bool | None = None) -> Seen:
     """A PNG, JPEG or WebP file as the network sees it; of an animation the first picture.
 
-    inverted: whether light and dark are exchanged; None: where the background is lighter than what stands before it.
+    inverted: whether light and dark are exchanged; None: where the background is lighter than the object.
     Size and number of pixels are checked on the file's header, before anything is decoded. A picture of 28 x 28 pixels
     is neither trimmed nor resized.
 
@@ -187,7 +187,7 @@ def _shrunk(file: Image.Image) -> Image.Image:
 
 
 def _eight_bits(part: Image.Image) -> Image.Image:
-    """As it is, or from 16 bits a pixel, which Pillow would cut off at 255."""
+    """8 bits per pixel: unchanged, or scaled from 16 bits, which Pillow would clip at 255."""
     if not part.mode.startswith("I"):
         return part
     return Image.fromarray(np.clip(np.asarray(part, np.float32) / 257, 0, 255).astype(np.uint8))
@@ -272,7 +272,7 @@ def _centre(grey: Grey) -> Grey:
 
 
 def _light_on_black(small: Grey, level: int, inverted: bool, blacken: bool) -> Grey:
-    """Negated where wanted. blacken: the background becomes black, and white stays white."""
+    """Inverted if asked for. blacken: the background becomes black, and white stays white."""
     values = 255 - small.astype(np.float32) if inverted else small.astype(np.float32)
     dark = 255 - level if inverted else level
     if blacken and dark < 255 - FAINT:

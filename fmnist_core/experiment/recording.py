@@ -1,4 +1,4 @@
-"""What a training tells while it runs: plain records, and who may listen. Shared by training, store and screens."""
+"""What a training reports while it runs: plain records, and the protocol of its listeners."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class Progress:
-    """A sign of life within an epoch, several times an epoch.
+    """Progress within an epoch, reported several times per epoch.
 
     epoch: from 1. step: steps done since the start of the training. losses: (step, loss of that batch) of the steps
-    since the last sign, at most 25, evenly thinned. accuracy: running mean over the epoch's batches so far.
+    since the last report, at most 25, evenly thinned. accuracy: running mean over the epoch's batches so far.
     """
 
     epoch: int
@@ -52,20 +52,20 @@ class Progress:
 
 
 class Listener(Protocol):
-    """Somebody who watches a training."""
+    """Receives the progress of a training."""
 
     def phase(self, name: str) -> None:
         """The training enters one of PHASES."""
 
     def progress(self, progress: Progress) -> None:
-        """A sign of life within an epoch."""
+        """Progress within an epoch."""
 
     def epoch(self, record: EpochRecord) -> None:
         """An epoch is complete; called for epoch 0, too."""
 
 
 class Recorder(Listener, Protocol):
-    """A listener who also keeps the large things."""
+    """A listener that also stores losses, weights and probabilities."""
 
     def steps(self, epoch: int, losses: NDArray[np.float32]) -> None:
         """The loss of each of the epoch's batches, float32 (steps,)."""

@@ -151,7 +151,7 @@ class Measured:
 
     @property
     def diverged(self) -> bool:
-        """Whether the weights left the range of numbers."""
+        """Whether training diverged."""
         return not math.isfinite(self.validation_loss)
 
 

@@ -116,7 +116,7 @@ def _diverged(experiment: Experiment, records: Sequence[EpochRecord], layers: Se
 
 
 def _not_moving(experiment: Experiment, records: Sequence[EpochRecord], images: int) -> Flag | None:
-    """Stuck at the loss of a blind guess, or hardly away from where it began."""
+    """A loss that is still that of a random guess, or has barely fallen."""
     trained = [record for record in records if record.epoch]
     if not trained:
         return None
@@ -138,7 +138,7 @@ def _not_moving(experiment: Experiment, records: Sequence[EpochRecord], images: 
 
 
 def _to_move(experiment: Experiment) -> list[dict[str, object]]:
-    """What makes a stuck network move, most likely first."""
+    """Changes that may let a stuck network learn, most likely first."""
     changes: list[dict[str, object]] = []
     if experiment.initialiser == "zeros":
         changes.append({"initialiser": "glorot_uniform"})
@@ -201,7 +201,7 @@ def _overfitting(experiment: Experiment, records: Sequence[EpochRecord]) -> Flag
 
 
 def _underfitting(experiment: Experiment, records: Sequence[EpochRecord]) -> Flag | None:
-    """As weak on the images it learns from as on others, and weaker than people are."""
+    """Training accuracy is as low as validation accuracy, and lower than people's."""
     trained = [record for record in records if record.epoch]
     if len(trained) < 5:  # too early to say
         return None

@@ -171,7 +171,7 @@ def _weight_gradients(networks: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def table(measured: Mapping[str, Any]) -> pd.DataFrame:
-    """One row for each network and layer, the output layer last: columns TABLE; what is no number is empty."""
+    """One row for each network and layer, the output layer last: columns TABLE; a value that is not finite is empty."""
     rows = []
     for network in measured["networks"]:
         for layer, summary in zip(network["layers"], network["summary"], strict=True):

@@ -51,7 +51,7 @@ def _look(experiment: Experiment, layer: backward.Signals) -> LayerLook:
 
 
 def sampled(values: Array, most: int = SAMPLED) -> Array:
-    """Up to `most` values drawn at random, the same places for equal shapes; those that are no numbers left out."""
+    """Up to `most` finite values drawn at random, at the same indices for equal shapes."""
     flat = values.ravel()
     if flat.size > most:
         flat = flat[np.random.default_rng(0).integers(0, flat.size, most)]

@@ -1,4 +1,4 @@
-"""What initialisation does to training: the measures of each kept snapshot, and how soon a loss is reached.
+"""How initialisation affects training: the measures of each checkpoint, and the steps until a loss is reached.
 
 Networks that are compared are trained by a study with the initialiser as its axis: equal seeds see equal batches.
 The measures are those of figures 2, 3 and 7 of Glorot & Bengio (2010), on the same 300 test images at each epoch.
@@ -28,7 +28,7 @@ COLUMNS = ("epoch", "layer", "measure", "value")
 
 
 def over_epochs(run: Run, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> pd.DataFrame:
-    """Measures of each hidden layer after each kept epoch, 0 is before training. Columns: COLUMNS.
+    """Measures of each hidden layer after each checkpointed epoch; epoch 0 is before training. Columns: COLUMNS.
 
     images: uint8 (n, 28, 28) or (n, 784), best those of `batch`. labels: (n,). measure: activation_mean,
     activation_std and activation_high (the HIGH quantile) over all images and units; saturated (share of the
@@ -98,7 +98,7 @@ def convergence(trained: Sequence[Trained], targets: Sequence[float]) -> pd.Data
 
 
 def reached_by_all(trained: Sequence[Trained]) -> float:
-    """The lowest smoothed loss that every run came to; nan without any run, or where one was never finite."""
+    """The lowest smoothed loss that every run reached; nan without any run, or where one was never finite."""
     lowest = [float(np.min(losses[np.isfinite(losses)], initial=math.inf)) for losses in map(_smoothed, trained)]
     return max(lowest) if lowest and math.isfinite(max(lowest)) else math.nan
 

@@ -1,4 +1,4 @@
-"""What map is wanted: of which layer, images and epochs, by which method. Checked here, before any worker sees it."""
+"""The request for a map: layer, images, epochs, method and its settings; validated before any worker sees it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class MapRequest(MapSettings, MapImages):
 
 
 def features(experiment: Experiment, weights: Weights, layer: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a layer makes of images: float32 (n, units); after the activation, pixels scaled to 0-1, probabilities last.
+    """A layer's outputs for images, float32 (n, units): pixels scaled to 0-1, activations, or the probabilities of the output.
 
     Raises: RequestError (no such layer), WeightsError.
     """

@@ -1,4 +1,4 @@
-"""What a finished run says, in numbers and plain words. Pure functions; every statement is measured on that run."""
+"""Sentences about a finished run: length, overfitting, confusions, next steps. Every figure is measured on that run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def mean_interval(mean: float, deviation: float, n: int) -> tuple[float, float]:
 
 
 def tested(metrics: Mapping[str, Any], name: str) -> str:
-    """A measure on the test images; a network whose loss is no number has none. name: test_loss or test_accuracy."""
+    """A measure on the test images to 3 digits, or "diverged". name: test_loss or test_accuracy."""
     return f"{metrics[name]:.3f}" if math.isfinite(metrics["test_loss"]) else "diverged"
 
 
 def length(experiment: Experiment, metrics: Mapping[str, Any], history: pd.DataFrame) -> str:
-    """How many epochs were trained, and why it ended where it ended early because the loss is no number."""
+    """How many epochs were trained, and that the training ended early if the loss diverged."""
     done = int(metrics["epochs_done"])
     if done < experiment.epochs and not metrics["stopped"] and diverged(history):
         return f"ended after epoch {done}: the loss diverged"
@@ -34,7 +34,7 @@ def length(experiment: Experiment, metrics: Mapping[str, Any], history: pd.DataF
 
 
 def diverged(history: pd.DataFrame) -> bool:
-    """Whether a loss left the range of numbers in a trained epoch."""
+    """Whether a training or validation loss is not finite in an epoch after epoch 0."""
     losses = history.loc[history["epoch"] > 0, ["loss", "val_loss"]]
     return not losses.map(math.isfinite).all(axis=None)
 
@@ -62,7 +62,7 @@ def overfitting(history: pd.DataFrame) -> str:
 
 
 def _accuracy_since(best: pd.Series, last: pd.Series) -> str:
-    """What validation accuracy did while validation loss rose."""
+    """How validation accuracy changed while validation loss rose."""
     moved = f"Meanwhile, validation accuracy went from {best.val_accuracy:.3f} to {last.val_accuracy:.3f}"
     if last.val_accuracy >= best.val_accuracy:
         return f"{moved}: it makes no more mistakes, but is more confident in them."

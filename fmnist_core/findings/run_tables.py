@@ -20,7 +20,7 @@ PLAIN = ("test_cross_entropy", "test_accuracy")  # where the losses hold other t
 
 @dataclass(frozen=True)
 class Trained:
-    """One run as a member of a comparison. model: the name it shares with its other seeds."""
+    """One run of a comparison. model: the name that it shares with the runs of its other seeds."""
 
     model: str
     run: Run
@@ -32,13 +32,13 @@ class Trained:
 
 
 def of_study(study: Study, data_name: str, find: Callable[[str], Run | None]) -> list[Trained]:
-    """The study's complete runs that are there, in its order."""
+    """The study's stored, complete runs, in its order."""
     runs = ((variant.name, find(run_id(experiment, data_name))) for variant, experiment in study.experiments())
     return [Trained(name, run) for name, run in runs if run is not None and run.complete]
 
 
 def of_runs(runs: Iterable[Run]) -> list[Trained]:
-    """Any runs, grouped by what they share apart from the seed, in the order given; a group is named by its settings.
+    """Runs grouped by all settings but the seed, in the order given; a group is named by its settings.
 
     Networks that would have one name (trained on different data, say) get numbers.
     """
@@ -91,7 +91,7 @@ def history(trained: Sequence[Trained]) -> pd.DataFrame:
 
 
 def measures(trained: Sequence[Trained]) -> Runs:
-    """What is compared of each model and seed, as `statistics.compare` wants it.
+    """The measures of each model and seed, as `statistics.compare` takes them.
 
     Losses with different terms in them (`Experiment.loss_terms`) are no measure of the networks: there it is the
     cross-entropy alone.
@@ -172,7 +172,7 @@ def _row(member: Trained, fields: Iterable[str]) -> dict[str, Any]:
 
 
 def plain(experiment: Experiment, name: str) -> Any:
-    """A setting as a table's cell: numbers stay numbers, the rest becomes words."""
+    """A setting as a table's cell: a number or bool as it is, others in words."""
     if name == "widths":
         return "-".join(map(str, experiment.hidden_widths)) or "none"
     value = getattr(experiment, name)

@@ -1,4 +1,4 @@
-"""What differs beyond the noise: means over seeds, paired comparisons with a baseline, and two networks image by image.
+"""Differences beyond the noise: means over seeds, paired comparisons with a baseline, and two networks image by image.
 
 scipy does the statistics; what is here chooses the test and words its result. Two networks that train with the same
 seed share much of their luck (batch order, split), so they are compared seed by seed.
@@ -34,7 +34,7 @@ class StatisticsError(LabError):
 
 @dataclass(frozen=True)
 class Summary:
-    """Values over seeds: how many, mean, sample standard deviation, 95 % t interval of the mean; nan: not known."""
+    """Values over seeds: number n, mean, sample standard deviation, 95 % t interval of the mean; nan where undefined."""
 
     n: int
     mean: float
@@ -77,7 +77,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two networks on the same `n` images: how many only the one, and only the other, gets right; the p-value."""
+    """Two networks on the same `n` images: how many images only the one, and only the other, predicts correctly; the p-value."""
 
     only_a: int
     only_b: int
@@ -175,7 +175,7 @@ def _rounding(*values: NDArray[np.float64]) -> float:
 
 
 def sentence(comparisons: Sequence[Comparison]) -> str:
-    """What one model's comparisons with the baseline (at least one; one per measure) show, in a student's words."""
+    """One sentence about a model's comparisons with the baseline (at least one; one per measure)."""
     first = comparisons[0]
     if first.n < 2:
         return _too_few(first)
@@ -192,7 +192,7 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
 
 
 def footnote(comparisons: Sequence[Comparison]) -> str:
-    """What the numbers after ± mean, and what was done about making several comparisons; "" without any."""
+    """What the numbers after ± mean, and the correction for several comparisons; "" without any comparison."""
     if not comparisons:
         return ""
     first = comparisons[0]
@@ -206,7 +206,7 @@ def footnote(comparisons: Sequence[Comparison]) -> str:
 
 
 def mcnemar_sentence(name_a: str, name_b: str, result: McNemar) -> str:
-    """Which of two trained networks is right more often, or that it may be chance."""
+    """Which of two trained networks is correct more often, or that the difference may be chance."""
     better = name_a if result.only_a > result.only_b else name_b
     verdict = f"no difference beyond chance ({_p(result.p)})"
     if result.p < ALPHA:

@@ -66,7 +66,7 @@ def _errors(plan: Plan, row: Row, rate: float | None, measured: Found) -> list[f
 def _bold(errors: Errors) -> set[Row]:
     """The row with the lowest mean, and those that cannot be told from it: all others are different from the best.
 
-    None with fewer than TELLING_SEEDS seeds, which tell hardly any row from another.
+    None with fewer than TELLING_SEEDS seeds, with which almost no rows differ significantly.
     """
     means = {row: statistics.summary(values).mean for row, values in errors.items()}
     comparable = [row for row in errors if math.isfinite(means[row])]

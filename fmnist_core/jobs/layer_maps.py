@@ -50,7 +50,7 @@ def grid_analysis(request: MapRequest, layers: tuple[str, ...]) -> Analysis:
 
 
 def separation_analysis(run: Run, split: str) -> Analysis:
-    """The analysis that measures every layer at every recorded epoch.
+    """The analysis that measures every layer at every checkpointed epoch.
 
     Its facts: points, and rows (epoch, layer, measure, value). Its array "right", bool (epochs, layers, images): whether
     most of an image's neighbours are of its class.

@@ -1,7 +1,7 @@
 """Results of analyses: one file each, beside the run they were made from, or in the store's own folder.
 
 A file is a NumPy archive without pickles: named arrays, and the facts as JSON text. It is written aside and renamed into
-place, so one that is there is whole; one that is damaged or of another version is made anew.
+place, so one that is there is whole; one that is damaged or of another version is computed again.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def show(view: View, run: Run) -> None:
 
 
 def few(kept: Sequence[int]) -> tuple[int, ...]:
-    """The first, middle and last recorded epoch."""
+    """The first, middle and last checkpointed epoch."""
     return tuple(sorted({kept[0], kept[len(kept) // 2], kept[-1]}))
 
 

@@ -25,7 +25,7 @@ MOST_EPOCHS = 21  # at which layers are measured for a picture over the epochs
 
 
 class At(NamedTuple):
-    """A run with its data set, at one of its recorded epochs."""
+    """A run with its data set, at one of its checkpointed epochs."""
 
     run: Run
     data: Dataset

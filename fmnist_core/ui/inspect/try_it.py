@@ -1,4 +1,4 @@
-"""Section Try it: draw, or bring a picture, and see what the network makes of it."""
+"""Section Try it: draw or upload a picture, and see what the network predicts."""
 
 from __future__ import annotations
 

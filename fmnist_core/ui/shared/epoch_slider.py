@@ -1,4 +1,4 @@
-"""One slider through the recorded epochs of a run, with play and pause: the same on every page that looks into a network."""
+"""One slider over the checkpointed epochs of a run, with play and pause: the same on every page that looks into a network."""
 
 from __future__ import annotations
 
