@@ -23,7 +23,7 @@ def unit_grid(values: Array, kept: NDArray[np.bool_], highest: float, descriptio
     """A layer's units as squares, row by row, as HTML.
 
     values: what the layer hands on, (units,). kept: which units are on, (units,). highest: the size that is drawn in
-    full colour, the same for pictures that are compared. description: for who cannot see it.
+    full colour, the same for pictures that are compared. description: for readers who cannot see it.
     """
     columns = math.ceil(math.sqrt(2 * len(values)))
     picture = _squares(values, kept, highest or 1.0, columns)

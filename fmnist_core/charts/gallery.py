@@ -37,8 +37,8 @@ def html(items: Sequence[Item], classes: Sequence[str], width: int = 150) -> str
     return f'<div style="display:grid;grid-template-columns:{columns};gap:1.1rem 1.2rem">{cells}</div>'
 
 
-def told(item: Item, classes: Sequence[str]) -> str:
-    """The item in words, for who cannot see it."""
+def describe(item: Item, classes: Sequence[str]) -> str:
+    """The item in words, for readers who cannot see it."""
     true = f"{classes[item.true]}" if item.true is not None else "class unknown"
     if item.probabilities is None:
         return f"{item.title}: {true}"
@@ -54,7 +54,7 @@ def bars(probabilities: NDArray[np.float32], classes: Sequence[str], true: int |
 
 
 def _cell(item: Item, classes: Sequence[str], width: int) -> str:
-    text = escape(told(item, classes))
+    text = escape(describe(item, classes))
     picture = images.source(images.enlarged(images.strip(item.image[None])))
     image = (
         f'<img src="{picture}" alt="{text}" title="{text}"'

@@ -24,12 +24,12 @@ ENLARGED = 4  # Twice the usual size on screen, so that the browser only ever sh
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled row of a grid. images: uint8 (k, 28, 28). colour: of the label's mark. told: for who cannot see it."""
+    """One labelled row of a grid. images: uint8 (k, 28, 28). colour: of the label's mark. description: for readers who cannot see it."""
 
     label: str
     colour: str
     images: NDArray[np.uint8]
-    told: str
+    description: str
 
 
 def strip(images: NDArray[np.uint8], places: int | None = None) -> Image.Image:
@@ -76,7 +76,7 @@ def _cell(row: Row, places: int, tile: int, beside: bool) -> str:
     )
     basis = f"flex:1 1 {24 * places}px;" if beside else ""
     label = f'<figcaption style="flex:none;min-width:7.2rem;font-size:0.9rem">{mark(row.colour)}{escape(row.label)}</figcaption>'
-    description = escape(row.told)
+    description = escape(row.description)
     image = (
         f'<img src="{source(enlarged(strip(row.images, places)))}" alt="{description}" title="{description}"'
         f' style="{basis}width:100%;min-width:0;max-width:{places * (tile + 3)}px;display:block">'
@@ -119,7 +119,7 @@ def pairs(closest: Sequence[tuple[int, int, float]], rows: Sequence[Row]) -> str
 
 def _pair(first: Row, second: Row, share: float) -> str:
     pictures = "".join(
-        f'<img src="{source(enlarged(strip(row.images[:1]), 2))}" alt="{escape(row.told)}" style="width:44px;height:44px">'
+        f'<img src="{source(enlarged(strip(row.images[:1]), 2))}" alt="{escape(row.description)}" style="width:44px;height:44px">'
         for row in (first, second)
     )
     names = " and ".join(escape(row.label) for row in (first, second))

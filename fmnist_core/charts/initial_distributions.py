@@ -61,7 +61,7 @@ def panels(measured: Measured, quantity: str) -> list[Layered]:
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         rows = table[table["network"] == label]
         chart = alt.layer(_lines(rows, quantity, measured, _domain(table)))
-        title = theme.titled(label, _stop(_told(network, quantity), _cut_told(rows, quantity, measured)))
+        title = theme.titled(label, _stop(_caption(network, quantity), _cut_note(rows, quantity, measured)))
         result.append(chart.properties(height=HEIGHT, title=title))
     return result
 
@@ -79,8 +79,8 @@ def singular_values(measured: Measured) -> list[Layered]:
         chart = alt.layer(lines, *_marks(inside)) if not inside.empty else alt.layer(lines)
         title = theme.titled(
             label,
-            (_means_told(marks, measured["activation"]) or broken_told(network))
-            + _cut_told(rows, "singular_value", measured),
+            (_means_caption(marks, measured["activation"]) or overflow_note(network))
+            + _cut_note(rows, "singular_value", measured),
         )
         result.append(chart.properties(height=HEIGHT + 30, title=title))
     return result
@@ -157,7 +157,7 @@ def _top(rows: pd.DataFrame, quantity: str, measured: Measured) -> float:
     return float(others["share"].max()) * 1.05 or 1.0
 
 
-def _cut_told(rows: pd.DataFrame, quantity: str, measured: Measured) -> str:
+def _cut_note(rows: pd.DataFrame, quantity: str, measured: Measured) -> str:
     if rows.empty or float(rows["share"].max()) <= _top(rows, quantity, measured):
         return ""
     return f" The peak at 0, up to {wording.percent(float(rows['share'].max()))}, is cut off"
@@ -177,9 +177,9 @@ def _ticks(layers: int) -> list[int]:
     return sorted({*range(1, layers + 1, step), layers})
 
 
-def _told(network: Mapping[str, Any], quantity: str) -> str:
+def _caption(network: Mapping[str, Any], quantity: str) -> str:
     """What the panel shows, from its own numbers."""
-    broken = broken_told(network)
+    broken = overflow_note(network)
     if broken:
         return broken
     stds = [layer[quantity]["std"] for layer in hidden(network) if layer[quantity]]
@@ -190,7 +190,7 @@ def _told(network: Mapping[str, Any], quantity: str) -> str:
     return f"Standard deviation {stds[0]:.2g} in layer 1, {stds[-1]:.2g} in layer {len(stds)}"
 
 
-def broken_told(network: Mapping[str, Any]) -> str:
+def overflow_note(network: Mapping[str, Any]) -> str:
     """Where numbers end, or ""."""
     broken = network["breakdown"]
     if not broken:
@@ -201,7 +201,7 @@ def broken_told(network: Mapping[str, Any]) -> str:
     return f"The gradient overflows from {layer} backwards."
 
 
-def _means_told(marks: pd.DataFrame, activation: str) -> str:
+def _means_caption(marks: pd.DataFrame, activation: str) -> str:
     means = dict(zip(marks["what"], marks["value"], strict=True))
     if not means:
         return ""

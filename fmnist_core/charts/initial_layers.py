@@ -14,7 +14,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import Layered
-from fmnist_core.charts.initial_distributions import Measured, broken_told
+from fmnist_core.charts.initial_distributions import Measured, overflow_note
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import hidden, labels, plain
@@ -171,7 +171,7 @@ def _missing(measured: Measured, table: pd.DataFrame) -> list[str]:
     sentences = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         if network["breakdown"]:
-            sentences.append(f"{label}: {_lowered(broken_told(network))}")
+            sentences.append(f"{label}: {_lowered(overflow_note(network))}")
         elif not ((table["network"] == label) & (table["kind"] == "measured")).any():
             sentences.append(f"{label}: not drawn: all values of a layer are equal, so the variance is 0.")
     return sentences

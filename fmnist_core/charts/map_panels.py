@@ -28,15 +28,15 @@ MARGIN = 0.03  # Of the side, on each edge.
 @dataclass(frozen=True)
 class MapRow:
     """The maps of one layer. name: of the layer. points: one float32 (n, 2 or more) for each column; of more than two
-    dimensions the first two are drawn; None where there is no map. told: a short figure under each map, or ""."""
+    dimensions the first two are drawn; None where there is no map. captions: a short text under each map, or ""."""
 
     name: str
     points: tuple[NDArray[np.float32] | None, ...]
-    told: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
 
     def words(self, column: int) -> str:
         """What stands under a map."""
-        return self.told[column] if column < len(self.told) else ""
+        return self.captions[column] if column < len(self.captions) else ""
 
 
 def dots(

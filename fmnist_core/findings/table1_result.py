@@ -145,7 +145,7 @@ def _protocol(plan: Plan, data: Dataset) -> dict[str, Any]:
 
 def sentences(result: Mapping[str, Any]) -> list[str]:
     """What the table shows: the two initialisations of each activation, what is bold, and what to doubt."""
-    differences = [_told(test) for test in result["tests"]]
+    differences = [_test_sentence(test) for test in result["tests"]]
     return [*differences, *_best(result["rows"]), *(doubt for row in result["rows"] for doubt in _doubts(row))]
 
 
@@ -161,7 +161,7 @@ def text(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _told(test: Mapping[str, Any]) -> str:
+def _test_sentence(test: Mapping[str, Any]) -> str:
     activation, n, difference = test["activation"], test["n"], test["difference"]
     if n < 2:
         return f"With {activation}, too many trainings diverged to compare the initialisations."

@@ -69,7 +69,9 @@ def test_a_film_plays_from_the_first_epoch_to_the_last(page: Page, server: Serve
     press(page, "Play")
     page.wait_for_function("seen.at(-1) === '3'")
     assert page.evaluate("seen") == [None, "0", "1", "2", "3"]
-    expect(page.get_by_text(re.compile("The outputs of hidden layer 1 for 200 test images after epoch 3"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile("The outputs of hidden layer 1 for 200 test images after epoch 3"))
+    ).to_be_visible()
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()  # it stops at the end
 
 

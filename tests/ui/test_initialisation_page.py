@@ -319,7 +319,7 @@ def test_the_live_network_can_be_trained() -> None:
 
 
 def test_steps_within_the_first_window_are_called_that() -> None:
-    told = compared_in_training._steps_told
+    told = compared_in_training._steps_text
     assert (told(50.0), told(51.0), told(1234.0), told(math.nan)) == ("the first 50", "51", "1,234", "never")
 
 
@@ -384,13 +384,13 @@ def test_the_notebook_s_comparison_with_seeds(tmp_path: Path, monkeypatch: pytes
 def test_a_difference_in_time_is_called_the_machine_s(tmp_path: Path) -> None:
     study = Study.of({**dict(STUDIES["initialisation"]), "base": Experiment(epochs=1)})
     trained = of_study(study, dataset.load().name, server.stored)
-    assert notebook_comparison.time_told(trained) == ""
+    assert notebook_comparison.time_sentence(trained) == ""
     store_study(tmp_path / "runs", study)
     for one in of_study(study, dataset.load().name, server.stored):
         seconds = 20.0 if "Standard" in one.model else 10.0
         one.run.metrics["seconds"] = seconds + 0.01 * one.seed
         trained.append(Trained(one.model, one.run))
-    told = notebook_comparison.time_told(trained)
+    told = notebook_comparison.time_sentence(trained)
     assert "takes 10.0 s more than" in told and "not to the initialisation" in told
 
 

@@ -70,12 +70,12 @@ def _rows(
     chosen = {label: draw(labels, rows, label, number, seed) for label in classes}
     file = "test" if test else "training"
     return [
-        images.Row(CLASSES[label], theme.CLASS_COLOURS[label], pictures[own], _told(file, label, own))
+        images.Row(CLASSES[label], theme.CLASS_COLOURS[label], pictures[own], _description(file, label, own))
         for label, own in chosen.items()
     ]
 
 
-def _told(file: str, label: int, rows: NDArray[np.int32]) -> str:
+def _description(file: str, label: int, rows: NDArray[np.int32]) -> str:
     numbers = ", ".join(f"{row:,}" for row in rows)
     return f"{CLASSES[label]}: {file} {'image' if len(rows) == 1 else 'images'} number {numbers}"
 

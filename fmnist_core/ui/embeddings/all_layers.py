@@ -30,7 +30,7 @@ def show(view: View, run: Run) -> None:
     method = METHODS[request.method]
     how = "is rotated to match" if method.components else "starts from"
     st.markdown(
-        f"Every layer's map by **{method.title}**, {_epochs_told(epochs)}, of the same"
+        f"Every layer's map by **{method.title}**, {_epochs_text(epochs)}, of the same"
         f" {min(request.points, available(run, view.split)):,} {request.split} images. In each row a map {how} its"
         " neighbour, so the same images stay in about the same place."
     )
@@ -73,7 +73,7 @@ def _heading(epoch: int) -> str:
     return "Before training" if epoch == 0 else f"Epoch {epoch}"
 
 
-def _epochs_told(epochs: Sequence[int]) -> str:
+def _epochs_text(epochs: Sequence[int]) -> str:
     last = [_heading(epoch).lower() for epoch in epochs]
     return f"{', '.join(last[:-1])} and {last[-1]}" if len(last) > 1 else last[0]
 

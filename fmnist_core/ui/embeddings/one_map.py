@@ -39,7 +39,7 @@ def show(view: View, run: Run, epoch: int) -> None:
     """The map with what goes with it."""
     request = view.request(run, epoch)
     held = shown(run, request, epoch)
-    st.markdown(_told(view, run, request, epoch, held))
+    st.markdown(_caption(view, run, request, epoch, held))
     frame = _frame(view, run, epoch, held)
     if frame is None:
         return
@@ -54,7 +54,7 @@ def show(view: View, run: Run, epoch: int) -> None:
     map_trust.rules(frame.facts, frame.request)
 
 
-def _told(view: View, run: Run, request: MapRequest, epoch: int, held: Shown) -> str:
+def _caption(view: View, run: Run, request: MapRequest, epoch: int, held: Shown) -> str:
     """What is mapped, in a sentence."""
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
     if request.layer == PIXELS:

@@ -157,14 +157,14 @@ def _steps(trained: list[Trained]) -> None:
     names = models(trained)
     lines = [["Steps to a loss of", *names], ["--:"] * (1 + len(names))]
     for loss, steps in wide.iterrows():
-        lines.append([f"{loss:g}", *(_steps_told(steps[name]) for name in names)])
+        lines.append([f"{loss:g}", *(_steps_text(steps[name]) for name in names)])
     st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
     st.caption(
         f"When the mean training loss of {measures.WINDOW} consecutive steps first reaches it; it may rise again. One seed."
     )
 
 
-def _steps_told(steps: float) -> str:
+def _steps_text(steps: float) -> str:
     if pd.isna(steps):
         return "never"
     return f"the first {measures.WINDOW}" if steps <= measures.WINDOW else f"{steps:,.0f}"

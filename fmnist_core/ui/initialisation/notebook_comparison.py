@@ -93,11 +93,11 @@ def _time(trained: list[Trained], data_name: str) -> None:
         f"A training of this network needs {flops:.2e} floating-point operations with one initialisation and"
         f" {same} with the other: the initial weights are different numbers, and a processor multiplies any"
         " numbers at the same speed. The notebook's 127 s and 143 s are single measurements on a shared"
-        f" machine.{time_told(trained)}"
+        f" machine.{time_sentence(trained)}"
     )
 
 
-def time_told(trained: list[Trained]) -> str:
+def time_sentence(trained: list[Trained]) -> str:
     """The paired difference of the measured seconds, a sentence to go on with; "" without two seeds of both."""
     runs: dict[str, dict[int, dict[str, float]]] = {}
     for one in trained:
