@@ -145,7 +145,7 @@ METHODS = {
     ),
     "umap-learn": Method(
         "UMAP by umap-learn",
-        "umap-learn is the reference: slower, and without a picture before it is done",
+        "umap-learn is the reference: slower, and without a preview",
         "umap-learn, from a spectral layout (where the map follows another one: from that)",
         ("n_neighbors", "min_dist", "metric", "seed"),
         DISTORTS,
@@ -202,7 +202,7 @@ class MapSettings:
     )  # fmt: skip
     n_neighbors: int = setting(
         15, "Neighbours (n_neighbors)", 2, 200, usual=(5, 10, 15, 30, 50, 100, 200),
-        help="How many neighbours of each image the map tries to keep: few show detail, many show the overall shape.",
+        help="How many neighbours of each image the map tries to preserve: few show detail, many show the overall shape.",
     )  # fmt: skip
     min_dist: float = setting(
         0.1, "Minimum distance (min_dist)", 0.0, 0.99,

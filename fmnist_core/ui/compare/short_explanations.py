@@ -46,8 +46,8 @@ def smoothing(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     parts.check(run, epoch, surest)
     st.markdown(
         f"**Label smoothing {share:g}.** The target of the correct class is not 1 but ${1 - 0.9 * share:g}$, and that of each"
-        f" other class ${share / 10:g}$. With hard targets the loss falls for ever as the weights grow; with smoothed ones it"
-        f" is lowest at just these probabilities, so that the network learns to be less sure ([Szegedy et al. 2016]({SZEGEDY}),"
+        f" other class ${share / 10:g}$. With hard targets the loss falls forever as the weights grow; with smoothed ones it"
+        f" is lowest at just these probabilities, so that the network learns to be less confident ([Szegedy et al. 2016]({SZEGEDY}),"
         f" [Müller, Kornblith & Hinton 2019]({MULLER})). All losses of this run are taken against the smoothed targets and"
         " cannot fall to 0: compare it with other runs by its accuracy or its plain cross-entropy."
     )
@@ -67,7 +67,7 @@ def weight_decay(run: Run, runs: Sequence[Run], data: Dataset) -> None:
             f"**Weight decay {decay:g}.** In each step, AdamW shrinks every weight by the fraction $\\eta\\lambda$, with the"
             f" learning rate $\\eta$ and $\\lambda = {decay:g}$, and then makes Adam's step along $m / \\sqrt{{v}}$ (mean of the"
             " gradients over the root of their mean square). With plain SGD, an L2 penalty does the same. With Adam it does"
-            " not: the slope of the penalty is part of the gradient, so it is divided by $\\sqrt{v}$, too, and a weight with"
+            " not: the gradient of the penalty is part of the gradient, so it is divided by $\\sqrt{v}$, too, and a weight with"
             " large gradients is pulled towards 0 less than others, however large it is. Decoupled from the gradient, the"
             f" decay is the same fraction for all weights. ([Loshchilov & Hutter 2019]({LOSHCHILOV})) It adds nothing to the"
             " loss, so that losses stay comparable."

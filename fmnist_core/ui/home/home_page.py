@@ -17,8 +17,8 @@ def show() -> None:
         data = dataset.load()
         images = len(data.train_images) + len(data.test_images)
         st.markdown(
-            "Watch neural networks learn. Set the layers, press Train, and see a dense network find its way"
-            f" through {images:,} pictures of clothes, live, on this machine."
+            "Watch neural networks learn. Set the layers, press Train, and see a dense network learn"
+            f" from {images:,} pictures of clothes, live, on this machine."
         )
         notebook, play = st.columns(2, gap="medium")
         with notebook.container(border=True, height="stretch"):
