@@ -18,7 +18,7 @@ from fmnist_core.store.run_store import RunStore, StoreError
 from fmnist_core.ui.compare import compare_view
 from fmnist_core.ui.compare.compare_view import View
 from fmnist_core.ui.shared import server
-from tests.support.screens import opened, pressed, texts, url
+from tests.support.screens import opened, plain, pressed, texts, url
 from tests.support.stored_runs import store_run, store_study
 
 pytestmark = pytest.mark.usefixtures("no_workers")
@@ -131,7 +131,7 @@ def test_controls_change_the_study_and_the_link() -> None:
     values.set_value("0, 0.2").run()
     assert json.loads(url(app)["study"])["axes"] == [{"field": "dropout", "values": [0.0, 0.2]}]
     next(box for box in app.text_input if box.label == "Values").set_value("0, 7").run()
-    assert "7" in app.warning[0].value and "is unchanged" in app.warning[0].value
+    assert "7" in plain(app.warning[0].value) and "is unchanged" in plain(app.warning[0].value)
     next(box for box in app.selectbox if box.label == "Hyperparameter").set_value("activation").run()
     assert json.loads(url(app)["study"])["axes"][0]["field"] == "activation"
     next(slider for slider in app.slider if slider.label == "Seeds").set_value(7).run()
@@ -141,7 +141,7 @@ def test_controls_change_the_study_and_the_link() -> None:
 def test_a_study_over_the_budget_is_refused_with_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FMNIST_COMPUTE_BUDGET", "1e9")
     app = pressed(opened(PAGE), "Train all")
-    assert "FMNIST_COMPUTE_BUDGET" in app.error[0].value and "1.0e+09" in app.error[0].value
+    assert "FMNIST_COMPUTE_BUDGET" in plain(app.error[0].value) and "1.0e+09" in plain(app.error[0].value)
 
 
 def test_a_press_queues_every_missing_run_and_stop_takes_them_back() -> None:
@@ -251,7 +251,7 @@ def test_every_view_survives_its_link(view: View) -> None:
 )
 def test_wrong_links_are_named_and_the_page_stays_up(query: dict[str, str], words: str) -> None:
     app = opened(PAGE, **query)
-    assert len(app.warning) == 1 and words in app.warning[0].value
+    assert len(app.warning) == 1 and words in plain(app.warning[0].value)
 
 
 def test_a_run_that_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +263,7 @@ def test_a_run_that_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(RunStore, "delete", refuse)
     app = pressed(app, "Delete 1 chosen run")
-    assert any("cannot be written" in warning.value for warning in app.warning)
+    assert any("cannot be written" in plain(warning.value) for warning in app.warning)
 
 
 @pytest.mark.parametrize("field", ["momentum", "decay_steps", "staircase", "warmup_steps", "validation_fraction"])

@@ -190,7 +190,11 @@ def test_dead_units_and_saturation_are_told() -> None:
 
 def test_a_network_over_the_budget_is_refused_and_nothing_is_computed() -> None:
     app = live(layers=20, units=2048)
-    assert len(app.error) == 1 and "million weights" in app.error[0].value and "fewer layers" in app.error[0].value
+    assert (
+        len(app.error) == 1
+        and "million weights" in plain(app.error[0].value)
+        and "fewer layers" in plain(app.error[0].value)
+    )
     assert server.engine().status().queue_length == 0 and not app.dataframe
     app = next(button for button in app.button if button.label == "Use 700 units per layer").click().run()
     assert not app.error and url(app)["units"] == "700"

@@ -16,6 +16,7 @@ from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.per_run import per_run
 
 SIDES = {
@@ -48,7 +49,7 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
                 column.altair_chart(chart, key=f"regulariser sums {number} {when}")
     parts.table(facts, ("%.2f",) * 4)
     st.caption(
-        f"Measured on “{parts.name(run)}” with {parts.BATCH} training images as one batch, all units of a layer"
+        f"Measured on “{escaped(parts.name(run))}” with {parts.BATCH} training images as one batch, all units of a layer"
         " together. Each curve is scaled to its own peak. At test time there is no batch: running averages from"
         " training replace $\\mu$ and $\\sigma$."
     )

@@ -17,7 +17,7 @@ from fmnist_core.findings.statistics import PLUS_MINUS, Comparison, spread
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import over_hyperparameters
 from fmnist_core.ui.compare.compare_view import STATE, View
-from fmnist_core.ui.shared import estimate
+from fmnist_core.ui.shared import estimate, markdown
 from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.markdown import escaped, table
 from fmnist_core.ui.shared.per_run import per_run
@@ -28,7 +28,7 @@ FEW_SEEDS = 5
 def show(trained: list[Trained], view: View, data: Dataset) -> None:
     """Everything about the runs that are there."""
     if warning := run_tables.uneven(trained):
-        st.warning(warning)
+        markdown.warning(warning)
     baseline = _baseline(trained, view)
     found = statistics.compare(baseline, run_tables.measures(trained), run_tables.compared(trained))
     st.header("Results")

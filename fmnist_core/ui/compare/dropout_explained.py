@@ -17,6 +17,7 @@ from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
 from fmnist_core.ui.shared import session
+from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.per_run import per_run
 
 CANDIDATES = 200  # Training images that are shown, the one that the network is least sure of first.
@@ -63,7 +64,7 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         f" Each is evaluated in a batch of {parts.BATCH}, for batch normalisation." if run.experiment.batch_norm else ""
     )
     st.caption(
-        f"Measured on “{parts.name(run)}” {parts.when(run.epochs[-1])}. Its weights are fixed: only the masks"
+        f"Measured on “{escaped(parts.name(run))}” {parts.when(run.epochs[-1])}. Its weights are fixed: only the masks"
         f" change from step to step. The images are the first {len(rows)} it was trained on, those with a"
         f" probability nearest 0.5 first.{batch}"
     )

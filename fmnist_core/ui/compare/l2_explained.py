@@ -14,6 +14,7 @@ from fmnist_core.experiment.layer_names import dense_layers
 from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.per_run import per_run
 
 STAGES = {"before training": theme.MUTED, "half-way": "#5fb3dc", "at the end": "#0b6fa4"}
@@ -51,8 +52,10 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
             chart = value_spread.distributions(one, STAGES, "weight", str(panel), f"weights of hidden layer {layer}")
             st.altair_chart(chart, key=f"regulariser {panel}")
     parts.table(facts, ("%.3f", parts.PERCENT, "%.2f"))
-    compared = f"; the run without a penalty is “{parts.name(other)}”" if other else ""
-    st.caption(f"Measured on “{parts.name(run)}”{compared}. Each curve is scaled to its own peak: compare the widths.")
+    compared = f"; the run without a penalty is “{escaped(parts.name(other))}”" if other else ""
+    st.caption(
+        f"Measured on “{escaped(parts.name(run))}”{compared}. Each curve is scaled to its own peak: compare the widths."
+    )
 
 
 def _without_l2(run: Run, runs: Sequence[Run]) -> Run | None:

@@ -16,7 +16,7 @@ from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare.compare_view import STATE, View
-from fmnist_core.ui.shared import estimate, progress, server, training_progress
+from fmnist_core.ui.shared import estimate, markdown, progress, server, training_progress
 from fmnist_core.ui.shared.page_view import of_experiment
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import view_of
@@ -87,13 +87,13 @@ def show(view: View, data: Dataset) -> list[Trained]:
     names = lane_names(view.race)
     st.markdown(f"**{names[0]}** against **{names[1]}**: the same seed, the same images in the same batches.")
     if refusal := server.refusal():
-        st.error(refusal)
+        markdown.error(refusal)
     snapshots = server.race(view.race)
     if snapshots and snapshots[0].active:
         progress.watch(lambda: _racing(view.race), lambda found: _draw(view.race, found), PERIOD)
         return []
     if snapshots and snapshots[0].state == "failed":
-        st.error(f"The last race failed: {snapshots[0].error}")
+        markdown.error(f"The last race failed: {snapshots[0].error}")
     runs = [server.stored(run_id(experiment, data.name)) for experiment in view.race]
     _start(view.race, data, again=all(runs))
     return [Trained(name, run) for name, run in zip(names, runs, strict=True) if run and all(runs)]

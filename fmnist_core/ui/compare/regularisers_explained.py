@@ -19,6 +19,7 @@ from fmnist_core.ui.compare import (
     short_explanations,
 )
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared import markdown
 
 Explainer = Callable[[Run, Sequence[Run], Dataset], None]
 EXPLAINERS: dict[str, tuple[Callable[[Experiment], bool], Explainer]] = {
@@ -56,7 +57,7 @@ def _tabs(found: dict[str, list[Run]], runs: Sequence[Run], data: Dataset) -> No
             try:
                 EXPLAINERS[title][1](run, runs, data)
             except LabError as error:
-                st.warning(str(error))
+                markdown.warning(error)
 
 
 def _chosen(title: str, own: list[Run]) -> Run:

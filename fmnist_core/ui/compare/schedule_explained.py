@@ -15,6 +15,7 @@ from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared.markdown import escaped
 
 FORMULAS = {
     "exponential": r"\eta_t = \eta_0\, r^{%s}",
@@ -43,7 +44,7 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     picture.html(value_spread.key(schedule_steps.RATES))
     picture.altair_chart(schedule_steps.rate_by_step(rows, per_epoch), key="regulariser rates")
     picture.altair_chart(schedule_steps.loss_by_step(rows, per_epoch), key="regulariser losses")
-    st.caption(f"Measured on “{parts.name(run)}”; rate and loss are drawn at {len(rows):,} of its steps.")
+    st.caption(f"Measured on “{escaped(parts.name(run))}”; rate and loss are drawn at {len(rows):,} of its steps.")
 
 
 def _symbols(experiment: Experiment, per_epoch: int) -> str:

@@ -14,7 +14,7 @@ from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare.compare_view import STATE, View
-from fmnist_core.ui.shared import server, session
+from fmnist_core.ui.shared import markdown, server, session
 
 EDITABLE = ("chosen", "name", "note", "kept")
 # What the table shows besides: all columns at once would not fit a narrow page, and scroll sideways.
@@ -31,7 +31,7 @@ FILTERS = tuple(name for name in FIELDS if name not in ("layers", "units"))
 def show(view: View) -> list[Trained]:
     """The table; returns the chosen runs, in the store's order."""
     for sentence in server.store().damaged():
-        st.warning(sentence)
+        markdown.warning(sentence)
     runs = server.store().runs()
     _undo()
     if not runs:
@@ -148,7 +148,7 @@ def _apply(identity: str, changes: dict[str, Any]) -> None:
 def _actions(chosen: Sequence[Run], view: View, there: set[str], hidden: int) -> None:
     gone = [name for name in view.runs if name not in there]
     if gone:
-        st.warning(f"{len(gone)} of the runs in this link are not in this store: {', '.join(gone[:3])}.")
+        markdown.warning(f"{len(gone)} of the runs in this link are not in this store: {', '.join(gone[:3])}.")
     if not chosen:
         st.info("Tick two or more runs above to see them side by side.")
         return

@@ -8,7 +8,7 @@ from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.data.download import Downloader, Status
 from fmnist_core.settings import settings
-from fmnist_core.ui.shared import progress
+from fmnist_core.ui.shared import markdown, progress
 
 PERIOD = 0.5  # seconds between two looks at the download
 OTHER_WAYS = """
@@ -65,7 +65,7 @@ def _start() -> None:
 def _outcome() -> None:
     status = _downloader().status
     if status.state == "failed":
-        st.error(status.text)
+        markdown.error(status.text)
     elif status.state == "stopped":
         st.caption(status.text)
 

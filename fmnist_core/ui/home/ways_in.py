@@ -15,7 +15,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.statistics import PLUS_MINUS
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import estimate, pages, server
+from fmnist_core.ui.shared import estimate, markdown, pages, server
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 
@@ -98,7 +98,7 @@ def runs() -> None:
     """The latest runs, newest first, each a link to its result; runs that differ in the seed alone share a line."""
     st.subheader("Runs so far")
     for sentence in server.store().damaged():
-        st.warning(sentence)
+        markdown.warning(sentence)
     found = server.store().runs()
     if active := server.mine():
         query = active.experiment.query()

@@ -22,7 +22,7 @@ from fmnist_core.findings.layers_over_epochs import IMAGES, batch
 from fmnist_core.jobs import initial_look
 from fmnist_core.ui.initialisation.initialisation_view import STATE, UNITS, View
 from fmnist_core.ui.initialisation.page_parts import CARD, way
-from fmnist_core.ui.shared import analysis_panel, server, session
+from fmnist_core.ui.shared import analysis_panel, markdown, server, session
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
@@ -47,7 +47,7 @@ def show(view: View) -> None:
     try:
         facts = _measured(view)
     except InitialisationError as error:
-        st.error(str(error))
+        markdown.error(error)
         _smaller(view)
         return
     if facts is None:

@@ -20,7 +20,7 @@ from fmnist_core.ui.components.sketch import canvas
 from fmnist_core.ui.inspect import one_image
 from fmnist_core.ui.inspect.inspect_view import STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
-from fmnist_core.ui.shared import session
+from fmnist_core.ui.shared import markdown, session
 
 SKETCH = "inspect sketch"
 NEGATIVE = {"auto": "Automatic", "no": "Leave unchanged", "yes": "Exchange"}
@@ -126,7 +126,7 @@ def _upload() -> Grey | None:
     try:
         seen = _seen(brought, {"no": False, "yes": True}.get(negative))
     except LabError as error:
-        st.error(str(error))
+        markdown.error(error)
         return None
     for step, column in zip(seen.steps, st.columns(len(seen.steps)), strict=True):
         told = f"{step.title}: {step.text}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fmnist_core.engine.analysis import Analysis
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.store.result_store import Result
-from fmnist_core.ui.shared import estimate, progress, server, session
+from fmnist_core.ui.shared import estimate, markdown, progress, server, session
 
 PERIOD = 0.3  # seconds between two looks
 Draw = Callable[[NDArray[np.float32] | None], None]
@@ -31,7 +31,7 @@ def result(
     snapshot = server.analysis(analysis.name)
     stopped = analysis.name in session.STOPPED.get()
     if snapshot is not None and snapshot.state == "failed":
-        st.error(f"{analysis.title} failed: {snapshot.error}")
+        markdown.error(f"{analysis.title} failed: {snapshot.error}")
         _button(analysis, "Try again", told)
     elif snapshot is not None and snapshot.active:
         _watch(analysis, draw)

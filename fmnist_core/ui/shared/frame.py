@@ -10,8 +10,7 @@ import streamlit as st
 from fmnist_core.charts import theme
 from fmnist_core.data import dataset
 from fmnist_core.errors import LabError
-from fmnist_core.ui.shared import pages, server, session
-from fmnist_core.ui.shared.markdown import escaped
+from fmnist_core.ui.shared import markdown, pages, server, session
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import carried
 
@@ -35,7 +34,7 @@ def page(this: Page) -> Iterator[None]:
     try:
         yield
     except LabError as error:
-        st.error(escaped(str(error)))
+        markdown.error(error)
     with st.sidebar:
         _data_line()
     server.wake()
@@ -51,7 +50,7 @@ def _data_line() -> None:
     try:
         data = dataset.load()
     except LabError as error:
-        st.error(escaped(str(error)))
+        markdown.error(error)
         return
     name = "Full data set" if data.name == "full" else "Embedded sample"
     counts = f"{len(data.train_images):,} training and {len(data.test_images):,} test images"
@@ -59,4 +58,4 @@ def _data_line() -> None:
     if data.name == "sample":
         st.caption("See page Data for how to get all 70,000 images.")
     if data.notice:
-        st.warning(data.notice)
+        markdown.warning(data.notice)

@@ -14,6 +14,16 @@ def escaped(text: str) -> str:
     return SPECIAL.sub(r"\\\1", text)
 
 
+def error(message: object) -> None:
+    """What went wrong, in a sentence, which may hold what people typed."""
+    st.error(escaped(str(message)))
+
+
+def warning(message: object) -> None:
+    """As `error`, where the page goes on."""
+    st.warning(escaped(str(message)))
+
+
 def table(heads: list[str], rows: list[list[str]]) -> None:
     """A table whose first column is text and whose others are numbers; cells are Markdown."""
     bar = ["---", *["--:"] * (len(heads) - 1)]

@@ -436,6 +436,6 @@ def _number(name: str, text: str, kind: type[int] | type[float], low: float, hig
     form = rf"[0-9]{{1,{MOST_DIGITS}}}" if whole else r"(?=.{1,20}$)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
     value = kind(text) if re.fullmatch(form, text) else low - 1
     if not low <= value <= high:
-        bounds = f"a whole number from {low:,} to {high:,}" if whole else f"between {low:g} and {high:g}"
+        bounds = f"a whole number from {low:,} to {high:,}" if whole else f"a number from {low:g} to {high:g}"
         raise ViewError(f"{name} is {text[:80]!r}, but it must be {bounds}.")
     return value

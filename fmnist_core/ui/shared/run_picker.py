@@ -11,7 +11,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.findings import run_sentences
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import pages, server, session
+from fmnist_core.ui.shared import markdown, pages, server, session
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import ViewState, view_of
@@ -28,7 +28,7 @@ def choose(state: ViewState[Any], name: str) -> Run | None:
     listed = _listed(*_state_of_store())
     run = server.stored(name or _last(listed))
     if run is None and name:
-        st.warning(f"The run {name} is not in the store; choose another one, or train it again.")
+        markdown.warning(f"The run {name} is not in the store; choose another one, or train it again.")
         run = server.stored(_last(listed, never=name))
     if run is None:
         return None

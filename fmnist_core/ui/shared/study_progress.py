@@ -15,7 +15,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import Study, Variant
 from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.ui.shared import estimate, pages, progress, server, training_progress
+from fmnist_core.ui.shared import estimate, markdown, pages, progress, server, training_progress
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 
@@ -31,7 +31,7 @@ def show(study: Study, data: Dataset, watch: Callable[[Study], None] | None = No
         f"**{escaped(study.title)}**: {wording.counted(variants, 'network')} × {wording.counted(study.seeds, 'seed')}"
     )
     if refusal := server.refusal():
-        st.error(refusal)
+        markdown.error(refusal)
     snapshot = server.study(study.digest)
     if snapshot and snapshot.state == "running":
         progress.watch(
@@ -150,7 +150,7 @@ def _failures(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
     for name, reason in snapshot.failed.items():
         told.setdefault(reason, []).append(wording.name(names[name]) if name in names else name)
     for reason, failed in told.items():
-        st.error(
+        markdown.error(
             f"{wording.counted(len(failed), 'run')} failed ({'; '.join(failed[:3])}{' …' if len(failed) > 3 else ''}): {reason}"
         )
     if snapshot.state == "stopped":

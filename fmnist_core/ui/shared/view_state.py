@@ -18,8 +18,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import streamlit as st
 
 from fmnist_core.errors import LabError
-from fmnist_core.ui.shared import session
-from fmnist_core.ui.shared.markdown import escaped
+from fmnist_core.ui.shared import markdown, session
 from fmnist_core.ui.shared.page_view import Setting
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.session import Control, PageState
@@ -79,7 +78,7 @@ class ViewState(Generic[V]):
     def show_problems(self) -> None:
         """One sentence for each part of the address, or move of a control, that could not be used."""
         for problem in self._state().problems:
-            st.warning(escaped(problem))
+            markdown.warning(problem)
 
     # Changes
 

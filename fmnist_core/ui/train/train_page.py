@@ -11,7 +11,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import Cost, cost, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.schedule import learning_rates
-from fmnist_core.ui.shared import estimate, frame, progress, server
+from fmnist_core.ui.shared import estimate, frame, markdown, progress, server
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.train import experiment_controls, live_training, output_explained, training_results
 from fmnist_core.ui.train.experiment_controls import STATE
@@ -76,7 +76,7 @@ def current_state(experiment: Experiment, data: dataset.Dataset) -> None:
     identity = run_id(experiment, data.name)
     st.markdown(f"**{wording.name(experiment)}**")
     if refusal := server.refusal():
-        st.error(refusal)
+        markdown.error(refusal)
     if (other := server.mine()) and other.run_id != identity:
         progress.watch(lambda: _mine(other.run_id), elsewhere, PERIOD)
     if server.running(identity):
@@ -87,7 +87,7 @@ def current_state(experiment: Experiment, data: dataset.Dataset) -> None:
         training_results.show(run)
     else:
         if broken := server.failed(identity):
-            st.error(f"The last training of this network failed: {broken.error}")
+            markdown.error(f"The last training of this network failed: {broken.error}")
         before(experiment, plan, examples, busy=other is not None)
         return
     with st.expander(f"The network: {plan.parameters:,} parameters"):

@@ -17,7 +17,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.findings import evaluation, run_sentences
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import estimate, histogram_view, server
+from fmnist_core.ui.shared import estimate, histogram_view, markdown, server
 from fmnist_core.ui.train.experiment_controls import STATE
 
 MOST_STEPS = 600
@@ -133,7 +133,7 @@ def _histograms(run: Run) -> None:
     try:
         rows = histogram_view.of_weights(run, tensor)
     except LabError as error:  # outside a page's first run nobody else shows it
-        st.error(str(error))
+        markdown.error(error)
         return
     rows = rows[rows["epoch"].between(first, last)]
     title, file = _tensor_title(tensor), f"fashion-mnist-{run.run_id}-{tensor.replace('/', '-')}"
