@@ -107,7 +107,7 @@ METHODS = {
     "tsne": Method(
         "t-SNE",
         "t-SNE keeps close images close and spreads them out",
-        "Fashion-MNIST Lab's own t-SNE, with exact forces, from the principal components (as scikit-learn's and openTSNE's)",
+        "Fashion-MNIST Lab's own t-SNE with exact forces, started from the principal components, as scikit-learn and openTSNE do",
         ("perplexity", "metric", "seed"),
         DISTORTS,
         "fmnist_core.embedding.tsne:tsne",
@@ -126,7 +126,7 @@ METHODS = {
     "umap": Method(
         "UMAP",
         "so does UMAP, with tighter groups",
-        "Fashion-MNIST Lab's own UMAP, not umap-learn, from the principal components (umap-learn: from a spectral layout)",
+        "Fashion-MNIST Lab's own UMAP, started from the principal components (umap-learn starts from a spectral layout)",
         ("n_neighbors", "min_dist", "metric", "seed"),
         DISTORTS,
         "fmnist_core.embedding.umap:umap",
@@ -146,7 +146,7 @@ METHODS = {
     "umap-learn": Method(
         "UMAP by umap-learn",
         "umap-learn is the reference: slower, and without a preview",
-        "umap-learn, from a spectral layout (where the map follows another one: from that)",
+        "umap-learn itself, started from a spectral layout",
         ("n_neighbors", "min_dist", "metric", "seed"),
         DISTORTS,
         "fmnist_core.jobs.reference_umap:draw",

@@ -69,7 +69,11 @@ def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
     assert "How far to trust this map" in [one.value for one in app.subheader]
     assert "Measured on the map's 200 images with 15 neighbours" in shown
     assert "rank correlation" in shown
-    assert "Drawn by Fashion-MNIST Lab's own t-SNE" in shown and "750 iterations. Versions: fmnist_core " in shown
+    assert (
+        "Drawn by Fashion-MNIST Lab's own t-SNE" in shown
+        and "750 iterations." in shown
+        and "Versions: fmnist_core " in shown
+    )
     assert "A film computes all 4 checkpointed epochs" in shown.replace("**", "")
     assert not server.analysis(layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200)).name)
 

@@ -18,6 +18,7 @@ from fmnist_core.experiment.layer_names import OUTPUT, layer_heading, layers_of,
 from fmnist_core.jobs import layer_maps
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
+from fmnist_core.ui.embeddings import map_trust
 from fmnist_core.ui.embeddings.embeddings_view import View
 from fmnist_core.ui.embeddings.mapped_images import available, shown
 from fmnist_core.ui.shared import analysis_panel
@@ -43,6 +44,7 @@ def show(view: View, run: Run) -> None:
     labels = held.chosen.labels
     st.html(pictures.small_multiples(rows, headings, labels, CLASSES))
     st.markdown(_reading(found, layers, epochs))
+    st.caption(map_trust.program(found.facts, request))
     title = f"{wording.name(run.experiment)}: every layer by {method.title}"
     caption = f"{request.points:,} {request.split} images; run {run.run_id}"
     st.download_button(

@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fmnist_core.charts import trust_table
-from fmnist_core.embedding.align import align
+from fmnist_core.embedding.align import align, displacement
 from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.embedding.neighbours import K, nearest_to
 from fmnist_core.experiment import wording
@@ -33,14 +33,17 @@ def show(facts: Mapping[str, Any], request: MapRequest, held: Shown) -> None:
         f" continuity after Venna & Kaski (2001), silhouette after Rousseeuw (1987).{kl} Computed in"
         f" {facts['seconds']:.1f} s."
     )
-    st.caption(_program(facts, request))
+    st.caption(program(facts, request))
 
 
-def _program(facts: Mapping[str, Any], request: MapRequest) -> str:
-    """Which program drew the map, for reports: it names what a method section must. Results of old versions say less."""
+def program(facts: Mapping[str, Any], request: MapRequest) -> str:
+    """Which program drew a map, for a report's section on methods. Results of earlier versions say less."""
+    method = METHODS[request.method]
     steps = f", {facts['iterations']:,} iterations" if facts.get("iterations") else ""
+    film = "" if method.components else " In a film, each map starts from that of the epoch after it."
     versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
-    return f"Drawn by {METHODS[request.method].program}{steps}." + (f" Versions: {versions}." if versions else "")
+    named = f" Versions: {versions}." if versions else ""
+    return f"Drawn by {facts.get('program') or method.program}{steps}.{film}{named}"
 
 
 def rules(facts: Mapping[str, Any], request: MapRequest) -> None:
@@ -106,10 +109,7 @@ def two_seeds(first: NDArray[np.float32], second: NDArray[np.float32]) -> str:
         np.mean([len(np.intersect1d(a, b)) - (i in a and i in b) for i, a, b in zip(asked, one, other, strict=True)])
         / K
     )
-    turned = align(second, first, scale=True)
-    moved = float(
-        np.linalg.norm(turned - first, axis=1).mean() / np.sqrt(((first - first.mean(axis=0)) ** 2).sum(axis=1).mean())
-    )
+    moved = displacement(first, align(second, first, scale=True))
     return (
         f"Of each image's {K} neighbours in one map, **{wording.percent(float(kept))}** are its neighbours in the"
         f" other (over {len(asked)} images); after rotating one map to match, a point lies on average"

@@ -96,7 +96,10 @@ def _framed(found: Result, place: int, request: MapRequest, of_film: bool) -> Fr
     points = found.arrays["points"]
     flat = points.reshape(-1, points.shape[-1])
     corners = np.stack([flat.min(axis=0), flat.max(axis=0)])
-    facts = {**found.facts["frames"][place], **{name: found.facts.get(name) for name in ("seconds", "versions")}}
+    facts = {
+        **found.facts["frames"][place],
+        **{name: found.facts.get(name) for name in ("seconds", "program", "versions")},
+    }
     return Frame(points[place], corners, facts, request, of_film)
 
 
