@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import Layered
 from fmnist_core.experiment.hyperparameters import FIELDS
+from fmnist_core.experiment.recording import to_json_types
 
-Layered = alt.LayerChart | alt.FacetChart
 AXES = {"epoch": "epoch", "step": "training steps", "seconds": "training time (seconds)"}
 # Title, unit, format of the axis, format of the tooltip.
 MEASURES = {
@@ -256,8 +257,5 @@ def spans(values: Iterable[float]) -> bool:
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows in JSON types: what is not finite is null."""
-    cleaned = table.replace([np.inf, -np.inf], np.nan)
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in cleaned.astype(object).where(cleaned.notna(), None).to_dict("records")
-    ]
+    rows: list[dict[str, Any]] = to_json_types(table.rename(columns=str).to_dict("records"))
+    return rows

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered
+from fmnist_core.charts.theme import Layered
 from fmnist_core.findings import evaluation
 from fmnist_core.findings.evaluation import Scores
 

@@ -12,6 +12,7 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import Layered
 
 HEADROOM = 1.15  # After the first epoch single steps above this times the highest curve point are left out.
 TITLES = {"loss": ("Loss", "lower is better"), "accuracy": ("Accuracy", "higher is better")}
@@ -25,7 +26,7 @@ def curve(
     mark: int | None = None,
     terms: Iterable[str] = (),
     height: int = theme.HEIGHT,
-) -> alt.LayerChart | alt.FacetChart:
+) -> Layered:
     """One measure ("loss" or "accuracy") over the epochs, a line for training and one for validation.
 
     history: rows of EpochRecord (columns epoch, loss, accuracy, val_loss, val_accuracy). epochs: right end of the
@@ -61,7 +62,7 @@ def curve(
     return chart
 
 
-def norms(history: pd.DataFrame, column: str, title: str, limit: float = 0.0) -> alt.LayerChart | alt.FacetChart:
+def norms(history: pd.DataFrame, column: str, title: str, limit: float = 0.0) -> Layered:
     """One column of the history over the epochs, such as the gradient norm. limit: drawn as a line, unless it is 0."""
     rows = history.loc[history["epoch"] > 0, ["epoch", column]].rename(columns={column: "value"})
     line = (

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import Layered
 from fmnist_core.experiment import wording
 
 BIN = 15  # Grey values in a bin: 255 = 17 bins of 15 above black; narrower ones show little but spikes at the ends.
@@ -115,7 +116,7 @@ def similarity_rows(shares: NDArray[np.float64], classes: Sequence[str]) -> pd.D
     )
 
 
-def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
+def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> Layered:
     """rows: as from `similarity_rows`. The stronger the cell, the more the two classes look alike."""
     x = alt.X(
         "other:N",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 
 from fmnist_core.charts import images, theme
+from fmnist_core.charts.theme import Layered
 from fmnist_core.charts.value_spread import KEY, Array
 
 CELL, GAP, SHARPER = 16, 2, 2  # A unit's square and the gap to the next in pixels; drawn larger for dense screens.
@@ -72,7 +73,7 @@ def _unit_key() -> str:
     return f'<div style="{KEY};margin-top:0.6rem">{"".join(parts)}</div>'
 
 
-def masks(probabilities: Mapping[int, float], full: float, name: str) -> alt.LayerChart | alt.FacetChart:
+def masks(probabilities: Mapping[int, float], full: float, name: str) -> Layered:
     """The probability of one class, mask by mask.
 
     probabilities: by step, the newest last. full: with all units on. name: of the class.

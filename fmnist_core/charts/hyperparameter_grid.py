@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered, records, spans
+from fmnist_core.charts.comparison import records, spans
+from fmnist_core.charts.theme import Layered
 from fmnist_core.experiment import wording
 
 PALE, STRONG = 0.08, 0.9  # Opacity of the worst cell: it still shows; and of those with white figures on a light page.

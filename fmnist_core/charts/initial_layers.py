@@ -13,8 +13,9 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered
 from fmnist_core.charts.initial_distributions import Measured, overflow_note
+from fmnist_core.charts.theme import Layered
+from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import hidden, labels, plain
@@ -112,7 +113,7 @@ def idle_units(measured: Measured) -> alt.Chart | None:
 def _most(what: str, share: float) -> str:
     if share == 0:
         return f"No {what}"
-    at_most = "under 0.1 %" if share < 0.0005 else f"at most {share:.1%} of a layer".replace("%", " %")
+    at_most = "under 0.1 %" if share < 0.0005 else f"at most {wording.percent(share, 1)} of a layer"
     return f"{what.capitalize()}: {at_most}"
 
 

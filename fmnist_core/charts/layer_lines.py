@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered
+from fmnist_core.charts.theme import Layered
 
 FIRST, LAST = "#8ecae6", "#0b4f8a"
 

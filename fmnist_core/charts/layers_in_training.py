@@ -13,7 +13,8 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered, records
+from fmnist_core.charts.comparison import records
+from fmnist_core.charts.theme import Layered
 
 # From the first hidden layer to the last; seen on light and dark pages.
 ANCHORS = ("#445cf6", "#be3879", "#e07b00")

@@ -8,11 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import Layered
 
 MOST_POINTS = 400
 
 
-def chart(rates: NDArray[np.float32], steps_per_epoch: int, height: int = 200) -> alt.LayerChart | alt.FacetChart:
+def chart(rates: NDArray[np.float32], steps_per_epoch: int, height: int = 200) -> Layered:
     """rates: the rate of every step, shape (steps,). Drawn at up to MOST_POINTS steps; the axis counts epochs."""
     chosen = np.unique(np.linspace(0, len(rates) - 1, min(len(rates), MOST_POINTS)).astype(int))
     rows = pd.DataFrame({"step": chosen, "epoch": chosen / steps_per_epoch, "rate": rates[chosen].astype(float)})

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import L2, LINE, Layered, loss_terms, points, records, x_axis
+from fmnist_core.charts.comparison import L2, LINE, loss_terms, points, records, x_axis
+from fmnist_core.charts.theme import Layered
 from fmnist_core.findings.health import LEVEL
 
 ROW, ROOM = 36, 120  # Pixels: a model's row; what titles and axes take.

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered, records
+from fmnist_core.charts.comparison import records
 from fmnist_core.charts.hyperparameter_grid import HEIGHT, WHO, bend, direction, distinct, is_numeric, measured, rated
+from fmnist_core.charts.theme import Layered
 from fmnist_core.experiment import wording
 
 MOST_MARKS = 8  # More values than this on an axis, and only its ends are marked.

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import gallery, theme
-from fmnist_core.charts.comparison import Layered
+from fmnist_core.charts.theme import Layered
 
 SHOWN = 0.05  # A class that never gets this probability in a trained epoch is left out.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import Layered
 from fmnist_core.charts.value_spread import Array
 
 MOST_POINTS, MOST_MARKS = 600, 40
@@ -29,7 +30,7 @@ def step_rows(losses: Array, rates: Array, steps_per_epoch: int) -> pd.DataFrame
     return pd.DataFrame({"step": chosen, "epoch": epoch + 1} | {n: v.astype(float) for n, v in columns.items()})
 
 
-def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart | alt.FacetChart:
+def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> Layered:
     """rows: as from `step_rows`. The schedule as it trained, and as it would be if it counted epochs; RATES tells them."""
     names = dict(zip(("rate", "misread"), RATES, strict=True))
     long = rows.rename(columns=names).melt(["step", "epoch"], list(RATES), "kind", "value")
@@ -49,7 +50,7 @@ def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart | a
     return alt.layer(_ends(rows, steps_per_epoch), lines).properties(height=240, title="Learning rate, step by step")
 
 
-def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart | alt.FacetChart:
+def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> Layered:
     """rows: as from `step_rows`. Few outliers at the start may leave the picture."""
     losses = rows[np.isfinite(rows["loss"])]
     highest = 1.1 * float(losses["loss"].quantile(0.99)) if len(losses) else 1.0

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import Layered
 
-Layered = alt.LayerChart | alt.FacetChart
 # Title, how to read it, name of the axis, format of the axis and of the figures.
 MEASURES = {
     "knn": (

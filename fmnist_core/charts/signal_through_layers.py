@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered
 from fmnist_core.charts.initial_layers import log_axis
+from fmnist_core.charts.theme import Layered
 from fmnist_core.findings.initial_sentences import plain
 
 UNITS, LAYERS, SHOWN = 200, 10, 60

@@ -14,7 +14,8 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered, records
+from fmnist_core.charts.comparison import records
+from fmnist_core.charts.theme import Layered
 from fmnist_core.experiment.table1_plan import DATA_SETS, PUBLISHED, ROWS, TELLING_SEEDS
 
 INITIALISATIONS = ("standard", "normalised")

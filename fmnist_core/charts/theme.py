@@ -8,6 +8,8 @@ from typing import Any
 
 import altair as alt
 
+Layered = alt.LayerChart | alt.FacetChart  # the types of Altair's layered and faceted charts
+
 # One colour for each class, in the order of `dataset.CLASSES`, told apart with any of the three colour-vision
 # deficiencies and on both backgrounds (after Paul Tol's "muted" scheme, the dark ones lightened).
 CLASS_COLOURS = (

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import Layered
+from fmnist_core.charts.theme import Layered
 
 BINS = 60
 CENTRAL = 0.98  # of all values, which a heat map shows

@@ -243,7 +243,7 @@ def _same(one: Variant, other: Variant) -> str:
         return f"{both}; leave one of these presets out."
     titles = [f"{FIELDS[name].title} ({name})" for name in one.values if one.values[name] != other.values[name]]
     has = "has" if len(titles) == 1 else "together have"
-    return f"{' and '.join(titles)} {has} no effect here: {both}; leave it out, or choose a base where it matters."
+    return f"{wording.listed(titles)} {has} no effect here: {both}; leave it out, or choose a base where it matters."
 
 
 def _sentence(error: ValidationError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fmnist_core.experiment.activations import ACTIVATIONS
@@ -66,6 +66,16 @@ def number(value: object) -> str:
 def percent(share: float, digits: int = 0) -> str:
     """ "33 %" for 0.33."""
     return f"{100 * share:.{digits}f} %"
+
+
+def signed(value: float, digits: int) -> str:
+    """ "+1.20", or "−0.50" with a real minus sign."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def listed(parts: Sequence[str], word: str = "and") -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return f" {word} ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def inside(text: str) -> str:

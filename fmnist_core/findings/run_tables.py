@@ -185,7 +185,7 @@ def uneven(trained: Sequence[Trained]) -> str:
         return "Some of these runs were trained on the full data set and some on the sample: their test images differ."
     fractions = sorted({member.run.experiment.validation_fraction for member in trained})
     if len(fractions) > 1:
-        listed = " and ".join(f"{fraction:g}" for fraction in fractions)
+        listed = wording.listed([f"{fraction:g}" for fraction in fractions])
         return f"These runs used different validation fractions ({listed}): their curves are not comparable."
     return ""
 

@@ -185,9 +185,9 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
     if not different and first.n < FEWEST:
         return f"Two seeds say too little about {first.name}{_left_out(first)}: use three or more, preferably five."
     if not different:
-        return f"{first.name} shows no difference beyond the noise in {_listed(alike, 'or')} {seeds}."
-    changes = _listed([_change(c) for c in different], "and")
-    remainder = f"; its {_listed(alike, 'and')} {_show(alike)} no difference beyond the noise" if alike else ""
+        return f"{first.name} shows no difference beyond the noise in {wording.listed(alike, 'or')} {seeds}."
+    changes = wording.listed([_change(c) for c in different], "and")
+    remainder = f"; its {wording.listed(alike, 'and')} {_show(alike)} no difference beyond the noise" if alike else ""
     return f"{first.name} {changes} {seeds}{remainder}."
 
 
@@ -260,11 +260,6 @@ def _p(p: float) -> str:
 
 def _measure(comparison: Comparison) -> str:
     return comparison.measure.replace("cross_entropy", "cross-entropy").replace("_", " ")
-
-
-def _listed(parts: Sequence[str], word: str) -> str:
-    """a, b and c."""
-    return f" {word} ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _show(parts: Sequence[str]) -> str:

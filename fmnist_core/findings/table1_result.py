@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fmnist_core.data.dataset import Dataset, split
+from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import training_images
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.table1_plan import (
@@ -166,9 +167,9 @@ def _test_sentence(test: Mapping[str, Any]) -> str:
     if n < 2:
         return f"With {activation}, too many trainings diverged to compare the initialisations."
     if n < TELLING_SEEDS:
-        return f"With {activation}, {n} seeds are too few to decide: {_signed(difference)} percentage points so far."
-    interval = f"95 % interval {_signed(test['low'])} to {_signed(test['high'])}"
-    numbers = f"{_signed(difference)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
+        return f"With {activation}, {n} seeds are too few to decide: {wording.signed(difference, 2)} percentage points so far."
+    interval = f"95 % interval {wording.signed(test['low'], 2)} to {wording.signed(test['high'], 2)}"
+    numbers = f"{wording.signed(difference, 2)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
     if not test["p"] < statistics.ALPHA:
         return f"With {activation}, there is no clear difference between normalised and standard initialisation: {numbers}."
     if not test["differs"]:
@@ -181,18 +182,15 @@ def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
-
-
 def _best(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     bold = sorted((row for row in rows if row["bold"]), key=lambda row: row["test_error"]["mean"])
     if not bold:
         return []
     best, *others = (row["name"] for row in bold)
     seeds = len(bold[0]["test_error"]["seeds"])
-    listed = " and ".join([", ".join(others[:-1]), others[-1]] if len(others) > 1 else others)
-    beside = f"; {listed} cannot be distinguished from it with {seeds} seeds (p ≥ {ALPHA})" if others else ""
+    beside = (
+        f"; {wording.listed(others)} cannot be distinguished from it with {seeds} seeds (p ≥ {ALPHA})" if others else ""
+    )
     return [f"In bold: {best} has the lowest mean test error{beside}."]
 
 

@@ -91,7 +91,7 @@ def _against(lines: list[Line], baseline: str, found: list[Comparison], trained:
     text = "Mean difference over the common seeds ± half of its interval; bold: beyond the noise."
     if names == run_tables.PLAIN:
         terms = dict.fromkeys(term for one in trained for term in one.run.experiment.loss_terms)
-        text += f" Cross-entropy: the test loss without the {' and '.join(terms)}, which says nothing about the predictions."
+        text += f" Cross-entropy: the test loss without the {wording.listed([*terms])}, which says nothing about the predictions."
     st.caption(text)
 
 
@@ -160,8 +160,7 @@ def _differing(trained: list[Trained]) -> None:
         for name in run_tables.models(trained)
     ]
     with st.expander(f"The networks differ in: {', '.join(wording.inside(FIELDS[name].title) for name in fields)}"):
-        bar = ["---"] * len(heads)
-        st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))
+        table(heads, rows, "l")
         st.caption("All other hyperparameters are equal.")
 
 

@@ -15,7 +15,7 @@ from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare.compare_view import MEASURES, STATE, View
-from fmnist_core.ui.shared import pages, server
+from fmnist_core.ui.shared import markdown, pages, server
 from fmnist_core.ui.shared.pages import Page
 
 
@@ -71,7 +71,7 @@ def _as_table(table: pd.DataFrame, fields: list[str], measure: str) -> None:
     heads = [FIELDS[y].title, *(f"{FIELDS[x].title} {told(held)}" for held in across)]
     rows = [[told(held), *(_figure(cells.get((other, held))) for other in across)] for held in down]
     with st.expander("As a table"):
-        st.markdown("\n".join(f"| {' | '.join(parts)} |" for parts in (heads, ["---"] * len(heads), *rows)))
+        markdown.table(heads, rows, "l")
         st.caption(f"{MEASURES[measure]}: mean ± standard deviation over the runs.")
         second = wording.inside(FIELDS[y].title)
         names = {f"{FIELDS[x].title} {told(a)}, {second} {told(b)}": {x: a, y: b} for a, b in cells}

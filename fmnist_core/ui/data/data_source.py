@@ -82,10 +82,11 @@ def _progress(status: Status) -> None:
 def facts(data: Dataset) -> None:
     """Counts, shapes and value range, measured."""
     st.header("What the data set contains")
-    lines = ["| | images | array of pixels | type | smallest | largest |", "|---|--:|---|---|--:|--:|"]
-    for name, (shape, kind, low, high) in _measured(data.name).items():
-        lines.append(f"| {name} | {shape[0]:,} | {' × '.join(map(str, shape))} | `{kind}` | {low} | {high} |")
-    st.markdown("\n".join(lines))
+    rows = [
+        [name, f"{shape[0]:,}", " × ".join(map(str, shape)), f"`{kind}`", str(low), str(high)]
+        for name, (shape, kind, low, high) in _measured(data.name).items()
+    ]
+    markdown.table(["", "images", "array of pixels", "type", "smallest", "largest"], rows, "lrllr")
     st.caption(
         f"Read from {data.source}. Fashion-MNIST is by Zalando Research (Xiao, Rasul and Vollgraf 2017, arXiv"
         " 1708.07747; MIT licence). An array of shape n × 28 × 28 holds n images of 28 rows of 28 pixels."

@@ -76,8 +76,7 @@ def _heading(epoch: int) -> str:
 
 
 def _epochs_text(epochs: Sequence[int]) -> str:
-    last = [_heading(epoch).lower() for epoch in epochs]
-    return f"{', '.join(last[:-1])} and {last[-1]}" if len(last) > 1 else last[0]
+    return wording.listed([_heading(epoch).lower() for epoch in epochs])
 
 
 def _reading(found: Result, layers: Sequence[str], epochs: Sequence[int]) -> str:

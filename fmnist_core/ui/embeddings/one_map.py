@@ -152,8 +152,9 @@ def _below(view: View, run: Run, epoch: int, frame: Frame) -> None:
     """What else there is to know of this map."""
     if METHODS[frame.request.method].components:
         shares = [wording.percent(float(share)) for share in explained(run, frame.request, epoch)]
-        told = f"{', '.join(shares[:-1])} and {shares[-1]}"
-        st.caption(f"The axes are the first {len(shares)} principal components; they explain {told} of the variance.")
+        st.caption(
+            f"The axes are the first {len(shares)} principal components; they explain {wording.listed(shares)} of the variance."
+        )
     if frame.of_film and not view.second:
         st.caption("The film is ready: press Play, or move the epoch slider, and follow the same points.")
 

@@ -21,7 +21,7 @@ from fmnist_core.findings.run_tables import Trained, models
 from fmnist_core.store.run import Run
 from fmnist_core.ui.initialisation.initialisation_view import STATE, View, trained, training
 from fmnist_core.ui.initialisation.page_parts import CARD, way
-from fmnist_core.ui.shared import pages, study_progress
+from fmnist_core.ui.shared import markdown, pages, study_progress
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.per_run import per_run
 
@@ -131,7 +131,7 @@ def told(trained: list[Trained], target: float | None) -> list[str]:
             if steps
             else ""
         )
-        right = f" it ends with a test accuracy of {accuracy:.1%}".replace("%", " %")
+        right = f" it ends with a test accuracy of {wording.percent(accuracy, 1)}"
         begin = f": the mean loss of {_window(one)} steps{reached}" if reached else ":"
         found.append(f"**{one.model}**{begin}{right}.")
     return found
@@ -155,10 +155,8 @@ def _steps(trained: list[Trained]) -> None:
     if wide.empty:
         return
     names = models(trained)
-    lines = [["Steps to a loss of", *names], ["--:"] * (1 + len(names))]
-    for loss, steps in wide.iterrows():
-        lines.append([f"{loss:g}", *(_steps_text(steps[name]) for name in names)])
-    st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+    lines = [[f"{loss:g}", *(_steps_text(steps[name]) for name in names)] for loss, steps in wide.iterrows()]
+    markdown.table(["Steps to a loss of", *names], lines, "r")
     st.caption(
         f"When the mean training loss of {measures.WINDOW} consecutive steps first reaches it; it may rise again. One seed."
     )
@@ -206,9 +204,11 @@ def saturation(model: str, rows: pd.DataFrame) -> list[str]:
     worst = held.nlargest(1, "value").iloc[0]
     when = "before training" if worst["epoch"] == 0 else f"after epoch {worst['epoch']}"
     final = held[(held["layer"] == worst["layer"]) & (held["epoch"] == held["epoch"].max())].iloc[0]
-    since = "" if final["epoch"] == worst["epoch"] else f"; after epoch {final['epoch']}, {final['value']:.0%}"
-    found = f"**{model}**: {when}, {worst['value']:.0%} of the activations in {layer_title(worst['layer'])} are saturated{since}."
-    return [found.replace("%", " %")]
+    since = (
+        "" if final["epoch"] == worst["epoch"] else f"; after epoch {final['epoch']}, {wording.percent(final['value'])}"
+    )
+    share, layer = wording.percent(worst["value"]), layer_title(worst["layer"])
+    return [f"**{model}**: {when}, {share} of the activations in {layer} are saturated{since}."]
 
 
 def _gradients(tables: dict[str, pd.DataFrame]) -> None:

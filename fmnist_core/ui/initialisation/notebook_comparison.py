@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fmnist_core.data import dataset
+from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import cost, training_images
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.findings import run_tables, statistics
@@ -110,13 +111,9 @@ def time_sentence(trained: list[Trained]) -> str:
         return ""
     begin = (
         f" Measured here over {found.n} seeds, {found.name} takes {abs(found.difference):.1f} s"
-        f" {'more' if found.difference > 0 else 'less'} than {first} on average (95 % interval {_signed(found.low)} to"
-        f" {_signed(found.high)} s)"
+        f" {'more' if found.difference > 0 else 'less'} than {first} on average (95 % interval {wording.signed(found.low, 1)} to"
+        f" {wording.signed(found.high, 1)} s)"
     )
     if not found.differs:
         return f"{begin}: no difference beyond the noise."
     return f"{begin}: since the arithmetic is the same, this is due to the machine, not to the initialisation."
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")

@@ -10,6 +10,7 @@ from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.network import theory
 from fmnist_core.ui.initialisation.initialisation_view import STANDARD_FACTOR, STATE, View
 from fmnist_core.ui.initialisation.page_parts import CARD
+from fmnist_core.ui.shared import markdown
 
 REFERENCE = (
     "X. Glorot, Y. Bengio: *Understanding the difficulty of training deep feedforward neural networks*, AISTATS 2010,"
@@ -149,7 +150,7 @@ def _factors(view: View) -> None:
     names = {0: "1", **({1: between} if view.layers > 1 else {}), view.layers: "output"}
     rows = [(name, *_factors_of(*fans[place : place + 2])) for place, name in names.items()]
     heads = ("Layer", "Inputs → outputs", "Standard: forward", "back", "Normalised: forward", "back")
-    st.markdown("\n".join(f"| {' | '.join(row)} |" for row in (heads, ("---", *["--:"] * 5), *rows)))
+    markdown.table(heads, rows)
     st.caption(
         "Forward: the factor of eq. 5, inputs times variance. Back: the factor of eq. 6, outputs times variance."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
@@ -24,7 +25,7 @@ def warning(message: object) -> None:
     st.warning(escaped(str(message)))
 
 
-def table(heads: list[str], rows: list[list[str]]) -> None:
-    """A table whose first column is text and whose others are numbers; cells are Markdown."""
-    bar = ["---", *["--:"] * (len(heads) - 1)]
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], align: str = "lr") -> None:
+    """A table; cells are Markdown. align: of each column, l (text) or r (numbers); the last letter holds for all others."""
+    bar = [{"l": "---", "r": "--:"}[letter] for letter in align.ljust(len(heads), align[-1])]
     st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))

@@ -140,7 +140,7 @@ def _now(study: Study, data_name: str, snapshot: StudySnapshot) -> str:
         variant, experiment = names[shot.run_id]
         epoch = f", epoch {shot.epoch} of {experiment.epochs}" if shot.epoch else f" ({shot.state})"
         told.append(f"{escaped(variant.name)}, seed {experiment.seed}{epoch}")
-    return f"{' and '.join(told)} · about {estimate.words(left)} left"
+    return f"{wording.listed(told)} · about {estimate.words(left)} left"
 
 
 def _failures(study: Study, data_name: str, snapshot: StudySnapshot) -> None:

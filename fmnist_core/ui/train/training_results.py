@@ -58,7 +58,7 @@ def _figures(run: Run, history: pd.DataFrame) -> None:
         low, high = run_sentences.mean_interval(metrics["test_loss"], metrics["test_loss_std"], n)
         loss.caption(f"95 % interval {low:.3f} to {high:.3f}")
         if metrics.get("test_penalty"):
-            loss.caption(f"{metrics['test_penalty']:.3f} of it is the {' and '.join(run.experiment.loss_terms)}")
+            loss.caption(f"{metrics['test_penalty']:.3f} of it is the {wording.listed([*run.experiment.loss_terms])}")
     took.metric("Training time", estimate.words(metrics["seconds"]))
     took.caption(run_sentences.length(run.experiment, metrics, history))
     # Epoch 0 is the network before training: where it is the best one, no trained epoch has a validation loss.
