@@ -22,7 +22,7 @@ class View(PageView):
 
     page = Page.DATA
     split: str = choice({name: name.capitalize() for name in SPLITS}, "Split")
-    number: int = whole(1, MOST_IMAGES, 5, "Images of each class", slider=True)
+    number: int = whole(1, MOST_IMAGES, 5, label="Images of each class", slider=True)
     classes: tuple[int, ...] = several(
         dict(enumerate(CLASSES)),
         tuple(range(len(CLASSES))),

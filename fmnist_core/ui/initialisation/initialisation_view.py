@@ -92,7 +92,7 @@ class View(PageView):
         "training_fraction", default=TRAINED.training_fraction, usual=(0.05, 0.1, 0.2, 0.5, 1.0), form="{:.0%}".format
     )
     plan: str = choice(PLANS, "Version")
-    seeds: int = whole(table1_plan.FEWEST_SEEDS, table1_plan.MOST_SEEDS, 5, "Seeds of each row", usual=SEEDS)
+    seeds: int = whole(table1_plan.FEWEST_SEEDS, table1_plan.MOST_SEEDS, 5, label="Seeds of each row", usual=SEEDS)
 
 
 STATE = ViewState(View.page, View, View.setting)

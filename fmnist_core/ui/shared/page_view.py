@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -121,87 +121,41 @@ def declared(setting: Setting) -> Any:
     return field(default=setting.default, metadata={"setting": setting})
 
 
-def choice(
-    words: Mapping[Any, str], label: str, *, default: Any = None, help: str | None = None, heading: bool = True
-) -> Any:
-    """One of a few values, all on the screen. words: what each is called. default: the first. heading: shows the label."""
+def choice(words: Mapping[Any, str], label: str, default: Any = None, **kwargs: Any) -> Any:
+    """One of a few values, all on the screen; by default the first. kwargs: as in Choice."""
     start = next(iter(words)) if default is None else default
-    return declared(Choice(words=words, label=label, default=start, help=help, heading=heading))
+    return declared(Choice(words=words, label=label, default=start, **kwargs))
 
 
 def whole(
-    low: int,
-    high: int | Callable[[], int],
-    default: int | None = None,
-    label: str = "",
-    *,
-    help: str | None = None,
-    usual: Iterable[int] = (),
-    slider: bool = False,
-    optional: bool = False,
+    low: int, high: int | Callable[[], int], default: int | None = None, *, optional: bool = False, **kwargs: Any
 ) -> Any:
-    """A whole number; by default the lowest, or where optional None. usual: the positions of its slider."""
+    """A whole number; by default the lowest, or where optional None. kwargs: as in Number."""
     start = default if default is not None or optional else low
-    return declared(
-        Number(kind=int, low=low, high=high, default=start, label=label, help=help, usual=tuple(usual), slider=slider)
-    )
+    return declared(Number(kind=int, low=low, high=high, default=start, **kwargs))
 
 
-def number(
-    low: float,
-    high: float,
-    default: float,
-    label: str = "",
-    *,
-    step: float = 0.01,
-    help: str | None = None,
-    usual: Iterable[float] = (),
-    form: Callable[[Any], str] = "{:g}".format,
-) -> Any:
-    """A number. usual: the positions of its slider; without them, it moves by `step`."""
-    kwargs: dict[str, Any] = {"low": low, "high": high, "step": step, "usual": tuple(usual), "form": form}
-    return declared(Number(kind=float, default=default, label=label, help=help, slider=True, **kwargs))
+def number(low: float, high: float, default: float, label: str, **kwargs: Any) -> Any:
+    """A number on a slider. kwargs: as in Number."""
+    options = {"step": 0.01, "form": "{:g}".format, "slider": True, **kwargs}
+    return declared(Number(kind=float, low=low, high=high, default=default, label=label, **options))
 
 
-def flag(label: str, *, default: bool = False, help: str | None = None) -> Any:
-    """Yes or no."""
-    return declared(Flag(default=default, label=label, help=help))
+def flag(label: str, **kwargs: Any) -> Any:
+    """Yes or no; by default no."""
+    return declared(Flag(label=label, **{"default": False, **kwargs}))
 
 
-def several(
-    words: Mapping[Any, str],
-    default: tuple[Any, ...],
-    label: str,
-    *,
-    allowed: str,
-    joint: str = ".",
-    empty: str | None = None,
-    most: int | None = None,
-    help: str | None = None,
-) -> Any:
-    """Different values out of a list, in an address joined by `joint`. empty: how an address says none, if it may.
-
-    allowed: what an address must have, in words. most: how many may be chosen.
-    """
-    kwargs: dict[str, Any] = {"joint": joint, "empty": empty, "most": most, "allowed": allowed}
-    return declared(Several(words=words, default=default, label=label, help=help, **kwargs))
+def several(words: Mapping[Any, str], default: tuple[Any, ...], label: str, **kwargs: Any) -> Any:
+    """Different values out of a list. kwargs: as in Several."""
+    return declared(Several(words=words, default=default, label=label, **kwargs))
 
 
-def hyperparameter(
-    name: str,
-    *,
-    default: Any = None,
-    low: int | None = None,
-    label: str = "",
-    help: str | None = None,
-    usual: Iterable[Any] = (),
-    form: Callable[[Any], str] | None = None,
-) -> Any:
-    """A value of one of Experiment's hyperparameters, whose declaration it follows where nothing else is said."""
+def hyperparameter(name: str, default: Any = None, **kwargs: Any) -> Any:
+    """A value of one of Experiment's hyperparameters, whose declaration it follows where kwargs say nothing else."""
     known = FIELDS[name]
     start = known.default if default is None else default
-    named: dict[str, Any] = {"label": label or known.title, "help": help or known.help}
-    return declared(OfExperiment(field=known, default=start, low=low, usual=tuple(usual), form=form, **named))
+    return declared(OfExperiment(field=known, default=start, **{"label": known.title, "help": known.help, **kwargs}))
 
 
 def text(
@@ -240,7 +194,7 @@ def epoch() -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Setting):
-    """As `choice`."""
+    """One of a few values. words: what each is called. heading: whether the label is shown."""
 
     words: Mapping[Any, str]
     heading: bool = True
@@ -256,7 +210,9 @@ class Choice(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class Number(Setting):
-    """As `whole` and `number`."""
+    """A number. usual: the positions of its slider, which without them moves by `step`. form: how it shows a position.
+    slider: a number field otherwise.
+    """
 
     kind: type[int] | type[float]
     low: float
@@ -286,7 +242,7 @@ class Number(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class Flag(Setting):
-    """As `flag`."""
+    """Yes or no."""
 
     def read(self, name: str, text: str) -> bool:
         return bool(_one_of(name, text, {"true": True, "false": False}))
@@ -297,11 +253,13 @@ class Flag(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class Several(Setting):
-    """As `several`."""
+    """Different values out of a list. allowed: what an address must have, in words. joint: what stands between two there.
+    empty: how it says none, if it may. most: how many may be chosen.
+    """
 
     words: Mapping[Any, str]
     allowed: str
-    joint: str
+    joint: str = "."
     empty: str | None = None
     most: int | None = None
 
@@ -337,7 +295,7 @@ class Several(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class Text(Setting):
-    """As `text`; a page draws its control itself."""
+    """Whatever else an address can have; a page draws its control itself."""
 
     reads: Callable[[str, str], Any]
     writes: Callable[[Any], str]
@@ -354,7 +312,7 @@ class Text(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class OfExperiment(Setting):
-    """As `hyperparameter`."""
+    """One of Experiment's hyperparameters. low, usual, form: as in Number, where other than declared."""
 
     field: Hyperparameter
     low: int | None = None
