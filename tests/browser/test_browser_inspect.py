@@ -67,7 +67,7 @@ def test_from_a_cell_to_an_image_and_through_the_epochs(page: Page, identity_and
     press(page, "All mistakes")
     expect(page).not_to_have_url(re.compile("cell="))
     expect(page.get_by_role("button", name="All mistakes")).to_be_disabled()
-    expect(page.get_by_text(re.compile("^24 of .* images, surest first"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^24 of .* images, most confident first"))).to_be_visible()
     follow = page.get_by_label("Follow one of these through training")
     expect(follow).to_have_count(1)  # the one of the mistakes has taken the place of the cell's
     choose_first(page, follow)

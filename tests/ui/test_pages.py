@@ -18,6 +18,7 @@ from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.ui.home import ways_in
 from fmnist_core.ui.shared import estimate, server
+from fmnist_core.ui.shared.pages import Page
 from tests.support.screens import ROOT, opened, plain, texts, url
 from tests.support.stored_runs import store_run
 
@@ -262,30 +263,37 @@ def test_weights_open_as_histograms(tmp_path: Path) -> None:
 # --- All --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["app.py", "pages/Data.py", "pages/Train.py"])
+@pytest.mark.parametrize("page", Page)
 def test_damaged_data_is_one_sentence_and_the_page_stays_up(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "nothing"))
-    app = opened(page)
+    app = opened(page.path)
     assert app.error and all(str(tmp_path / "nothing") in plain(error.value) for error in app.error)
 
 
-def test_the_app_process_stays_free_of_tensorflow() -> None:
-    script = """
+PAGE_ALONE = """
 import sys
-from pathlib import Path
 from streamlit.testing.v1 import AppTest
 import fmnist_core.engine.service
 fmnist_core.engine.service.Engine.start = lambda self: None
-for page in ("app.py", "pages/Data.py", "pages/Train.py"):
-    app = AppTest.from_file("app.py", default_timeout=60)
-    app = (app if page == "app.py" else app.switch_page(page)).run()
-    assert not app.exception, app.exception
-heavy = {"tensorflow", "keras", "umap", "numba", "sklearn", "scipy", "openTSNE"} & set(sys.modules)
-assert not heavy, heavy
+app = AppTest.from_file("app.py", default_timeout=60)
+app = (app if sys.argv[1] == "app.py" else app.switch_page(sys.argv[1])).run()
+assert not app.exception, app.exception
+print(*sorted({"tensorflow", "keras", "umap", "numba", "sklearn", "scipy", "openTSNE"} & set(sys.modules)))
 """
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True)
+
+
+@pytest.mark.parametrize("page", Page)
+@pytest.mark.parametrize("with_run", [False, True])
+def test_the_app_process_stays_free_of_tensorflow(page: Page, with_run: bool, tmp_path: Path) -> None:
+    """Each page in a fresh process, before the first training and after it."""
+    if with_run:
+        stored(tmp_path, Experiment(units=16), [2.3, 0.5, 0.4])
+    command = [sys.executable, "-c", PAGE_ALONE, page.path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
 
 
 def test_run_names_of_sample_and_full_data_differ() -> None:

@@ -1,17 +1,30 @@
 // From points (-1 to 1 across the map) to pixels: pan and zoom, and in three dimensions rotation and a light perspective.
 
+/** @typedef {{ zoom: number, x: number, y: number, yaw: number, pitch: number }} View */
+
+/** @type {View} */
 const HOME = { zoom: 1, x: 0, y: 0, yaw: -0.6, pitch: 0.35 };
 const NEAREST = 60;
 const FARTHEST = 0.5;
 const EYE = 7; // Distance of the eye from the centre, in half widths of the map.
 
 class Camera {
+  /** @type {{ from: View, to: View, start: number, milliseconds: number } | null} */
+  tween = null;
+
+  /** @param {View} view */
   constructor(view = HOME) {
     this.view = { ...view };
-    this.tween = null;
   }
 
-  // Where every point is seen, in CSS pixels, into `seen`: x, y and depth (towards the eye) of each.
+  /**
+   * Where every point is seen, in CSS pixels, into `seen`: x, y and depth (towards the eye) of each.
+   * @param {Float32Array} points
+   * @param {2 | 3} dimensions
+   * @param {number} width
+   * @param {number} height
+   * @param {Float32Array} seen
+   */
   project(points, dimensions, width, height, seen) {
     const { zoom, x, y, yaw, pitch } = this.view;
     const deep = dimensions === 3;
@@ -69,7 +82,8 @@ class Camera {
     const t = clamp((now - start) / milliseconds, 0, 1);
     const share = eased(t);
     // The zoom moves by equal factors, so that the place under the pointer stays where it is.
-    this.view = Object.fromEntries(Object.keys(from).map((name) => [name, from[name] + (to[name] - from[name]) * share]));
+    this.view = { ...from };
+    for (const name in from) this.view[name] += (to[name] - from[name]) * share;
     const [low, high] = [Math.log(from.zoom), Math.log(to.zoom)];
     this.view.zoom = Math.exp(low + (high - low) * share);
     const grown = Math.abs(to.zoom - from.zoom) > 1e-6 ? (this.view.zoom - from.zoom) / (to.zoom - from.zoom) : share;

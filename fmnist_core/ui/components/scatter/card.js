@@ -3,6 +3,16 @@
 const TILE = 28;
 
 class Card {
+  url = "";
+  failed = false;
+  columns = 1;
+  index = 0;
+  words = "";
+  /** @type {HTMLImageElement | null} */
+  atlas = null;
+  /** @type {HTMLImageElement | null} */
+  loading = null;
+
   constructor(stage) {
     this.picture = element("canvas", { width: TILE, height: TILE });
     this.text = element("div", { className: "told" });
@@ -11,25 +21,36 @@ class Card {
     this.live = element("div", { className: "live" });
     this.live.setAttribute("aria-live", "polite");
     stage.append(this.root, this.live);
-    this.atlas = null;
   }
 
   // The images, loaded once for each address; again when it failed.
   load(url, columns) {
     this.columns = columns;
     if (!url || (url === this.url && !this.failed)) return;
-    Object.assign(this, { url, failed: false, atlas: null });
+    this.url = url;
+    this.failed = false;
+    this.atlas = null;
     const image = new Image();
     image.onload = () => {
       if (image !== this.loading) return;
       this.atlas = image;
       if (!this.root.hidden) this.draw();
     };
-    image.onerror = () => image === this.loading && (this.failed = true);
+    image.onerror = () => {
+      if (image === this.loading) this.failed = true;
+    };
     this.loading = image;
     image.src = absolute(url);
   }
 
+  /**
+   * @param {Data} data
+   * @param {number} index
+   * @param {number} x
+   * @param {number} y
+   * @param {number} width
+   * @param {number} height
+   */
   show(data, index, x, y, width, height) {
     const [truth, guess] = [data.classes[data.truth[index]], data.classes[data.predicted[index]]];
     const right = data.truth[index] === data.predicted[index];

@@ -1,11 +1,28 @@
 // Mouse, touch and keys on the canvas, told to the scatter as pan, zoom, turn, point at, open and lasso.
 
 const SLOP = 4; // Pixels a press may move and still be a click.
+/** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** @typedef {[number, number]} Place In CSS pixels of the canvas. */
+
 class Gestures {
+  /** @type {Map<number, Place>} */
+  fingers = new Map();
+  moved = false;
+  pinched = false;
+  /** @type {Place[] | null} */
+  path = null;
+  /** @type {Place} */
+  start = [0, 0];
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {Scatter} scatter
+   */
   constructor(canvas, scatter) {
-    Object.assign(this, { canvas, scatter, fingers: new Map(), moved: false, path: null });
+    this.canvas = canvas;
+    this.scatter = scatter;
     const listen = (name, act, options) => canvas.addEventListener(name, act.bind(this), options);
     listen("pointerdown", this.down);
     listen("pointermove", this.move);
@@ -18,11 +35,16 @@ class Gestures {
     listen("contextmenu", (event) => event.preventDefault());
   }
 
+  /**
+   * @param {MouseEvent} event
+   * @returns {Place}
+   */
   place(event) {
     const box = this.canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   }
 
+  /** @param {PointerEvent} event */
   down(event) {
     this.canvas.setPointerCapture(event.pointerId);
     const place = this.place(event);
@@ -34,6 +56,7 @@ class Gestures {
     this.path = lasso ? [place] : null;
   }
 
+  /** @param {PointerEvent} event */
   move(event) {
     const place = this.place(event);
     const before = this.fingers.get(event.pointerId);
@@ -47,6 +70,10 @@ class Gestures {
     this.fingers.set(event.pointerId, place);
   }
 
+  /**
+   * @param {number} id
+   * @param {Place} place
+   */
   pinch(id, place) {
     const [other] = [...this.fingers].filter(([finger]) => finger !== id).map(([, at]) => at);
     const before = this.fingers.get(id);
@@ -55,6 +82,7 @@ class Gestures {
     this.scatter.zoom(apart(place) / apart(before), [(place[0] + other[0]) / 2, (place[1] + other[1]) / 2]);
   }
 
+  /** @param {PointerEvent} event */
   up(event) {
     this.fingers.delete(event.pointerId);
     if (this.fingers.size) return;
@@ -64,12 +92,14 @@ class Gestures {
     else if (!moved && event.button === 0) this.scatter.open(this.scatter.nearest(...this.place(event)));
   }
 
+  /** @param {PointerEvent} event */
   cancel(event) {
     this.fingers.delete(event.pointerId);
     this.path = this.scatter.path = null;
     this.scatter.redraw();
   }
 
+  /** @param {WheelEvent} event */
   wheel(event) {
     const lines = event.deltaMode ? 16 : 1;
     const factor = Math.exp(-clamp(event.deltaY * lines, -240, 240) * (event.ctrlKey ? 0.01 : 0.002));
@@ -79,6 +109,7 @@ class Gestures {
     this.scatter.zoom(factor, this.place(event));
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     if (event.metaKey || event.ctrlKey || event.altKey) return;
     const arrow = ARROWS[event.key];

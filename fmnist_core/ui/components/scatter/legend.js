@@ -1,11 +1,28 @@
 // The legend: which classes are shown, how many points each has; or a bar for a continuous colouring.
 
 class Legend {
+  /** @type {string[]} */
+  names = [];
+  /** @type {string[]} */
+  palette = [];
+  /** @type {[string, string, string] | null} */
+  gradient = null;
+  counts = new Uint32Array(0);
+  /** @type {ReturnType<Legend["row"]>[]} */
+  rows = [];
+  all = element("button", { type: "button", className: "all", textContent: "Show all" });
+  /** @type {Map<string, Set<number>>} A filter for each set of names, kept while another colouring is shown. */
+  hiddenBy = new Map();
+  shape = "";
+
+  /**
+   * @param {HTMLElement} root
+   * @param {() => void} changed
+   */
   constructor(root, changed) {
     this.root = root;
     this.changed = changed;
-    this.hiddenBy = new Map(); // A filter for each set of names, kept while another colouring is shown.
-    this.shape = "";
+    this.all.onclick = () => this.filter(() => false);
   }
 
   get hidden() {
@@ -19,8 +36,11 @@ class Legend {
     return this.gradient || !this.hidden.has(entry);
   }
 
+  /** @param {Data} data */
   update({ names, palette, colours, gradient }) {
-    Object.assign(this, { names, palette, gradient });
+    this.names = names;
+    this.palette = palette;
+    this.gradient = gradient;
     const counts = new Uint32Array(palette.length);
     for (const colour of colours) counts[colour]++;
     const shape = JSON.stringify([names, palette, gradient]);
@@ -28,7 +48,9 @@ class Legend {
     this.shape = shape;
     if (gradient) return;
     this.counts = counts;
-    this.rows.forEach((row, entry) => (row.count.textContent = counted(counts[entry])));
+    this.rows.forEach(({ count }, entry) => {
+      count.textContent = counted(counts[entry]);
+    });
     this.show();
   }
 
@@ -42,8 +64,6 @@ class Legend {
       this.root.append(element("div", { className: "gradient" }, element("div", {}, title), bar, ends));
       return;
     }
-    this.all = element("button", { type: "button", className: "all", textContent: "Show all" });
-    this.all.onclick = () => this.filter(() => false);
     this.rows = this.names.map((name, entry) => this.row(name, entry));
     this.root.append(...this.rows.map(({ line }) => line), this.all);
   }
@@ -66,13 +86,17 @@ class Legend {
   filter(hides) {
     const now = this.names.map((_, entry) => hides(entry));
     this.hidden.clear();
-    now.forEach((hidden, entry) => hidden && this.hidden.add(entry));
+    now.forEach((hidden, entry) => {
+      if (hidden) this.hidden.add(entry);
+    });
     this.show();
     this.changed();
   }
 
   show() {
-    this.rows.forEach(({ toggle }, entry) => toggle.setAttribute("aria-pressed", String(!this.hidden.has(entry))));
+    this.rows.forEach(({ toggle }, entry) => {
+      toggle.setAttribute("aria-pressed", String(!this.hidden.has(entry)));
+    });
     this.all.hidden = !this.hidden.size;
   }
 
@@ -83,7 +107,9 @@ class Legend {
     if (this.gradient) {
       const [title, low, high] = this.gradient;
       const fill = context.createLinearGradient(left, 0, left + 150, 0);
-      this.palette.forEach((colour, k) => fill.addColorStop(k / Math.max(1, this.palette.length - 1), colour));
+      this.palette.forEach((colour, k) => {
+        fill.addColorStop(k / Math.max(1, this.palette.length - 1), colour);
+      });
       context.fillText(title, left, top + 8);
       context.fillText(low, left, top + 52);
       context.textAlign = "right";

@@ -12,6 +12,34 @@ const ICONS = {
 const HELP = "Arrow keys go from point to point, Enter opens one, plus and minus zoom, 0 shows all, Escape clears.";
 
 class Scatter {
+  /** @type {Data | undefined} */
+  data;
+  /** @type {(name: string, value: unknown) => void} */
+  send = () => {};
+  /** @type {Float32Array} */
+  points = new Float32Array(0);
+  seen = new Float32Array(0);
+  order = new Uint32Array(0);
+  width = 0;
+  height = 0;
+  ratio = 1;
+  lassoing = false;
+  /** @type {Set<number>} */
+  lasso = new Set();
+  /** @type {number | null} */
+  current = null;
+  /** @type {number | null} */
+  picked = null;
+  /** @type {number | null} */
+  keyed = null;
+  /** @type {number | null} */
+  frame = null;
+  /** @type {Place[] | null} */
+  path = null;
+  /** @type {{ from: Float32Array, start: number } | null} */
+  motion = null;
+
+  /** @param {HTMLElement} root */
   constructor(root) {
     this.root = root;
     this.canvas = element("canvas", { tabIndex: 0 });
@@ -25,9 +53,6 @@ class Scatter {
     this.card = new Card(this.stage);
     this.legend = new Legend(this.side, () => this.redraw());
     this.camera = new Camera();
-    this.lassoing = false;
-    this.lasso = new Set();
-    this.current = null;
     this.tools();
     new Gestures(this.canvas, this);
     this.sizes = new ResizeObserver(() => this.resize());
@@ -68,9 +93,16 @@ class Scatter {
 
   // --- What the server says ----------------------------------------------------------------------------------------
 
+  /**
+   * @param {Data} data
+   * @param {(name: string, value: unknown) => void} send
+   */
   update(data, send) {
     const before = this.data;
-    Object.assign(this, { data, send, picked: data.picked, lasso: data.lasso });
+    this.data = data;
+    this.send = send;
+    this.picked = data.picked;
+    this.lasso = data.lasso;
     if (!before || before.n !== data.n) {
       this.order = shuffled(data.n);
       this.seen = new Float32Array(3 * data.n);
@@ -89,6 +121,10 @@ class Scatter {
   }
 
   // The same points move to their new places; others are simply there.
+  /**
+   * @param {Data | undefined} before
+   * @param {Data} data
+   */
   go(before, data) {
     const same = before && before.who === data.who && before.n === data.n;
     if (same && before.where === data.where) return;
@@ -108,6 +144,10 @@ class Scatter {
     return this.camera.view.zoom <= FARTHEST * 1.001;
   }
 
+  /**
+   * @param {number} factor
+   * @param {Place} [place]
+   */
   zoom(factor, place) {
     const [x, y] = place ? [place[0] - this.width / 2, place[1] - this.height / 2] : [0, 0];
     const view = this.camera.zoomed(factor, x, y);
@@ -185,6 +225,10 @@ class Scatter {
     this.send("picked", index);
   }
 
+  /**
+   * @param {Place[]} path
+   * @param {Place} place
+   */
   trace(path, place) {
     path.push(place);
     this.path = path;
@@ -268,14 +312,4 @@ class Scatter {
     this.sizes.disconnect();
     cancelAnimationFrame(this.frame);
   }
-}
-
-const scatters = new WeakMap();
-
-// Streamlit calls this when the component is mounted, whenever its data change, and when the theme does.
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".scatter");
-  if (!scatters.has(root)) scatters.set(root, new Scatter(root));
-  scatters.get(root).update(decode(data), setTriggerValue);
-  return () => scatters.get(root).end();
 }

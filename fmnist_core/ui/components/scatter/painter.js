@@ -11,6 +11,12 @@ const THEME = {
 };
 
 class Painter {
+  paper = "";
+  ink = "";
+  rim = "";
+  accent = "";
+
+  /** @param {Scatter} scatter */
   constructor(scatter) {
     this.scatter = scatter;
     // Drawn from main memory in each frame: so it stays there.
@@ -40,11 +46,15 @@ class Painter {
     const paper = dots.packed(this.paper);
     const faded = mixed(paper, dots.packed("#8a94a0"), 0.45);
     const shades = data.palette.map((colour) =>
-      Array.from({ length: FOG }, (_, level) => mixed(dots.packed(colour), paper, deep ? (0.5 * level) / (FOG - 1) : 0)),
+      Array.from({ length: FOG }, (_, level) =>
+        mixed(dots.packed(colour), paper, deep ? (0.5 * level) / (FOG - 1) : 0),
+      ),
     );
     const size = this.scatter.radius() * ratio;
     const stamps = Array.from({ length: FOG }, (_, level) => dots.stamp(deep ? size * (1.25 - 0.09 * level) : size));
-    const opacity = Math.round(256 * clamp(0.62 + 0.1 * Math.log2(camera.view.zoom) + 8 / Math.sqrt(data.n), 0.5, 0.92));
+    const opacity = Math.round(
+      256 * clamp(0.62 + 0.1 * Math.log2(camera.view.zoom) + 8 / Math.sqrt(data.n), 0.5, 0.92),
+    );
     const dot = (i, dim) => {
       const level = deep ? clamp(Math.floor(((1.3 - seen[3 * i + 2]) / 2.6) * FOG), 0, FOG - 1) : 0;
       const colour = dim ? faded : shades[data.colours[i]][level];
@@ -81,7 +91,7 @@ class Painter {
       low[k % 3] = Math.min(low[k % 3], points[k]);
       high[k % 3] = Math.max(high[k % 3], points[k]);
     }
-    const corners = Float32Array.from({ length: 24 }, (_, k) => ((k / 3) & (1 << k % 3) ? high : low)[k % 3]);
+    const corners = Float32Array.from({ length: 24 }, (_, k) => ((k / 3) & (1 << (k % 3)) ? high : low)[k % 3]);
     const seen = new Float32Array(24);
     camera.project(corners, 3, width, height, seen);
     Object.assign(context, { strokeStyle: this.rim, lineWidth: 1 });

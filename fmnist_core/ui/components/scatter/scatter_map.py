@@ -1,7 +1,7 @@
 """A map of thousands of images, drawn by the browser: pan, zoom, turn, filter, point at, open, and choose with a lasso.
 
 The browser gets the points once for each map (ten bytes and a bit a point) and does everything that moves by itself; it
-sends back which point was opened and which points a lasso took. Its code is in assets/scatter, joined into one module.
+sends back which point was opened and which points a lasso took. Its code is beside this file, joined into one module.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from streamlit import runtime
 from fmnist_core.charts import atlas
 
 ASSETS = Path(__file__).parent
-SCRIPTS = ("data.js", "dots.js", "camera.js", "legend.js", "card.js", "gestures.js", "painter.js", "main.js")
+SCRIPTS = (
+    "data.js",
+    "dots.js",
+    "camera.js",
+    "legend.js",
+    "card.js",
+    "gestures.js",
+    "painter.js",
+    "main.js",
+    "mount.js",
+)
 STEPS = 32767  # Places are sent as int16: a thousandth of a pixel's worth at first sight, half a pixel at the nearest.
 
 

@@ -1,6 +1,6 @@
 """A square to draw on, 28 x 28 grey values, light on black: with a mouse, a finger, or the keyboard.
 
-The browser draws by itself and sends the 784 values after each stroke. Its code is in assets/sketch.
+The browser draws by itself and sends the 784 values after each stroke. Its code is beside this file.
 """
 
 from __future__ import annotations

@@ -5,11 +5,24 @@ const BRUSHES = { Fine: 0.6, Medium: 1.2, Broad: 2.4 }; // Radius in pixels of t
 const REMEMBERED = 60; // Strokes that can be undone.
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** @typedef {[number, number]} Place In pixels of the 28. */
+
 class Sketch {
+  /** @type {Uint8ClampedArray} */
+  values = new Uint8ClampedArray(SIDE * SIDE);
+  /** @type {Uint8ClampedArray[]} */
+  past = [];
+  /** @type {Place} */
+  cursor = [14, 14];
+  /** @type {Place | null} */
+  from = null;
+  /** @type {(name: string, value: unknown) => void} */
+  send = () => {};
+  /** @type {number | undefined} */
+  version;
+
+  /** @param {HTMLElement} root */
   constructor(root) {
-    this.values = new Uint8ClampedArray(SIDE * SIDE);
-    this.past = [];
-    this.cursor = [14, 14];
     this.brush = "Medium";
     this.erasing = false;
     this.canvas = element("canvas", { width: SIDE, height: SIDE, tabIndex: 0 });
@@ -61,14 +74,20 @@ class Sketch {
     canvas.addEventListener("blur", () => (this.spot.hidden = true));
   }
 
-  // Arrow keys move a spot over the board, space draws there.
+  /**
+   * Arrow keys move a spot over the board, space draws there.
+   * @param {KeyboardEvent} event
+   */
   press(event) {
     const move = MOVES[event.key];
     if (!move && event.key !== " ") return;
     event.preventDefault();
-    if (move) this.cursor = this.cursor.map((at, axis) => Math.min(SIDE - 1, Math.max(0, at + move[axis])));
+    const [column, row] = this.cursor;
+    const within = (at) => Math.min(SIDE - 1, Math.max(0, at));
+    if (move) this.cursor = [within(column + move[0]), within(row + move[1])];
     else {
-      const middle = this.cursor.map((at) => at + 0.5);
+      /** @type {Place} */
+      const middle = [column + 0.5, row + 0.5];
       this.remember();
       this.stroke(middle, middle);
       this.tell();
@@ -78,13 +97,21 @@ class Sketch {
     this.spot.hidden = false;
   }
 
-  // Where a pointer is, in pixels of the 28.
+  /**
+   * Where a pointer is.
+   * @param {PointerEvent} event
+   * @returns {Place}
+   */
   place(event) {
     const box = this.canvas.getBoundingClientRect();
     return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE];
   }
 
-  // Every pixel gets the light of a round brush with soft edge that went from one place to another.
+  /**
+   * Every pixel gets the light of a round brush with soft edge that went from one place to another.
+   * @param {Place} from
+   * @param {Place} to
+   */
   stroke([ax, ay], [bx, by]) {
     const radius = BRUSHES[this.brush];
     const [dx, dy] = [bx - ax, by - ay];
@@ -126,9 +153,11 @@ class Sketch {
 
   show() {
     const pixels = this.context.createImageData(SIDE, SIDE);
-    this.values.forEach((value, at) => pixels.data.set([value, value, value, 255], 4 * at));
+    this.values.forEach((value, at) => {
+      pixels.data.set([value, value, value, 255], 4 * at);
+    });
     this.context.putImageData(pixels, 0, 0);
-    this.brushes.forEach((button) => pressed(button, button.textContent === this.brush && !this.erasing));
+    for (const button of this.brushes) pressed(button, button.textContent === this.brush && !this.erasing);
     pressed(this.eraser, this.erasing);
     this.undoing.disabled = !this.past.length;
     this.clearing.disabled = !this.values.some(Boolean);
@@ -162,6 +191,7 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** @type {WeakMap<HTMLElement, Sketch>} */
 const sketches = new WeakMap();
 
 // Streamlit calls this when the component is mounted, whenever its data change, and when the theme does.
