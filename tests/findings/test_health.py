@@ -160,3 +160,9 @@ def test_any_measures_give_sentences_and_experiments_that_differ(
         assert flag.experiment is None or flag.experiment.digest != experiment.digest
         assert bool(flag.suggestion) is (flag.experiment is not None)
     assert health.all_well(experiment, records(*measures), layers).endswith(".")
+
+
+@pytest.mark.parametrize(("activation", "flagged"), [("elu", True), ("selu", True), ("gelu", False), ("mish", False)])
+def test_saturation_is_flagged_where_values_show_it(activation: str, flagged: bool) -> None:
+    flags = found({"activation": activation}, layers=state(3, saturated=0.7))
+    assert [flag.title for flag in flags] == ["Saturated units"] * flagged

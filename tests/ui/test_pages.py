@@ -298,3 +298,18 @@ def test_the_app_process_stays_free_of_tensorflow(page: Page, with_run: bool, tm
 
 def test_run_names_of_sample_and_full_data_differ() -> None:
     assert run_id(Experiment(), "full") != run_id(Experiment(), "sample")
+
+
+def _loss_page(smoothing: float) -> None:
+    from fmnist_core.experiment.hyperparameters import Experiment
+    from fmnist_core.ui.train import output_explained
+
+    output_explained.reading_aid(Experiment(label_smoothing=smoothing))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_explained_with_its_smoothed_targets(smoothing: float) -> None:
+    app = AppTest.from_function(_loss_page, kwargs={"smoothing": smoothing}, default_timeout=30).run()
+    assert not app.exception
+    shown = "\n".join(part.value for part in [*app.markdown, *app.latex])
+    assert (r"\sum_{k=1}^{10} y_k \ln p_k" in shown) == ("0.82" in shown) == ("0.02" in shown) == bool(smoothing)
