@@ -131,28 +131,6 @@ def sheet(
     return images.png(canvas)
 
 
-def picture(
-    points: NDArray[np.float32],
-    labels: Labels,
-    names: Sequence[str],
-    title: str,
-    caption: str = "",
-    palette: Sequence[str] = theme.CLASS_COLOURS,
-    side: int = 1600,
-) -> bytes:
-    """One map as a PNG file to take away: on white, with a title above, a legend beside it, and a caption below."""
-    canvas = Image.new("RGB", (side + 360, side + 150), "white")
-    pen = ImageDraw.Draw(canvas)
-    pen.text((24, 40), title, INK, images.font(40), anchor="lm")
-    pen.rounded_rectangle((8, 80, side + 8, side + 80), 8, outline=RIM, width=2)
-    drawn = dots(points, labels, palette, side)
-    canvas.paste(drawn, (8, 80), drawn)
-    present = [index for index in range(len(names)) if (labels == index).any()]
-    _paint_legend(pen, [[index] for index in present], names, palette, (side + 40, 110), 32)
-    pen.text((24, canvas.height - 34), caption, theme.MUTED, images.font(26), anchor="lm")
-    return images.png(canvas)
-
-
 def _cell(row: MapRow, column: int, heading: str, labels: Labels, palette: Sequence[str]) -> str:
     points = row.points[column]
     frame = "display:block;width:100%;aspect-ratio:1;border:1px solid rgba(138,148,160,0.35);border-radius:0.4rem"

@@ -1,4 +1,4 @@
-"""What a training costs, computed from its description alone: parameters, arithmetic and memory. No TensorFlow."""
+"""What a training costs, computed from its description alone: parameters and arithmetic. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from fmnist_core.data.dataset import split_of
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
 from fmnist_core.experiment.layer_names import hidden_name
-from fmnist_core.experiment.optimisers import OPTIMISERS
 
 INPUTS, OUTPUTS = 28 * 28, 10
 
@@ -30,12 +29,11 @@ class Cost:
 
     parameters: all weights of the network, as Keras' `count_params`. flops: floating-point operations of the matrix
     products of the whole training (2 each for forward, kernel gradient and input gradient; the first layer needs
-    no input gradient). bytes: weights, gradients, optimiser state, one batch's activations and the kept snapshots.
+    no input gradient).
     """
 
     parameters: int
     flops: float
-    bytes: int
     steps_per_epoch: int
     layers: tuple[LayerCost, ...]
 
@@ -70,12 +68,9 @@ def cost(experiment: Experiment, train_examples: int) -> Cost:
     ]
     products = 2 * (3 * sum(kernels) - kernels[0])
     parameters = sum(layer.parameters for layer in plan)
-    activations = experiment.batch_size * sum(layer.outputs for layer in plan)
-    slots = 2 + OPTIMISERS[experiment.optimiser].slots + len(kept_epochs(experiment.epochs))
     return Cost(
         parameters=parameters,
         flops=float(products) * train_examples * experiment.epochs,
-        bytes=4 * (slots * parameters + 2 * activations),
         steps_per_epoch=math.ceil(train_examples / experiment.batch_size),
         layers=plan,
     )

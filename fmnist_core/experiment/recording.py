@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = dict[str, NDArray[np.float32]]
-PHASES = ("preparing", "compiling", "training", "testing")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Listener(Protocol):
     """Receives the progress of a training."""
 
     def phase(self, name: str) -> None:
-        """The training enters one of PHASES."""
+        """The training enters a phase: preparing, compiling, training or testing."""
 
     def progress(self, progress: Progress) -> None:
         """Progress within an epoch."""

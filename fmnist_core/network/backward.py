@@ -26,7 +26,7 @@ class Signals(NamedTuple):
     activation; of the output layer the probabilities. slopes: (n, units), dz'/ds unit by unit, of a hidden layer (with
     batch normalisation its scale is a factor of it, its statistics count as constants); of the output layer 1, since the
     softmax mixes its units. gradient: (n, units), dCost/ds, each image's own cost, not divided by n.
-    weight_gradient: (fan_in, units) and bias_gradient: (units,), of the mean cost.
+    weight_gradient: (fan_in, units), of the mean cost; that of the biases is the mean of `gradient` over the images.
     """
 
     name: str
@@ -35,7 +35,6 @@ class Signals(NamedTuple):
     slopes: Array
     gradient: Array
     weight_gradient: Array
-    bias_gradient: Array
 
 
 class _Normalised(NamedTuple):
@@ -77,7 +76,7 @@ def signals(
                 slopes, gradient = _through(experiment, weights, values, place, training, gradient)
             inputs = values[f"activation_{place - 1}" if place > 1 else "rescale"]
             weight_gradient = inputs.T @ gradient / np.float32(len(inputs))
-            found.append(Signals(name, sums, activations, slopes, gradient, weight_gradient, gradient.mean(axis=0)))
+            found.append(Signals(name, sums, activations, slopes, gradient, weight_gradient))
             if place > 1:
                 gradient = gradient @ weights[f"{name}/kernel"].T
     return tuple(reversed(found))

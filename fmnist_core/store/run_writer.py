@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fmnist_core import __version__
 from fmnist_core.experiment.cost import cost, kept_epochs
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.experiment.recording import EpochRecord, Progress, Weights, to_json_types
 from fmnist_core.store.run_store import RunStore, StoreError
 
@@ -136,8 +137,8 @@ class RunWriter:
 
 def stored_bytes(experiment: Experiment) -> int:
     """About how many bytes a run takes: the kept weights, the model with its optimiser's state, probabilities."""
-    kept = len(kept_epochs(experiment.epochs))
-    return 4 * cost(experiment, 1).parameters * (kept + 3) + kept * 400_000 + 1_000_000
+    kept, slots = len(kept_epochs(experiment.epochs)), OPTIMISERS[experiment.optimiser].slots
+    return 4 * cost(experiment, 1).parameters * (kept + 1 + slots) + kept * 400_000 + 1_000_000
 
 
 def _files(folder: Path) -> dict[str, int]:

@@ -120,17 +120,6 @@ def test_a_sheet_holds_every_map_on_white() -> None:
     assert {tuple(bytes.fromhex(colour[1:])) for colour in theme.CLASS_COLOURS} <= colours
 
 
-def test_a_large_picture_names_the_classes_that_it_shows() -> None:
-    points = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
-    drawn = Image.open(
-        io.BytesIO(map_panels.picture(points, np.repeat([1, 3], 30).astype(np.uint8), CLASSES, "Title", side=400))
-    )
-    legend = drawn.crop((410, 90, *drawn.size))
-    colours = {colour for _, colour in legend.getcolors(1 << 20) or []}
-    held = [tuple(bytes.fromhex(colour[1:])) in colours for colour in theme.CLASS_COLOURS]
-    assert [index for index, found in enumerate(held) if found] == [1, 3]
-
-
 # --- Separation -----------------------------------------------------------------------------------------------------
 
 

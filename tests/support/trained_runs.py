@@ -32,7 +32,7 @@ def trained(experiment: Experiment, epochs: int = 3) -> list[Weights]:
             rows = rng.integers(0, len(data.train_labels), 100)
             for one in backward.signals(experiment, weights, data.train_images[rows], data.train_labels[rows]):
                 weights[f"{one.name}/kernel"] = weights[f"{one.name}/kernel"] - np.float32(0.1) * one.weight_gradient
-                weights[f"{one.name}/bias"] = weights[f"{one.name}/bias"] - np.float32(0.1) * one.bias_gradient
+                weights[f"{one.name}/bias"] = weights[f"{one.name}/bias"] - np.float32(0.1) * one.gradient.mean(axis=0)
         kept.append(dict(weights))
     return kept
 
