@@ -94,7 +94,9 @@ def measure_initialisers(arguments: argparse.Namespace) -> None:
     measured = measure(**shape, initialisers=names, images=images, labels=labels, gains=gains)
     networks = {network["initialiser"]: network for network in measured["networks"]}
     layers = {name: _by_layer(network) for name, network in networks.items()}
-    result = {name: measured[name] for name in (*shape, "images", "seconds")} | {
+    result = shape | {
+        "images": measured["images"],
+        "seconds": measured["seconds"],
         "gain": gains[0],
         "initialisers": layers,
         "breakdown": {name: network["breakdown"] for name, network in networks.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def train(arguments: argparse.Namespace) -> None:
     check_budget(experiment, training_images(experiment, data.name), settings().compute_budget)
     from fmnist_core.jobs.train_runs import train_and_store
 
-    run = train_and_store(experiment, data.name, watch=ProgressBar(experiment.epochs))
+    run = train_and_store(experiment, data.name, listener=ProgressBar(experiment.epochs))
     result = {
         "digest": experiment.digest,
         "experiment": experiment.canonical(),
@@ -117,21 +117,31 @@ def _read_study(name: str) -> Study:
 def train_study(arguments: argparse.Namespace) -> None:
     """Train what the store does not have of a study, in this process, and print the comparison."""
     from fmnist_core.findings import run_tables
+    from fmnist_core.jobs.train_many import train_many
     from fmnist_core.jobs.train_runs import train_and_store
-    from fmnist_core.store.run_store import RunStore
+    from fmnist_core.store.run_store import configured_store
 
     study = study_of(arguments)
     data = dataset.load(arguments.data)
     check_study(study, lambda experiment: training_images(experiment, data.name), settings().compute_budget)
-    store = RunStore(settings().runs, settings().runs_budget)
-    runs = study.experiments()
-    trained = []
-    for number, (variant, experiment) in enumerate(runs, start=1):
+    store = configured_store()
+    variants = study.experiments()
+    titles = {
+        experiment: f"{number}/{len(variants)} {variant.name}, seed {experiment.seed}"
+        for number, (variant, experiment) in enumerate(variants, start=1)
+    }
+
+    def find(experiment: Experiment) -> Run | None:
         run = store.find(run_id(experiment, data.name))
-        title = f"{number}/{len(runs)} {variant.name}, seed {experiment.seed}"
-        if run is None or not run.complete:
-            run = train_and_store(experiment, data.name, watch=ProgressBar(experiment.epochs, title))
-        trained.append(run_tables.Trained(variant.name, run))
+        return run if run and run.complete else None
+
+    def train(experiment: Experiment, on_fraction: object, should_stop: Callable[[], bool]) -> Run:
+        bar = ProgressBar(experiment.epochs, titles[experiment])
+        return train_and_store(experiment, data.name, bar, should_stop)
+
+    runs = train_many([experiment for _, experiment in variants], find, train)
+    assert runs  # nobody stops them
+    trained = [run_tables.Trained(variant.name, run) for (variant, _), run in zip(variants, runs, strict=True)]
     write(run_tables.result(trained, trained[0].model), arguments.json, lambda: _comparison(trained))
 
 
@@ -166,13 +176,13 @@ def add_table1(parser: argparse.ArgumentParser) -> None:
 def train_table1(arguments: argparse.Namespace) -> None:
     """Make table 1 of Glorot & Bengio (2010) in this process, or go on with it, and print it."""
     from fmnist_core.experiment import table1_plan
+    from fmnist_core.findings.table1_ledger import Ledger, ledger_path
     from fmnist_core.findings.table1_result import available, sentences, text
-    from fmnist_core.jobs import table1_trainings
+    from fmnist_core.jobs.table1_trainings import make_table1
 
     plan = table1_plan.plan(arguments.plan, flags.count(arguments.seeds))
     data = dataset.load(arguments.data)
     table1_plan.check_budget(plan, available(data), settings().compute_budget)
     print(table1_plan.announced(plan, available(data)), file=sys.stderr)
-    ledger = table1_trainings.Ledger(settings().runs / table1_trainings.LEDGER)
-    result = table1_trainings.run(plan, data, ProgressBar(plan.epochs).fraction, ledger=ledger)
+    result = make_table1(plan, data, ProgressBar(plan.epochs).fraction, ledger=Ledger(ledger_path()))
     write(result, arguments.json, lambda: "\n".join([text(result), *sentences(result)]))

@@ -60,10 +60,10 @@ def main() -> None:
         os.setsid()  # a session of its own: Ctrl-C in the app's terminal is the app's, and the end can take everybody
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what workers print must not fill a pipe that nobody reads
-    wanted = json.loads(sys.stdin.readline())
+    request = json.loads(sys.stdin.readline())
     scratch = tempfile.mkdtemp(prefix="fashion-mnist-lab-")
     try:
-        _serve(wanted, scratch, answer)
+        _serve(request, scratch, answer)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         # Everything in this session at once: a training that runs would make an orderly end slow. The store is safe.
@@ -71,18 +71,18 @@ def main() -> None:
             os.killpg(0, signal.SIGKILL)
 
 
-def _serve(wanted: dict[str, Any], scratch: str, answer: Any) -> None:
+def _serve(request: dict[str, Any], scratch: str, answer: Any) -> None:
     import dask
     from distributed import LocalCluster, Security
 
     # After the import, which would add Dask's own worker environment to ours: its MALLOC_TRIM_THRESHOLD_ saves a tenth
     # of the memory and costs a fifth of the speed.
-    dask.config.set(configuration(wanted["workers"], scratch))
+    dask.config.set(configuration(request["workers"], scratch))
     security = Security.temporary()
     cluster = LocalCluster(
-        n_workers=wanted["workers"],
-        threads_per_worker=wanted["threads"],
-        memory_limit=wanted["memory"],
+        n_workers=request["workers"],
+        threads_per_worker=request["threads"],
+        memory_limit=request["memory"],
         host="127.0.0.1",
         dashboard_address=None,
         scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},

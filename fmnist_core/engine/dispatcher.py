@@ -1,4 +1,4 @@
-"""Hands waiting jobs to workers, and keeps the board up to date with what the workers tell."""
+"""Hands waiting jobs to workers, and keeps the queue up to date with what the workers tell."""
 
 from __future__ import annotations
 
@@ -10,35 +10,42 @@ from typing import Any
 
 from fmnist_core.engine.cluster import Cluster
 from fmnist_core.engine.job import Job, died_again, died_once
-from fmnist_core.engine.job_queue import Board, Crew
+from fmnist_core.engine.job_queue import JobQueue, Workers
 from fmnist_core.errors import LabError
+from fmnist_core.experiment.job_context import Started, from_message
 from fmnist_core.settings import GIB, Settings
+from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import reason_of
+from fmnist_core.store.run_store import configured_store
 
 log = logging.getLogger(__name__)
 TICK = 1.0  # seconds between two looks at what sends no event: a worker or a connection that is gone
-DESERTED_SECONDS = 120  # a new process takes a few seconds, many on a busy machine
+NO_WORKER_SECONDS = 120  # a new process takes a few seconds, many on a busy machine
+MOST_FAILURES = 3  # to submit a job
 
 
 class Dispatcher:
     """The engine's own thread, and the ends of its lines to Dask.
 
-    lock: guards `board` and `crew`; never held while waiting for Dask, whose own thread needs it. problem: why there
+    lock: guards `queue` and `workers`; never held while waiting for Dask, whose own thread needs it. problem: why there
     are no workers, one sentence or "".
     """
 
-    def __init__(self, lock: threading.RLock, board: Board, wanted: Settings, warm_up: bool) -> None:
-        self.board = board
-        self.crew = Crew()
+    def __init__(self, lock: threading.RLock, queue: JobQueue, settings: Settings, warm_up: bool) -> None:
+        self.queue = queue
         self.problem = ""
         self._lock = lock
-        self._wanted = wanted
+        self._settings = settings
         self._warm_up = warm_up
+        self.workers = self._no_workers()
         self._changed = threading.Event()  # something that may let a job start
         self._closed = False
-        self._manned = 0.0  # when there was a worker for the jobs that run
+        self._worker_seen = 0.0  # when there was a worker for the jobs that run
         self._cluster: Cluster | None = None
         self._thread = threading.Thread(target=self._supervise, name="engine", daemon=True)
+
+    def _no_workers(self) -> Workers:
+        return Workers(1 if self._settings.engine else self._settings.workers)
 
     def start(self) -> None:
         """Start the thread, which starts the workers."""
@@ -50,20 +57,8 @@ class Dispatcher:
 
     def stop(self, job: Job) -> None:
         """Ask a running job to end; one that no worker has begun yet is asked when it begins."""
-        if self._cluster and job.address:
+        if self._cluster and job.attempts:
             self._cluster.stop(job.key, job.address)
-
-    def free(self) -> int:
-        """How many more jobs could begin now; before the workers are there, as if they were.
-
-        Dask chooses the worker: a job bound to one would never run again if that one died. So while a worker that
-        is to be replaced is still there, nobody gets a job.
-        """
-        count = self._count()
-        return self.board.room(count, max(sum(self.crew.places.values()), count))
-
-    def _count(self) -> int:
-        return self.crew.count() or (1 if self._wanted.engine else self._wanted.workers)
 
     def close(self) -> None:
         """End the workers and the thread."""
@@ -78,7 +73,7 @@ class Dispatcher:
         """Hold a connection to workers; when it is lost or cannot be had, say so and build it anew when needed."""
         while not self._closed:
             try:
-                cluster = Cluster(self._wanted, self._warm_up, self._on_event, self._on_worker, self._on_memory)
+                cluster = Cluster(self._settings, self._warm_up, self._on_event, self._on_worker, self._on_memory)
             except LabError as error:
                 self._fail_waiting(str(error))
                 continue
@@ -86,109 +81,130 @@ class Dispatcher:
                 self._cluster, self.problem = cluster, ""
             self._serve(cluster)
             with self._lock:
-                self._cluster, self.crew = None, Crew()
-                for job in list(self.board.running.values()):
+                self._cluster, self.workers = None, self._no_workers()
+                for job in list(self.queue.running.values()):
                     self._lost(job)
             cluster.close()
 
     def _serve(self, cluster: Cluster) -> None:
-        self._manned = time.monotonic()
-        while not self._closed and cluster.alive() and not self._deserted():
+        self._worker_seen = time.monotonic()
+        while not self._closed and cluster.alive() and not self._no_worker_for_too_long():
             try:
                 while self._hand_over(cluster):
                     pass
-            except Exception as error:  # the scheduler does not answer; `alive` decides what that means
-                log.warning("The engine's scheduler did not answer: %s", error)
+            except Exception:  # the scheduler does not answer; `alive` decides what that means
+                log.warning("The engine's queue could not be served; it is tried again", exc_info=True)
             self._changed.wait(TICK)
             self._changed.clear()
 
     def _hand_over(self, cluster: Cluster) -> bool:
-        """See who is there, and give the first waiting job to a free worker; whether there were both."""
-        present = cluster.workers()
+        """See who is there, and give a waiting job to a worker that has room for it; whether there were both."""
+        threads, load = cluster.workers()
         with self._lock:
-            self.crew.keep(present)
-            if present or not self.board.running:
-                self._manned = time.monotonic()
-            for address in self.crew.to_ask(job.address for job in self.board.running.values()):
-                cluster.replace(address)
-            if not self.crew.warm or self.crew.leaving:
-                return False
-            trains = self.board.waiting and self.free() > 0
-            job = self.board.take() if trains else self.board.take_aside(self._count())
-            if job is None:
-                return False
-        future = cluster.submit(job.kind, job.params, job.key)
+            self.workers.update(threads)
+            if threads or not self.queue.running:
+                self._worker_seen = time.monotonic()
+            for address in self.workers.restarts_due(job.address for job in self.queue.running.values()):
+                cluster.restart(address, self._on_restart_failed)
+            job = self.queue.take(self.workers, load)
+        if job is None:
+            return False
+        try:
+            future = cluster.submit(job.function, job.params, job.key, job.address)
+        except Exception as error:
+            with self._lock:
+                self._not_submitted(job, error)
+            raise
         with self._lock:
             job.future = future
         future.add_done_callback(lambda done: self._on_done(job, done))
         return True
 
-    def _deserted(self) -> bool:
+    def _not_submitted(self, job: Job, error: Exception) -> None:
+        job.failures += 1
+        if job.stopping:
+            self.queue.end(job, "stopped")
+        elif job.failures >= MOST_FAILURES:
+            sentence = f"The engine could not hand this {job.noun} to a worker: {reason_of(error)}."
+            self.queue.end(job, "failed", sentence)
+        else:
+            self.queue.put_back(job, job.notice)
+
+    def _no_worker_for_too_long(self) -> bool:
         """Whether a job has waited in vain for a worker in the place of its dead one."""
-        return time.monotonic() - self._manned > DESERTED_SECONDS
+        return time.monotonic() - self._worker_seen > NO_WORKER_SECONDS
 
     def _fail_waiting(self, sentence: str) -> None:
         """No engine: whoever waits is told; the next job tries again."""
         with self._lock:
             self.problem = sentence
-            for job in (*self.board.waiting, *self.board.aside):
-                self.board.end(job, "failed", sentence)
+            for job in (*self.queue.trainings, *self.queue.analyses):
+                self.queue.end(job, "failed", sentence)
             self._changed.clear()
         self._changed.wait()
 
     # What Dask tells, in its client's threads
 
-    def _on_event(self, event: Mapping[str, Any]) -> None:
+    def _on_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        _, message = event
         with self._lock:
-            job = self.board.running.get(event["job"])
+            job = self.queue.running.get(message["job"])
             if job is None:
                 return
-            if event["what"] == "start":
-                self._started(job, event["address"])
+            content = from_message(message)
+            if isinstance(content, Started):
+                self._started(job, content.address)
             else:
-                job.add(event, time.monotonic())
+                job.add(content, message["lane"], time.monotonic())
 
     def _started(self, job: Job, address: str) -> None:
         job.attempts += 1
         if job.attempts > 1:
-            job.restart(died_once(job, job.address in self.crew.starved))
+            job.restart(died_once(job, job.address in self.workers.out_of_memory))
         job.address = address
         if job.stopping:
             self.stop(job)  # the process that was asked first is gone
 
-    def _on_worker(self, event: Mapping[str, Any]) -> None:
+    def _on_worker(self, event: tuple[float, Mapping[str, Any]]) -> None:
         with self._lock:
-            self.crew.warm[event["address"]] = event["warm"]
+            self.workers.present[event[1]["address"]] = event[1]["warm"]
         self.wake()
 
-    def _on_memory(self, event: Mapping[str, Any]) -> None:
+    def _on_memory(self, event: tuple[float, Mapping[str, Any]]) -> None:
         with self._lock:
-            self.crew.starved.add(event["worker"])
+            self.workers.out_of_memory.add(event[1]["worker"])
+
+    def _on_restart_failed(self, address: str) -> None:
+        with self._lock:
+            self.workers.restart_failed(address)
 
     def _on_done(self, job: Job, future: Any) -> None:
         """A future came to its end. What it holds is fetched before the lock is taken: fetching needs Dask's thread."""
-        facts = future.result() if future.status == "finished" else None
+        outcome = future.result() if future.status == "finished" else None
+        if outcome and outcome["complete"] and (problem := _missing_result(job)):
+            outcome |= {"complete": False, "error": problem}
         error = future.exception() if future.status == "error" else None
         with self._lock:
             if job.future is not future:
                 return  # of an earlier try
-            if facts is not None:
-                self._finished(job, facts)
+            if outcome is not None:
+                self._finished(job, outcome)
             elif error is not None:
-                self.board.end(job, "failed", self._why(job, error))
+                self.queue.end(job, "failed", self._reason(job, error))
             else:
                 self._lost(job)
         self.wake()
 
-    def _finished(self, job: Job, facts: Mapping[str, Any]) -> None:
-        state = "failed" if facts["error"] else "stopped" if facts["stopped"] else "done"
-        if facts["stale"] and not job.group:  # an analysis leaves nothing behind
-            self.crew.replace(job.address)
-        self.board.end(job, state, facts["error"])
+    def _finished(self, job: Job, outcome: Mapping[str, Any]) -> None:
+        state = "failed" if outcome["error"] else "done" if outcome["complete"] else "stopped"
+        if outcome["stale"] and not job.kind:  # an analysis leaves nothing behind
+            self.workers.retire(job.address)
+        self.queue.end(job, state, outcome["error"])
 
-    def _why(self, job: Job, error: BaseException) -> str:
+    def _reason(self, job: Job, error: BaseException) -> str:
         if type(error).__name__ == "KilledWorker":
-            return died_again(job, job.address in self.crew.starved, self._wanted.worker_memory / GIB)
+            memory = self._settings.worker_memory / GIB
+            return died_again(job, job.address in self.workers.out_of_memory, memory)
         return f"The engine could not run this job: {reason_of(error)}."
 
     def _lost(self, job: Job) -> None:
@@ -197,10 +213,23 @@ class Dispatcher:
             return
         started = job.attempts > 0
         if job.stopping:
-            self.board.end(job, "stopped")
-        elif started and job.losses:
-            self.board.end(job, "failed", f"The engine failed twice during this {job.sort}; see the server's log.")
+            self.queue.end(job, "stopped")
+        elif started and job.failures:
+            self.queue.end(job, "failed", f"The engine failed twice during this {job.noun}; see the server's log.")
         else:
-            job.losses += started
-            again = f"The engine failed and the {job.sort} was started again."
-            self.board.put_back(job, again if started else job.notice)
+            job.failures += started
+            again = f"The engine failed and the {job.noun} was started again."
+            self.queue.put_back(job, again if started else job.notice)
+
+
+def _missing_result(job: Job) -> str:
+    """Why the result of an analysis that is complete is of no use, or "". Else pages would ask for it again and again."""
+    if "name" not in job.params:
+        return ""
+    store = configured_store()
+    if Results(store).find(job.params["run"], job.params["name"]) is not None:
+        return ""
+    return (
+        f"A worker finished it, but the run store {store.root} has no result that this server can read: the worker uses"
+        " another store or another version of this app, or the result was removed at once."
+    )

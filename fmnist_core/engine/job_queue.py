@@ -1,151 +1,160 @@
 """The engine's memory: which jobs wait, run or have ended, and which workers there are. Guarded by the engine's lock.
 
-Who asks for a job is a session or a study. A study's jobs wait until no person does, and studies take turns. Analyses
-have a queue of their own, and run beside the trainings.
+A session or a study asks for a job. A study's jobs wait until no person does, and studies take turns. Analyses have a
+queue of their own, and run beside the trainings.
+
+Why not Dask's own queue: its priorities are fixed when a task is submitted, but a study's training becomes a person's
+when one asks for it, and whose turn it is depends on who was served last; worker resources are counted by the worker, not by
+the scheduler that chooses it, so that a job may wait at a busy worker while another one is idle; nobody can be told
+the place in that queue; and a worker is to be replaced between two jobs. So a job is handed to Dask when a worker has room
+for it. Starting it, its events, moving it to another worker after a death, and counting such deaths are Dask's.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
-from fmnist_core.engine.job import Job
+from fmnist_core.engine.job import AnalysisKind, Job, new_key
 from fmnist_core.errors import LabError
 
 KEPT_FINISHED = 50
-PLACES = 2  # trainings that a worker can have at a time, at most
-# Of analyses: those that take seconds, those that a moved slider waits for, and those that take minutes.
-SORTS = ("map", "measure", "table")
+TRAININGS = 2  # that a worker can have at a time, at most
+DRAIN_SECONDS = 20  # for which a worker that is to be replaced gets no job
+RETRY_SECONDS = 10  # from a restart that failed to the next one
 
 
-class Board:
-    """Jobs by name, the queue, and the jobs that workers have."""
+class JobQueue:
+    """Jobs by name, those that wait, and those that workers have."""
 
     def __init__(self) -> None:
-        self.waiting: deque[Job] = deque()
-        self.aside: deque[Job] = deque()  # analyses that wait
+        self.trainings: deque[Job] = deque()  # that wait
+        self.analyses: deque[Job] = deque()  # that wait
         self.running: dict[str, Job] = {}  # by key
         self.on_end: Callable[[Job], None] = lambda job: None
         self._latest: dict[str, Job] = {}  # by name
         self._ended: deque[Job] = deque()
-        self._turns: dict[str, int] = {}  # when each study was served last
+        self._last_served: dict[str, int] = {}  # the count of jobs handed over when it was a study's turn
         self._served = 0
 
     def find(self, name: str) -> Job | None:
         """The latest job of this name, if it runs or ended not long ago."""
         return self._latest.get(name)
 
-    def of(self, session: str) -> Job | None:
-        """The active training that a session asked for."""
-        return self._of(session, "", (*self.running.values(), *self.waiting))
+    def active_of(self, session: str, kind: AnalysisKind | None = None) -> Job | None:
+        """The active training, or the analysis of this kind, that a session asked for."""
+        return next((j for j in self.active(kind) if session in j.requesters and not j.stopping), None)
 
-    def analysis_of(self, session: str, group: str) -> Job | None:
-        """The active analysis of this sort that a session asked for."""
-        return self._of(session, group, (*self.running.values(), *self.aside))
-
-    def analyses(self) -> list[Job]:
-        """All analyses that wait or run."""
-        return [job for job in (*self.running.values(), *self.aside) if job.group]
-
-    def _of(self, session: str, group: str, active: Iterable[Job]) -> Job | None:
-        own = (job for job in active if job.group == group and session in job.watchers and not job.stopping)
-        return next(own, None)
+    def active(self, kind: AnalysisKind | None = None) -> list[Job]:
+        """The trainings, or the analyses of a kind, that run or wait."""
+        waiting = self.analyses if kind else self.trainings
+        return [job for job in (*self.running.values(), *waiting) if job.kind == kind]
 
     def add(self, job: Job, session: str) -> None:
         """Queue a job, or let the session join the active one of the same name. Raises: LabError (one per session)."""
-        busy = self.of(session)
+        busy = self.active_of(session)
         if busy and busy.name != job.name:
             raise LabError(
                 f"Your training of {busy.title} is still running; stop it first or wait until it has finished."
             )
         self.join(job, session)
 
-    def join(self, job: Job, name: str) -> None:
+    def join(self, job: Job, requester: str) -> None:
         """Queue a job for a session or a study, or let it join the active one of the same name."""
         same = self._latest.get(job.name)
         if same is None or not same.active or same.stopping:
             self._latest[job.name] = same = job
-            self._queue(job).append(job)
-        same.watchers.add(name)
+            self._waiting(job).append(job)
+        same.requesters.add(requester)
 
-    def leave(self, job: Job, session: str, alive: Callable[[str], bool]) -> bool:
-        """Take a session off a job; whether the job shall stop, because nobody else wants it."""
-        job.watchers.discard(session)
-        job.stopping = job.stopping or not any(alive(other) for other in job.watchers)
+    def leave(self, job: Job, requester: str, present: Callable[[str], bool]) -> bool:
+        """Take a requester off a job; whether the job is to stop, because nobody else who is present asked for it."""
+        job.requesters.discard(requester)
+        job.stopping = job.stopping or not any(map(present, job.requesters))
         return job.stopping
 
-    def place(self, job: Job, free: int) -> int:
-        """How many jobs end before this one starts, when there is room for `free` more now."""
-        if job not in self._queue(job):
+    def ordered(self) -> list[Job]:
+        """The trainings that wait: those that a person waits for, then those of the study that waited longest."""
+        return sorted(self.trainings, key=lambda job: (job.background, job.background and self._turn(job)))
+
+    def place(self, job: Job, capacity: Mapping[str, int]) -> int:
+        """How many jobs end before this one starts. capacity: trainings that each worker can have."""
+        if job not in self._waiting(job):
             return 0
-        if job.group:
-            before = [other for other in self.aside if other.group == job.group]
-            return before.index(job) + self._busy(job.group)
-        before = [other for other in self.waiting if job.patient or not other.patient]
-        return max(before.index(job) - free + 1, 0)
+        if job.kind:
+            before = [other for other in self.analyses if other.kind == job.kind].index(job)
+            running = sum(other.kind == job.kind for other in self.running.values())
+            return max(before + running - max(len(capacity), 1) + 1, 0)
+        return max(self.ordered().index(job) - self.startable(capacity) + 1, 0)
 
-    def room(self, workers: int, places: int) -> int:
-        """How many more jobs `workers` can begin, that have `places` in all.
+    def startable(self, capacity: Mapping[str, int]) -> int:
+        """How many of the trainings that wait could begin now."""
+        trained = self._trained(capacity)
+        for count, job in enumerate(self.ordered()):
+            room = _with_room(job, trained, capacity)
+            if not room:
+                return count
+            trained[room[0]].append(job)
+        return len(self.trainings)
 
-        A worker trains one network at a time for people, who watch; but two light ones where the other is a study's:
-        while the one updates its weights with one processor, the other multiplies with both, which takes a fifth off
-        the time of both.
+    def take(self, workers: Workers, load: Mapping[str, int]) -> Job | None:
+        """The next job that a worker has room for, trainings before analyses; None where there is none.
+
+        load: how many jobs Dask has for each worker: other apps may use it, too.
         """
-        following = self.next()
-        trained = [job for job in self.running.values() if not job.group]
-        jobs = [*trained, *([following] if following else [])]
-        people = sum(not job.patient for job in trained)
-        room = (places if all(job.light for job in jobs) else workers) - len(trained)
-        alone = people or (following and not following.patient)
-        return min(room, workers - people) if alone else room
+        now = time.monotonic()
+        usable = [address for address in workers.present if workers.usable(address, self.running.values(), now)]
+        trained = self._trained(workers.capacity)
+        for job in (*self.ordered()[:1], *self.analyses):
+            if job.kind:
+                busy = [other.address for other in self.running.values() if other.kind == job.kind]
+                room = [address for address in usable if address not in busy]
+            else:
+                free = {a: trained[a] for a in usable if not (a in workers.retiring and trained[a])}
+                room = _with_room(job, free, workers.capacity)
+            if room:
+                return self._hand_over(job, min(room, key=lambda address: load.get(address, 0)), now)
+        return None
 
-    def next(self) -> Job | None:
-        """The first job that a person waits for, else one of the study that waited longest."""
-        person = next((job for job in self.waiting if not job.patient), None)
-        return person or min(self.waiting, key=self._turn, default=None)
-
-    def take(self) -> Job:
-        """The next job, for a worker; there must be one."""
-        job = self.next()
-        assert job
-        self.waiting.remove(job)
+    def _hand_over(self, job: Job, address: str, now: float) -> Job:
+        self._waiting(job).remove(job)
         self._served += 1
-        self._turns |= dict.fromkeys(job.watchers, self._served) if job.patient else {}
-        return self._started(job)
-
-    def take_aside(self, workers: int) -> Job | None:
-        """The first analysis of a sort that not every worker is busy with, for a worker."""
-        job = next((job for job in self.aside if self._busy(job.group) < workers), None)
-        if job is None:
-            return None
-        self.aside.remove(job)
-        return self._started(job)
-
-    def _started(self, job: Job) -> Job:
-        job.fold.state = "starting"
+        if job.background:
+            self._last_served |= dict.fromkeys(job.requesters, self._served)
+        job.state, job.address, job.begun = "starting", address, now
         self.running[job.key] = job
         return job
 
-    def _busy(self, group: str) -> int:
-        return sum(job.group == group for job in self.running.values())
+    def _trained(self, addresses: Iterable[str]) -> dict[str, list[Job]]:
+        """What each worker trains; a job whose worker is gone counts for the worker with the fewest, its likely next."""
+        trained: dict[str, list[Job]] = {address: [] for address in addresses}
+        running = [job for job in self.running.values() if not job.kind]
+        for job in sorted(running, key=lambda job: job.address not in trained):
+            if job.address in trained:
+                trained[job.address].append(job)
+            elif trained:
+                min(trained.values(), key=len).append(job)
+        return trained
 
-    def _queue(self, job: Job) -> deque[Job]:
-        return self.aside if job.group else self.waiting
+    def _waiting(self, job: Job) -> deque[Job]:
+        return self.analyses if job.kind else self.trainings
 
     def put_back(self, job: Job, notice: str) -> None:
         """A running job goes first in the queue, from its beginning."""
         self.running.pop(job.key, None)
-        job.future, job.attempts = None, 0
+        job.key, job.future, job.attempts = new_key(job.name), None, 0  # Dask's client returns dead futures of old keys
         job.restart(notice, "queued")
-        self._queue(job).appendleft(job)
+        self._waiting(job).appendleft(job)
 
     def end(self, job: Job, state: str, error: str = "") -> None:
         """A job that waits or runs has ended."""
         self.running.pop(job.key, None)
-        if job in self._queue(job):
-            self._queue(job).remove(job)
+        if job in self._waiting(job):
+            self._waiting(job).remove(job)
         job.future = None  # lets Dask forget the result
-        job.fold.state, job.error = state, error
+        job.state, job.error = state, error
         self._ended.append(job)
         if len(self._ended) > KEPT_FINISHED:
             old = self._ended.popleft()
@@ -154,37 +163,76 @@ class Board:
         self.on_end(job)
 
     def _turn(self, job: Job) -> int:
-        return min((self._turns.get(name, 0) for name in job.watchers), default=0)
+        return min((self._last_served.get(name, 0) for name in job.requesters), default=0)
 
 
-class Crew:
-    """The workers, by address."""
+def _with_room(job: Job, trained: Mapping[str, list[Job]], capacity: Mapping[str, int]) -> list[str]:
+    """The workers that can begin a training, those with the fewest first.
 
-    def __init__(self) -> None:
-        self.warm: dict[str, bool] = {}  # of those that may get a job
-        self.places: dict[str, int] = {}  # trainings that each can have at a time
-        self.leaving: set[str] = set()  # those that are to be replaced, while they are still there
-        self.asked: set[str] = set()  # those of them that were asked to leave
-        self.starved: set[str] = set()  # ended because of their memory
+    A worker trains one network at a time for people, who watch; but two small ones where the other is a study's:
+    while the one updates its weights with one processor, the other multiplies with both, which takes a fifth off
+    the time of both.
+    """
 
-    def count(self) -> int:
-        """How many there are, those that are to be replaced included."""
-        return len(self.warm) + len(self.leaving)
+    def room(address: str) -> bool:
+        others = trained[address]
+        shareable = job.fits_beside_another and all(o.fits_beside_another and o.background for o in others)
+        return not others or (len(others) < capacity[address] and shareable)
 
-    def replace(self, address: str) -> None:
-        """A worker is to be replaced."""
-        self.leaving.add(address)
-        self.warm.pop(address, None)
+    return sorted(filter(room, trained), key=lambda address: len(trained[address]))
 
-    def keep(self, present: Mapping[str, int]) -> None:
-        """Forget those that are gone. present: the threads of each."""
-        self.leaving.intersection_update(present)
-        self.asked.intersection_update(present)
-        self.places = {address: min(threads, PLACES) for address, threads in present.items()}
-        self.warm = {address: self.warm.get(address, False) for address in present if address not in self.leaving}
 
-    def to_ask(self, busy: Iterable[str]) -> list[str]:
-        """Those that shall be replaced now: they have no job any more. busy: addresses that have one."""
-        found = sorted(self.leaving - self.asked - set(busy))
-        self.asked.update(found)
-        return found
+class Workers:
+    """The workers, by address. expected: how many there will be, before they are there."""
+
+    def __init__(self, expected: int) -> None:
+        self.present: dict[str, bool] = {}  # whether each is warm
+        self.retiring: dict[str, float] = {}  # since when each is to be replaced
+        self.out_of_memory: set[str] = set()  # ended because of their memory
+        self._threads: dict[str, int] = {}
+        self._expected = expected
+        self._restart_at: dict[str, float] = {}  # not before then; for ever: it was asked to restart
+
+    @property
+    def capacity(self) -> dict[str, int]:
+        """Trainings that each can have at a time; before the workers are there, as if they were."""
+        return {a: min(n, TRAININGS) for a, n in self._threads.items()} or dict.fromkeys(
+            map(str, range(self._expected)), 1
+        )
+
+    def update(self, threads: Mapping[str, int]) -> None:
+        """Forget those that are gone. threads: of each that is there."""
+        self._threads = dict(threads)
+        self.present = {address: self.present.get(address, False) for address in threads}
+        for times in (self.retiring, self._restart_at):
+            for address in times.keys() - threads.keys():
+                del times[address]
+
+    def retire(self, address: str) -> None:
+        """A worker is to be replaced as soon as it has no job."""
+        if address in self.present:
+            self.retiring.setdefault(address, time.monotonic())
+
+    def usable(self, address: str, running: Iterable[Job], now: float) -> bool:
+        """Whether a worker may get a job.
+
+        One that is to be replaced gets none for DRAIN_SECONDS. If a job that it had before takes longer, the others
+        do not wait for its end: table 1 takes hours.
+        """
+        if address not in self.retiring:
+            return True
+        retired = self.retiring[address]
+        kept = any(job.address == address and job.begun <= retired for job in running)
+        return kept and now - retired > DRAIN_SECONDS and address not in self._restart_at
+
+    def restarts_due(self, busy: Iterable[str]) -> list[str]:
+        """Those that are to be restarted now, each asked for once. busy: addresses that have a job."""
+        now = time.monotonic()
+        due = [a for a in sorted(self.retiring.keys() - set(busy)) if self._restart_at.get(a, 0.0) <= now]
+        self._restart_at |= dict.fromkeys(due, math.inf)
+        return due
+
+    def restart_failed(self, address: str) -> None:
+        """It is asked for again in a while."""
+        if address in self._restart_at:
+            self._restart_at[address] = time.monotonic() + RETRY_SECONDS

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import importlib
 import logging
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,6 +16,7 @@ import psutil
 from distributed import WorkerPlugin, get_worker
 
 from fmnist_core.errors import LabError
+from fmnist_core.experiment.job_context import Event, JobContext, Started, to_message
 
 log = logging.getLogger(__name__)
 TOPIC = "fmnist-lab-workers"
@@ -25,46 +25,46 @@ STOPPED: set[str] = set()  # keys of jobs that shall end; filled from outside by
 
 
 class Greeter(WorkerPlugin):
-    """Tells on TOPIC that a worker process is there, also one that replaces another, and later that it is warm."""
+    """Tells on TOPIC that a worker process is there, also one that replaces another, and later that it is warm.
+
+    warm_up: "module:function" that warms a worker up, see `jobs.warm_up`; "" for none.
+    """
 
     name = "fmnist-lab-greeter"
 
-    def __init__(self, warm_up: bool) -> None:
+    def __init__(self, warm_up: str) -> None:
         self.warm_up = warm_up
 
     def setup(self, worker: Any) -> None:
         """Called by Dask in the worker's event loop, so the slow part goes to a thread."""
-        from fmnist_core.jobs import train_runs as jobs
 
         def tell(warm: bool) -> None:
             worker.log_event(TOPIC, {"address": worker.address, "warm": warm})
 
-        tell(jobs.WARM.is_set() or not self.warm_up)
+        tell(not self.warm_up)
         if self.warm_up:
-            jobs.start_warming(lambda: tell(True))
+            function_of(self.warm_up)(lambda: tell(True))
 
 
-def execute(kind: str, params: Mapping[str, Any], topic: str, key: str) -> dict[str, Any]:
-    """Run one job inside a Dask worker. kind: "module:function" of a worker.Job.
+def execute(function: str, params: Mapping[str, Any], topic: str, key: str) -> dict[str, Any]:
+    """Run one job inside a Dask worker. function: "module:function" of a `job_context.Job`.
 
-    Returns the job's facts with "error" (a sentence or "") and "stale" (whether this process shall be replaced).
-    A failure is a result, not an exception, so that Dask retries a job for one reason only: its worker died.
+    Returns "complete" (what the job returned), "error" (a sentence or "") and "stale" (whether this process is to be
+    replaced). A failure is a result, not an exception, so that Dask retries a job for one reason only: its worker died.
     """
-    from fmnist_core.jobs.train_runs import Events
-
     worker = get_worker()
 
-    def send(event: dict[str, Any]) -> None:
-        worker.log_event(topic, {"job": key, **event})
+    def send(event: Event, lane: int = 0) -> None:
+        worker.log_event(topic, {"job": key, "lane": lane, **to_message(event)})
 
-    send({"what": "start", "address": worker.address, "pid": os.getpid()})
+    send(Started(worker.address))
     try:
-        facts = dict(_function(kind)(params, Events(send), lambda: key in STOPPED))
-        return {"error": "", "stopped": False} | facts | {"stale": _stale(worker)}
-    except Exception as error:
-        return {"error": _sentence(error), "stopped": False, "stale": _stale(worker)}
+        complete, error = function_of(function)(params, JobContext(send, lambda: key in STOPPED)), ""
+    except Exception as exception:
+        complete, error = False, _sentence(exception)
     finally:
         STOPPED.discard(key)
+    return {"complete": complete, "error": error, "stale": _stale(worker)}
 
 
 def stop(key: str) -> None:
@@ -72,8 +72,9 @@ def stop(key: str) -> None:
     STOPPED.add(key)
 
 
-def _function(kind: str) -> Any:
-    module, name = kind.split(":")
+def function_of(path: str) -> Any:
+    """The function of a "module:function"."""
+    module, name = path.split(":")
     return getattr(importlib.import_module(module), name)
 
 
@@ -85,17 +86,13 @@ def _sentence(error: Exception) -> str:
     return f"The job failed with {type(error).__name__}{': ' + reason if reason else ''}."
 
 
-def _give_back() -> None:
-    """Return what the job has freed to the machine: glibc keeps it, and 20 layers before training leave 280 MB."""
-    with suppress(OSError, AttributeError):  # another system's library
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
 def _stale(worker: Any) -> bool:
     """TensorFlow keeps about 16 MB for each architecture it has seen, so a worker grows from job to job.
 
-    Without a nanny nobody would start the next process.
+    Without a nanny nobody would start the next process. What the job has freed is first returned to the machine: glibc
+    keeps it, and 20 layers before training leave 280 MB.
     """
-    _give_back()
+    with suppress(OSError, AttributeError):  # another system's library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     limit = worker.memory_manager.memory_limit
     return bool(limit and worker.nanny) and psutil.Process().memory_info().rss > STALE_SHARE * limit

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from fmnist_core.engine.job import STUDY, Job
-from fmnist_core.engine.job_progress import Snapshot
-from fmnist_core.engine.job_queue import Board
+from fmnist_core.engine.job import STUDY, Job, Snapshot
+from fmnist_core.engine.job_queue import JobQueue
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.study import Study
 
@@ -31,12 +30,12 @@ class StudySnapshot:
 
 
 @dataclass
-class _Study:
-    """left: jobs that have not ended, by name. sessions: who asked for it."""
+class _RunningStudy:
+    """left: names of the jobs that have not ended. sessions: who asked for it."""
 
     study: Study
     names: tuple[str, ...]
-    left: dict[str, Job]
+    left: list[str]
     sessions: set[str]
     stopped: bool = False
     failed: dict[str, str] = field(default_factory=dict)
@@ -49,70 +48,63 @@ class _Study:
 class Studies:
     """Studies by digest, the latest MOST_KEPT."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
-        self._studies: dict[str, _Study] = {}
-        board.on_end = self._ended
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
+        self._studies: dict[str, _RunningStudy] = {}
+        queue.on_end = self._ended
 
-    def party(self, digest: str) -> str:
-        """The name under which a study asks for jobs."""
-        return STUDY + digest
-
-    def active(self, party: str) -> bool:
-        """Whether the study of this name still wants its jobs."""
-        held = self._studies.get(party.removeprefix(STUDY))
-        return held is not None and held.active
+    def active(self, requester: str) -> bool:
+        """Whether the study that asked for jobs under this name still needs them."""
+        running = self._studies.get(requester.removeprefix(STUDY))
+        return running is not None and running.active
 
     def of(self, session: str) -> Study | None:
         """The active study that a session asked for."""
-        return next((held.study for held in self._studies.values() if held.active and session in held.sessions), None)
+        return next((s.study for s in self._studies.values() if s.active and session in s.sessions), None)
 
     def begin(self, study: Study, jobs: Iterable[Job], stored: set[str], session: str) -> None:
         """Queue the jobs whose runs are not stored, or join the active study. Raises: LabError (one per session)."""
         busy = self.of(session)
         if busy and busy.digest != study.digest:
             raise LabError(f"Your study {busy.title} is still running; stop it first or wait until it has finished.")
-        held = self._studies.pop(study.digest, None)
-        if held and held.active:
-            self._studies[study.digest] = held
-            held.sessions.add(session)
+        same = self._studies.pop(study.digest, None)
+        if same and same.active:
+            self._studies[study.digest] = same
+            same.sessions.add(session)
             return
         jobs = list(jobs)
-        left = {job.name: job for job in jobs if job.name not in stored}
-        self._studies[study.digest] = _Study(study, tuple(job.name for job in jobs), left, {session})
-        for job in left.values():
-            self._board.join(job, self.party(study.digest))
-        self._forget()
+        left = [job for job in jobs if job.name not in stored]
+        names = tuple(job.name for job in jobs)
+        self._studies[study.digest] = _RunningStudy(study, names, [job.name for job in left], {session})
+        for job in left:
+            self._queue.join(job, STUDY + study.digest)
+        for digest in [digest for digest, other in self._studies.items() if not other.active][:-MOST_KEPT]:
+            del self._studies[digest]
 
     def stop(self, digest: str) -> list[Job]:
-        """The study wants no more; returns the jobs to leave."""
-        held = self._studies.get(digest)
-        if held is None or not held.active:
+        """The study needs no more; returns the jobs to leave."""
+        running = self._studies.get(digest)
+        if running is None or not running.active:
             return []
-        held.stopped = True
-        active = (self._board.find(name) for name in held.left)
-        return [job for job in active if job and job.active]
+        running.stopped = True
+        return [job for job in map(self._queue.find, running.left) if job and job.active]
 
-    def snapshot(self, digest: str, shot: Callable[[Job], Snapshot]) -> StudySnapshot | None:
+    def snapshot(self, digest: str, snapshot_of: Callable[[Job], Snapshot]) -> StudySnapshot | None:
         """The frozen picture for screens."""
-        held = self._studies.get(digest)
-        if held is None:
+        study = self._studies.get(digest)
+        if study is None:
             return None
-        state = "running" if held.active else "stopped" if held.stopped else "done"
-        done = tuple(name for name in held.names if name not in held.left and name not in held.failed)
-        jobs = (self._board.find(name) for name in held.left)
-        current = tuple(shot(job) for job in jobs if job and job.active and job not in self._board.waiting)
-        return StudySnapshot(held.study, state, held.names, done, dict(held.failed), current)
+        state = "running" if study.active else "stopped" if study.stopped else "done"
+        done = tuple(name for name in study.names if name not in study.left and name not in study.failed)
+        jobs = map(self._queue.find, study.left)
+        current = tuple(snapshot_of(job) for job in jobs if job and job.active and job not in self._queue.trainings)
+        return StudySnapshot(study.study, state, study.names, done, dict(study.failed), current)
 
     def _ended(self, job: Job) -> None:
         """A job ended; one that a person stopped, or that a stopped study left, is still to be done."""
-        for held in self._studies.values():
-            if job.name not in held.left or job.fold.state == "stopped":
+        for study in self._studies.values():
+            if job.name not in study.left or job.state == "stopped":
                 continue
-            del held.left[job.name]
-            if job.fold.state == "failed":
-                held.failed[job.name] = job.error
-
-    def _forget(self) -> None:
-        for digest in [digest for digest, held in self._studies.items() if not held.active][:-MOST_KEPT]:
-            del self._studies[digest]
+            study.left.remove(job.name)
+            if job.state == "failed":
+                study.failed[job.name] = job.error

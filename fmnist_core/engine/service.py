@@ -1,25 +1,23 @@
 """The job engine: one queue per app server, in front of Dask workers on this machine or elsewhere.
 
-The engine keeps the queue itself and hands a job to Dask only when a worker is free. So the place in the queue is
-exact, a job that waits can leave at once, and a worker is replaced between two jobs, never during one.
+The engine keeps the queue itself, see `job_queue`. So the place in the queue is exact, a job that waits can leave at
+once, and a worker is replaced between two jobs, never during one.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from fmnist_core.data import dataset
-from fmnist_core.engine.analysis import Analysis
+from fmnist_core.engine.analyses import Analysis
 from fmnist_core.engine.cluster import EngineError
 from fmnist_core.engine.dispatcher import Dispatcher
-from fmnist_core.engine.job import STUDY, Job
-from fmnist_core.engine.job_progress import Snapshot
-from fmnist_core.engine.job_queue import Board
+from fmnist_core.engine.job import JOBS, STUDY, AnalysisKind, AnalysisSnapshot, Job, Snapshot, new_key
+from fmnist_core.engine.job_queue import JobQueue
 from fmnist_core.engine.running_studies import Studies, StudySnapshot
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.cost import check_budget, training_images
@@ -27,11 +25,9 @@ from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.study import Study
 from fmnist_core.experiment.study import check_budget as study_budget
 from fmnist_core.settings import settings
-from fmnist_core.store.run_store import RunStore
+from fmnist_core.store.run_store import configured_store
 
-__all__ = ["Engine", "EngineError", "EngineStatus", "Snapshot", "StudySnapshot", "check"]
-
-TRAIN, RACE, CHECK = (f"fmnist_core.jobs.train_runs:{name}_job" for name in ("train", "race", "check"))
+__all__ = ["AnalysisSnapshot", "Engine", "EngineError", "EngineStatus", "Snapshot", "StudySnapshot", "check"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,9 @@ class Engine:
     def __init__(self, warm_up: bool = True, alive: Callable[[str], bool] = lambda session: True) -> None:
         self._alive = alive
         self._lock = threading.RLock()
-        self._board = Board()
-        self._studies = Studies(self._board)
-        self._dispatcher = Dispatcher(self._lock, self._board, settings(), warm_up)
+        self._queue = JobQueue()
+        self._studies = Studies(self._queue)
+        self._dispatcher = Dispatcher(self._lock, self._queue, settings(), warm_up)
 
     def start(self) -> None:
         """Start workers in the background; jobs may be submitted before they are there."""
@@ -87,15 +83,15 @@ class Engine:
         for experiment in experiments:
             check_budget(experiment, training_images(experiment, data), settings().compute_budget)
         params = {"experiments": [experiment.to_json() for experiment in experiments], "data": data}
-        job = _job(RACE, race_name(experiments), experiments[0], params, tuple(experiments[1:]))
-        self._add(job, session)
-        return job.name
+        name = race_name(experiments)
+        self.submit_job(JOBS["race"], name, params, experiments, session)
+        return name
 
     def race(self, name: str) -> tuple[Snapshot, ...]:
         """The latest race of this name as it is now, lane by lane; empty when there was none, or long ago."""
         with self._lock:
-            job = self._board.find(name)
-            return tuple(self._shot(job, lane) for lane in range(1 + len(job.rivals))) if job else ()
+            job = self._queue.find(name)
+            return tuple(self._snapshot(job, lane) for lane in range(len(job.experiments))) if job else ()
 
     def submit_study(self, study: Study, session: str) -> None:
         """Ask for all runs of a study that the store does not have; its name is the study's digest.
@@ -116,13 +112,13 @@ class Engine:
     def study(self, digest: str) -> StudySnapshot | None:
         """A study of this server as it is now; None when it was not asked for, or long ago."""
         with self._lock:
-            return self._studies.snapshot(digest, self._shot)
+            return self._studies.snapshot(digest, self._snapshot)
 
     def stop_study(self, digest: str) -> None:
         """End a study; what it has finished stays, and asking again goes on from there."""
         with self._lock:
             for job in self._studies.stop(digest):
-                if self._board.leave(job, self._studies.party(digest), self._present):
+                if self._queue.leave(job, STUDY + digest, self._present):
                     self._end(job)
 
     def active_study(self, session: str) -> Study | None:
@@ -130,45 +126,58 @@ class Engine:
         with self._lock:
             return self._studies.of(session)
 
-    def submit_job(self, kind: str, name: str, experiment: Experiment, params: Mapping[str, Any], session: str) -> None:
-        """Queue a job of any kind ("module:function", see worker.Job), or join the active one of this name.
+    def submit_job(
+        self, function: str, name: str, params: Mapping[str, Any], experiments: Sequence[Experiment], session: str
+    ) -> None:
+        """Queue a training by any function ("module:function"), or join the active one of this name.
 
         Raises:
-            LabError: another job of the session is still active.
+            LabError: another training of the session is still active.
         """
-        self._add(_job(kind, name, experiment, params), session)
+        self._add(_job(function, name, params, experiments), session)
 
-    def submit_analysis(self, analysis: Analysis, session: str) -> None:
-        """Queue an analysis, or join the active one of this name; the session's earlier one of this sort is left, and
+    def submit_analysis(self, analysis: Analysis[Any], session: str) -> None:
+        """Queue an analysis, or join the active one of this name; the session's earlier one of this kind is left, and
         those that nobody waits for any more make room.
         """
-        job = _job(analysis.kind, analysis.name, Experiment(), analysis.params, group=analysis.group)
+        job = _job(analysis.function, analysis.name, analysis.params, kind=analysis.kind)
+
+        def present(requester: str) -> bool:
+            return requester == session or self._present(requester)
+
         with self._lock:
-            earlier = self._board.analysis_of(session, analysis.group)
-            if earlier and earlier.name != analysis.name and self._board.leave(earlier, session, self._present):
+            earlier = self._queue.active_of(session, job.kind)
+            if earlier and earlier.name != job.name and self._queue.leave(earlier, session, self._present):
                 self._end(earlier)
-            self._board.join(job, session)
-            for other in self._board.analyses():
-                wanted = session in other.watchers or any(map(self._present, other.watchers))
-                if not wanted and not other.stopping:
+            self._queue.join(job, session)
+            for other in (other for kind in get_args(AnalysisKind) for other in self._queue.active(kind)):
+                if not other.stopping and not any(map(present, other.requesters)):
                     other.stopping = True
                     self._end(other)
         self._dispatcher.wake()
 
     def _add(self, job: Job, session: str) -> None:
         with self._lock:
-            self._board.add(job, session)
+            self._queue.add(job, session)
         self._dispatcher.wake()
 
     def snapshot(self, run_id: str) -> Snapshot | None:
-        """The latest job of this name as it is now; None when there was none, or long ago."""
+        """The latest training of this run as it is now; None when there was none, or long ago."""
         with self._lock:
-            job = self._board.find(run_id)
-            return self._shot(job) if job else None
+            job = self._queue.find(run_id)
+            return self._snapshot(job) if job and not job.kind else None
 
-    def _shot(self, job: Job, lane: int = 0) -> Snapshot:
-        watchers = sum(self._present(name) for name in job.watchers)
-        return job.snapshot(self._board.place(job, self._dispatcher.free()), watchers, time.monotonic(), lane)
+    def analysis(self, name: str) -> AnalysisSnapshot | None:
+        """The latest analysis of this name as it is now; None when there was none, or long ago."""
+        with self._lock:
+            job = self._queue.find(name)
+            return job.analysis_snapshot(self._place(job), time.monotonic()) if job and job.kind else None
+
+    def _snapshot(self, job: Job, lane: int = 0) -> Snapshot:
+        return job.snapshot(self._place(job), sum(map(self._present, job.requesters)), time.monotonic(), lane)
+
+    def _place(self, job: Job) -> int:
+        return self._queue.place(job, self._dispatcher.workers.capacity)
 
     def _present(self, name: str) -> bool:
         """Whether somebody who asked for a job still wants it."""
@@ -177,35 +186,36 @@ class Engine:
     def stop(self, run_id: str, session: str) -> bool:
         """Leave a job; it ends, with what it has, unless another living session asked for it. Returns whether it ends."""
         with self._lock:
-            job = self._board.find(run_id)
+            job = self._queue.find(run_id)
             if job is None or not job.active:
                 return True
-            if not self._board.leave(job, session, self._present):
+            if not self._queue.leave(job, session, self._present):
                 return False
             self._end(job)
             return True
 
     def _end(self, job: Job) -> None:
-        if job in self._board.waiting or job in self._board.aside:
-            self._board.end(job, "stopped")
-        else:
+        if job.key in self._queue.running:
             self._dispatcher.stop(job)
+        else:
+            self._queue.end(job, "stopped")
 
     def active(self, session: str) -> str | None:
         """The name of the job that this session asked for and that has not ended."""
         with self._lock:
-            job = self._board.of(session)
+            job = self._queue.active_of(session)
             return job.name if job else None
 
     def status(self) -> EngineStatus:
         """How the engine is."""
         with self._lock:
-            count, warm = self._dispatcher.crew.count(), sum(self._dispatcher.crew.warm.values())
+            present = self._dispatcher.workers.present
+            count, warm = len(present), sum(present.values())
             workers = "One worker" if count == 1 else f"{count} workers"
             message = (
                 f"{workers}, {'ready' if warm == count else 'warming up'}." if count else "The engine is starting."
             )
-            return EngineStatus(warm > 0, count, len(self._board.waiting), self._dispatcher.problem or message)
+            return EngineStatus(warm > 0, count, len(self._queue.trainings), self._dispatcher.problem or message)
 
     def close(self) -> None:
         """End everything, running jobs included."""
@@ -217,7 +227,7 @@ def _training(experiment: Experiment, data: str) -> Job:
     check_budget(experiment, training_images(experiment, data), settings().compute_budget)
     identity = run_id(experiment, data)
     params = {"experiment": experiment.to_json(), "data": data, "run_id": identity}
-    return _job(TRAIN, identity, experiment, params)
+    return _job(JOBS["train"], identity, params, [experiment])
 
 
 def race_name(experiments: Sequence[Experiment]) -> str:
@@ -226,19 +236,17 @@ def race_name(experiments: Sequence[Experiment]) -> str:
 
 
 def _job(
-    kind: str,
+    function: str,
     name: str,
-    experiment: Experiment,
     params: Mapping[str, Any],
-    rivals: tuple[Experiment, ...] = (),
-    group: str = "",
+    experiments: Sequence[Experiment] = (),
+    kind: AnalysisKind | None = None,
 ) -> Job:
-    key = f"{name}-{uuid.uuid4().hex[:8]}"  # apps that share a scheduler must not share Dask's keys
-    return Job(key, kind, name, experiment, dict(params), rivals, group)
+    return Job(new_key(name), function, name, dict(params), tuple(experiments), kind)
 
 
 def _is_stored(identity: str) -> bool:
-    stored = RunStore(settings().runs, settings().runs_budget).find(identity)
+    stored = configured_store().find(identity)
     return stored is not None and stored.complete
 
 
@@ -247,12 +255,12 @@ def check(seconds: float = 60) -> str:
     engine = Engine(warm_up=False)
     engine.start()
     try:
-        engine.submit_job(CHECK, "check", Experiment(), {}, "check")
+        engine.submit_analysis(Analysis(JOBS["check"], "measure", "", "check", {}, "An engine check"), "check")
         end = time.monotonic() + seconds
-        while (shot := engine.snapshot("check")) and shot.active and time.monotonic() < end:
+        while (snapshot := engine.analysis("check")) and snapshot.active and time.monotonic() < end:
             time.sleep(0.05)
-        if shot is None or shot.state != "done":
-            raise EngineError((shot and shot.error) or f"No worker answered within {seconds:.0f} s.")
+        if snapshot is None or snapshot.state != "done":
+            raise EngineError((snapshot and snapshot.error) or f"No worker answered within {seconds:.0f} s.")
         return f"a worker of {settings().engine or 'this machine'} answered."
     finally:
         engine.close()

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
 
+from fmnist_core.experiment.analysis_facts import InitialFacts, LayerSummary
 from fmnist_core.experiment.cost import INPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.initial_networks import requested
@@ -37,7 +37,7 @@ def measure(
     seed: int = 0,
     gains: Sequence[float] = (),
     jacobian_images: int = 1,
-) -> dict[str, Any]:
+) -> InitialFacts:
     """The measures of one network for each initialiser, on the same images, in JSON types (no nan: None).
 
     images: uint8 (n, 784) or (n, 28, 28). labels: uint8 (n,). gains: what each initialiser's kernels are multiplied by.
@@ -78,7 +78,7 @@ def measure(
                 "summary": [_summary(layer) for layer in one],
             }
         )
-    result: dict[str, Any] = to_json_types(
+    result: InitialFacts = to_json_types(
         {
             "layers": layers,
             "units": units,
@@ -103,7 +103,7 @@ def _look(
     return diagnostics.Network(experiment.activation, weights, signals), rounds
 
 
-def _summary(layer: LayerDiagnostics) -> dict[str, Any]:
+def _summary(layer: LayerDiagnostics) -> LayerSummary:
     return {
         "layer": layer.name,
         "activation_std": layer.activation.std,

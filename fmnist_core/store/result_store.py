@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +31,15 @@ MOST_LOOSE = 200  # of results without a run
 FACTS = "facts"
 
 
+Facts = TypeVar("Facts")
+
+
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Generic[Facts]):
     """A finished analysis. facts: JSON values, None where a number was not finite. arrays: by name."""
 
     name: str
-    facts: dict[str, Any]
+    facts: Facts
     arrays: dict[str, NDArray[Any]]
 
 
@@ -55,7 +58,7 @@ class Results:
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
-    def find(self, run: str, name: str) -> Result | None:
+    def find(self, run: str, name: str) -> Result[Any] | None:
         """A stored result; None where there is none that can be read."""
         path = self._path(run, name)
         try:

@@ -22,6 +22,7 @@ import psutil
 from filelock import FileLock
 
 from fmnist_core.errors import LabError
+from fmnist_core.settings import settings
 from fmnist_core.store.run import UNREADABLE, Run, RunDamaged, check_sizes, open_run, reason_of, user_facts
 
 RUN_ID = re.compile(r"[0-9a-f]{16}(-[a-z0-9]{1,16})?")
@@ -242,3 +243,8 @@ def _age_days(path: Path) -> float:
         return (time.time() - path.stat().st_mtime) / 86_400
     except OSError:
         return 0.0
+
+
+def configured_store() -> RunStore:
+    """The run store that the settings name."""
+    return RunStore(settings().runs, settings().runs_budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from fmnist_core.cli.commands import main
 from fmnist_core.data import dataset
 from fmnist_core.engine.job import STUDY, Job
-from fmnist_core.engine.job_queue import Board
+from fmnist_core.engine.job_queue import DRAIN_SECONDS, RETRY_SECONDS, JobQueue, Workers
 from fmnist_core.engine.running_studies import Studies
 from fmnist_core.engine.service import Engine
 from fmnist_core.errors import LabError
@@ -36,83 +37,139 @@ def store() -> RunStore:
 
 
 def job(name: str) -> Job:
-    return Job(f"{name}-key", "kind", name, TINY, {})
+    return Job(f"{name}-key", "kind", name, {}, (TINY,))
+
+
+ONE = {"w": 2}  # a worker that has two threads
+MANY = {f"w{number}": 1 for number in range(9)}
+
+
+def take(queue: JobQueue, threads: dict[str, int] = MANY) -> Job:
+    """The next job, for one of these workers."""
+    workers = Workers(1)
+    workers.update(threads)
+    return take_with(queue, workers)
 
 
 # --- Whose turn it is -------------------------------------------------------------------------------------------------
 
 
 def test_people_go_before_studies_and_studies_take_turns() -> None:
-    board = Board()
+    queue = JobQueue()
     for name in ("a1", "a2", "a3"):
-        board.join(job(name), STUDY + "a")
+        queue.join(job(name), STUDY + "a")
     for name in ("b1", "b2"):
-        board.join(job(name), STUDY + "b")
-    board.add(job("person"), "ann")
-    assert board.place(board.waiting[-1], free=1) == 0, "nobody's training is before this one"
-    assert [board.take().name for _ in range(6)] == ["person", "a1", "b1", "a2", "b2", "a3"]
+        queue.join(job(name), STUDY + "b")
+    queue.add(job("person"), "ann")
+    assert queue.place(queue.trainings[-1], {"w": 1}) == 0, "nobody's training is before this one"
+    assert [take(queue).name for _ in range(6)] == ["person", "a1", "b1", "a2", "b2", "a3"]
 
 
 def test_a_person_who_asks_for_a_study_s_job_moves_it_to_the_front() -> None:
-    board = Board()
+    queue = JobQueue()
     for name in ("a1", "a2"):
-        board.join(job(name), STUDY + "a")
-    board.add(job("a2"), "ann")
-    assert len(board.waiting) == 2 and board.take().name == "a2"
+        queue.join(job(name), STUDY + "a")
+    queue.add(job("a2"), "ann")
+    assert len(queue.trainings) == 2 and take(queue).name == "a2"
 
 
 def test_only_light_jobs_of_studies_share_a_worker() -> None:
-    board = Board()
+    queue = JobQueue()
     for name in ("a1", "a2", "a3"):
-        board.join(job(name), STUDY + "a")
-    assert board.room(workers=1, places=2) == 2
-    board.take()
-    assert board.room(workers=1, places=2) == 1, "a second one beside it"
-    board.add(job("person"), "ann")
-    assert board.room(workers=1, places=2) == 1, "a person need not wait for the end of a study's run"
-    board.take()
-    assert board.room(workers=1, places=2) == 0, "but then has the worker for that and nothing else"
-    board.end(board.running["a1-key"], "done")
-    assert board.room(workers=1, places=2) == 0
-    board.end(board.running["person-key"], "done")
-    assert board.room(workers=1, places=2) == 2
-    heavy = Board()
+        queue.join(job(name), STUDY + "a")
+    assert queue.startable(ONE) == 2
+    take(queue, ONE)
+    assert queue.startable(ONE) == 1, "a second one beside it"
+    queue.add(job("person"), "ann")
+    assert queue.startable(ONE) == 1, "a person need not wait for the end of a study's run"
+    take(queue, ONE)
+    assert queue.startable(ONE) == 0, "but then has the worker for that and nothing else"
+    queue.end(queue.running["a1-key"], "done")
+    assert queue.startable(ONE) == 0
+    queue.end(queue.running["person-key"], "done")
+    assert queue.startable(ONE) == 2
+    heavy = JobQueue()
     for seed in (0, 1):
-        wide = Job(f"{seed}", "kind", f"{seed}", Experiment(units=2048, seed=seed), {})
+        wide = Job(f"{seed}", "kind", f"{seed}", {}, (Experiment(units=2048, seed=seed),))
         heavy.join(wide, STUDY + "b")
-    assert heavy.room(workers=1, places=2) == 1
-    heavy.take()
-    assert heavy.room(workers=1, places=2) == 0
+    assert heavy.startable(ONE) == 1
+    take(heavy, ONE)
+    assert heavy.startable(ONE) == 0
 
 
-def begun(board: Board, stored: set[str] = frozenset()) -> Studies:  # type: ignore[assignment]
-    studies = Studies(board)
+def test_a_long_analysis_does_not_keep_a_stale_worker_from_its_next_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, workers, now = JobQueue(), Workers(1), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    workers.update(ONE)
+    for name, kind in (("table", "table"), ("map", "map")):
+        queue.join(Job(name, "function", name, {}, kind=kind), "ann")  # type: ignore[arg-type]
+    queue.add(job("first"), "ann")
+    queue.add(job("second"), "bob")
+    queue.add(job("third"), "cleo")
+    first = take_with(queue, workers)
+    assert first.name == "first" and take_with(queue, workers).name == "table"
+    map_job = take_with(queue, workers)
+    queue.end(map_job, "done")
+    workers.retire("w")
+    queue.end(first, "done")
+    assert queue.take(workers, {}) is None and workers.restarts_due(["w"]) == [], "it is emptied first"
+    now += DRAIN_SECONDS + 1
+    second = take_with(queue, workers)
+    assert second.name == "second" and queue.take(workers, {}) is None, "but not for the hours that a table takes"
+    queue.end(queue.running["table"], "done")
+    queue.end(second, "done")
+    assert workers.restarts_due([]) == ["w"] and queue.take(workers, {}) is None
+
+
+def test_a_restart_that_failed_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers, now = Workers(1), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    workers.update(ONE)
+    workers.retire("w")
+    assert workers.restarts_due([]) == ["w"] and workers.restarts_due([]) == []
+    workers.restart_failed("w")
+    assert workers.restarts_due([]) == []
+    now += RETRY_SECONDS + 1
+    assert workers.restarts_due([]) == ["w"]
+    workers.update({"v": 2})
+    workers.restart_failed("w")
+    assert workers.retiring == {} and workers.restarts_due([]) == [], "it is gone"
+
+
+def take_with(queue: JobQueue, workers: Workers) -> Job:
+    job = queue.take(workers, {})
+    assert job
+    return job
+
+
+def begun(queue: JobQueue, stored: set[str] = frozenset()) -> Studies:  # type: ignore[assignment]
+    studies = Studies(queue)
     studies.begin(STUDY_OF_FOUR, [job(name) for name in "abcd"], stored, "ann")
     return studies
 
 
 def test_a_study_ends_with_its_last_job_and_names_what_failed() -> None:
-    board = Board()
-    studies = begun(board, stored={"a"})
+    queue = JobQueue()
+    studies = begun(queue, stored={"a"})
     digest = STUDY_OF_FOUR.digest
-    assert [held.name for held in board.waiting] == ["b", "c", "d"]
-    board.end(board.take(), "done")
-    board.end(board.take(), "failed", "It broke.")
+    assert [held.name for held in queue.trainings] == ["b", "c", "d"]
+    queue.end(take(queue), "done")
+    queue.end(take(queue), "failed", "It broke.")
     shot = studies.snapshot(digest, lambda job: job)  # type: ignore[arg-type, return-value]
     assert shot and (shot.state, shot.done, shot.failed) == ("running", ("a", "b"), {"c": "It broke."})
-    board.end(board.take(), "done")
+    queue.end(take(queue), "done")
     shot = studies.snapshot(digest, lambda job: job)  # type: ignore[arg-type, return-value]
     assert shot and (shot.state, shot.done) == ("done", ("a", "b", "d")) and studies.of("ann") is None
 
 
 def test_one_active_study_per_session_and_equal_studies_are_shared() -> None:
-    board = Board()
-    studies = begun(board)
+    queue = JobQueue()
+    studies = begun(queue)
     other = Study.of({"base": SMALL, "seeds": 5})
     with pytest.raises(LabError, match="is still running; stop it first"):
         studies.begin(other, [job("z")], set(), "ann")
     studies.begin(STUDY_OF_FOUR, [job(name) for name in "abcd"], set(), "bob")
-    assert len(board.waiting) == 4 and studies.of("bob") == STUDY_OF_FOUR
+    assert len(queue.trainings) == 4 and studies.of("bob") == STUDY_OF_FOUR
 
 
 # --- With workers -----------------------------------------------------------------------------------------------------

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import psutil
 import pytest
 
 from fmnist_core.engine import cluster
-from fmnist_core.engine.analysis import Analysis
-from fmnist_core.engine.job_progress import MOST_POINTS, Curve, Fold
-from fmnist_core.engine.service import Engine, Snapshot, check
+from fmnist_core.engine.analyses import Analysis
+from fmnist_core.engine.job import JOBS, MOST_POINTS, WARM_UP, AnalysisKind, JobProgress, LossCurve
+from fmnist_core.engine.remote import function_of
+from fmnist_core.engine.service import Engine, check
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.experiment.job_context import Event, Fraction, JobContext, Phase, Started, from_message, to_message
 from fmnist_core.experiment.recording import EpochRecord, Progress
-from fmnist_core.jobs.train_runs import Events
 from fmnist_core.settings import settings
 from fmnist_core.store.run_store import RunStore
 from tests.support.engine_waits import PATIENCE, TINY, shot, until
@@ -36,18 +40,18 @@ def state(engine: Engine, name: str) -> str:
     return shot(engine, name).state
 
 
-def ended(engine: Engine, name: str) -> Snapshot:
+def ended(engine: Engine, name: str) -> Any:
     until(lambda: not shot(engine, name).active, f"the end of {name}, now {shot(engine, name)}")
     return shot(engine, name)
 
 
 def steps(engine: Engine, name: str, epochs: int, session: str = "s") -> None:
-    engine.submit_job(STEPS, name, Experiment(epochs=epochs), {"epochs": epochs}, session)
+    engine.submit_job(STEPS, name, {"epochs": epochs}, [Experiment(epochs=epochs)], session)
 
 
-def analyse(engine: Engine, name: str, file: Path, group: str, session: str = "s") -> None:
+def analyse(engine: Engine, name: str, file: Path, kind: AnalysisKind, session: str = "s") -> None:
     params = {"file": str(file)}
-    engine.submit_analysis(Analysis("tests.engine.worker_jobs:analyse", group, "", name, params, "A test"), session)
+    engine.submit_analysis(Analysis("tests.engine.worker_jobs:analyse", kind, "", name, params, "A test"), session)
 
 
 def worker_process(engine: Engine) -> int:
@@ -86,8 +90,34 @@ def test_the_app_process_stays_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", JOBS)
+def test_each_job_is_a_function_of_params_and_context(name: str) -> None:
+    hints = get_type_hints(function_of(JOBS[name]))
+    assert list(hints) == ["params", "context", "return"]
+    assert (hints["params"], hints["context"], hints["return"]) == (Mapping[str, Any], JobContext, bool)
+
+
+def test_the_warm_up_takes_what_tells_its_end() -> None:
+    assert get_type_hints(function_of(WARM_UP)) == {"on_warm": Callable[[], None], "return": type(None)}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Started("tls://127.0.0.1:1"),
+        Phase("training"),
+        Progress(1, 2, 3, ((1, 0.5), (2, 0.25)), 0.5, 100.0),
+        EpochRecord(1, 0.5, 0.5, 0.5, 0.5, 0.001, 1.0, 2.0, 0.1),
+        Fraction(0.5, "halfway"),
+    ],
+)
+def test_an_event_is_the_same_at_the_other_end(event: Event) -> None:
+    message = {"job": "key", "lane": 1, **to_message(event)}
+    assert from_message(json.loads(json.dumps(message))) == event
+
+
 def test_a_long_curve_is_thinned_evenly() -> None:
-    curve = Curve()
+    curve = LossCurve()
     curve.extend((step, 1.0) for step in range(1, 100_001))
     distances = {b[0] - a[0] for a, b in zip(curve.points, curve.points[1:], strict=False)}
     assert MOST_POINTS / 2 <= len(curve.points) <= MOST_POINTS
@@ -95,33 +125,25 @@ def test_a_long_curve_is_thinned_evenly() -> None:
 
 
 def test_the_time_left_follows_the_pace() -> None:
-    fold = Fold(Experiment(epochs=4))
-    sign = {
-        "what": "progress",
-        "epoch": 1,
-        "steps_per_epoch": 100,
-        "losses": (),
-        "accuracy": 0,
-        "examples_per_second": 1,
-    }
-    fold.add(sign | {"step": 10}, now=5.0)
-    assert fold.seconds_left(5.0) is None
-    fold.add(sign | {"step": 60}, now=6.0)
-    assert fold.seconds_left(6.0) == pytest.approx(340 / 50)
-    assert fold.seconds_left(6.5) == pytest.approx(340 / 50 - 0.5)
+    progress = JobProgress(epochs=4)
+    progress.add(Progress(1, 10, 100, (), 0, 1), now=5.0)
+    assert progress.seconds_left(5.0) is None
+    progress.add(Progress(1, 60, 100, (), 0, 1), now=6.0)
+    assert progress.seconds_left(6.0) == pytest.approx(340 / 50)
+    assert progress.seconds_left(6.5) == pytest.approx(340 / 50 - 0.5)
 
 
 def test_events_are_few_but_no_epoch_is_dropped() -> None:
-    sent: list[dict[str, object]] = []
-    events = Events(sent.append)
+    sent: list[Event] = []
+    events = JobContext(lambda event, lane: sent.append(event))
     for step in range(1, 1001):
         events.progress(Progress(1, step, 1000, ((step, 0.5),), 0.5, 1.0))
     for epoch in range(1, 51):
         events.epoch(EpochRecord(epoch, 1, 1, 1, 1, 1, 1, 1, 1))
-    assert [event["epoch"] for event in sent if event["what"] == "epoch"] == list(range(1, 51))
-    signs = [event for event in sent if event["what"] == "progress"]
-    assert len(signs) <= 3 and signs[-1]["step"] == 1000
-    assert max(len(sign["losses"]) for sign in signs) <= 50  # type: ignore[arg-type]
+    assert [event.epoch for event in sent if isinstance(event, EpochRecord)] == list(range(1, 51))
+    signs = [event for event in sent if isinstance(event, Progress)]
+    assert len(signs) <= 3 and signs[-1].step == 1000
+    assert max(len(sign.losses) for sign in signs) <= 50
 
 
 def test_a_training_over_the_budget_is_refused(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +196,7 @@ def test_progress_comes_in_order(light_engine: Engine) -> None:
 def test_the_place_in_the_queue_is_exact(light_engine: Engine, tmp_path: Path) -> None:
     names = ["q0", "q1", "q2", "q3"]
     for name in names:
-        light_engine.submit_job(WAIT, name, TINY, {"file": str(tmp_path / name)}, name)
+        light_engine.submit_job(WAIT, name, {"file": str(tmp_path / name)}, [TINY], name)
     assert [shot(light_engine, name).place for name in names] == [0, 1, 2, 3]
     assert [state(light_engine, name) for name in names] == ["starting", "queued", "queued", "queued"]
     assert light_engine.status().queue_length in (3, 4)
@@ -195,7 +217,7 @@ def test_an_analysis_runs_beside_a_training(light_engine: Engine, tmp_path: Path
     analyse(light_engine, "map-1", tmp_path / "one", "map")
     until(lambda: state(light_engine, "map-1") == "working", "the analysis")
     found = shot(light_engine, "map-1")
-    assert (found.share, found.doing, found.active) == (0.5, "halfway", True)
+    assert (found.fraction, found.doing, found.active) == (0.5, "halfway", True)
     assert shot(light_engine, "long").active and light_engine.active("s") == "long"
     # One of each sort at a time in a worker: another person's map waits, a measure does not.
     analyse(light_engine, "map-2", tmp_path / "two", "map", "t")
@@ -242,7 +264,7 @@ def test_an_analysis_that_nobody_waits_for_makes_room(
 @engine_test
 def test_a_shared_job_goes_on_while_somebody_wants_it(light_engine: Engine, tmp_path: Path) -> None:
     for session in ("ann", "bob", "cleo"):
-        light_engine.submit_job(WAIT, "shared", TINY, {"file": str(tmp_path / "go")}, session)
+        light_engine.submit_job(WAIT, "shared", {"file": str(tmp_path / "go")}, [TINY], session)
     assert shot(light_engine, "shared").watchers == 3 and light_engine.active("bob") == "shared"
     assert not light_engine.stop("shared", "ann"), "it goes on"
     assert shot(light_engine, "shared").active and light_engine.active("ann") is None
@@ -257,7 +279,7 @@ def test_a_shared_job_goes_on_while_somebody_wants_it(light_engine: Engine, tmp_
     ("clear", "sentence"), [(True, "The data set is damaged"), (False, "ZeroDivisionError: division")]
 )
 def test_an_exception_is_one_sentence(light_engine: Engine, clear: bool, sentence: str) -> None:
-    light_engine.submit_job(FAIL, "fail", TINY, {"clear": clear}, "s")
+    light_engine.submit_job(FAIL, "fail", {"clear": clear}, [TINY], "s")
     failed = ended(light_engine, "fail")
     assert failed.state == "failed" and sentence in failed.error and "\n" not in failed.error
     steps(light_engine, "after failure", 1)
@@ -265,8 +287,29 @@ def test_an_exception_is_one_sentence(light_engine: Engine, clear: bool, sentenc
 
 
 @engine_test
+def test_an_analysis_without_a_readable_result_fails_in_a_sentence(light_engine: Engine, tmp_path: Path) -> None:
+    """Its page would ask for it again and again: a worker of another version, or with another store."""
+    (tmp_path / "now").touch()
+    name = "map-0123456789abcdef"
+    params = {"file": str(tmp_path / "now"), "run": "", "name": name}
+    light_engine.submit_analysis(Analysis("tests.engine.worker_jobs:analyse", "map", "", name, params, "A test"), "s")
+    failed = ended(light_engine, name)
+    assert failed.state == "failed" and "no result that this server can read" in failed.error
+    assert "\n" not in failed.error
+
+
+@engine_test
+def test_a_job_that_cannot_be_handed_over_fails_and_the_next_one_runs(light_engine: Engine) -> None:
+    light_engine.submit_job(WAIT, "unsendable", {"file": threading.Lock()}, [TINY], "s")
+    failed = ended(light_engine, "unsendable")
+    assert failed.state == "failed" and failed.error.startswith("The engine could not hand this training to a worker: ")
+    steps(light_engine, "sendable", 1)
+    assert ended(light_engine, "sendable").state == "done"
+
+
+@engine_test
 def test_a_job_that_exceeds_the_memory_fails_clearly(light_engine: Engine) -> None:
-    light_engine.submit_job(ALLOCATE, "greedy", TINY, {}, "s")
+    light_engine.submit_job(ALLOCATE, "greedy", {}, [TINY], "s")
     failed = ended(light_engine, "greedy")
     assert failed.state == "failed"
     assert "0.68 GiB" in failed.error and "FMNIST_WORKER_MEMORY" in failed.error and "fewer units" in failed.error
@@ -280,7 +323,7 @@ def test_a_job_that_exceeds_the_memory_fails_clearly(light_engine: Engine) -> No
 
 @engine_test
 def test_a_grown_worker_is_replaced_before_the_next_job(light_engine: Engine) -> None:
-    light_engine.submit_job(GROW, "grow", TINY, {"bytes": 520_000_000}, "s")
+    light_engine.submit_job(GROW, "grow", {"bytes": 520_000_000}, [TINY], "s")
     assert ended(light_engine, "grow").state == "done"
     steps(light_engine, "next", 1)
     assert ended(light_engine, "next").state == "done" and shot(light_engine, "next").notice == ""
@@ -326,6 +369,7 @@ def test_an_address_where_nobody_answers_is_one_sentence(surroundings: Path, mon
 
 ELSEWHERE = """
 import sys
+import threading
 from distributed import LocalCluster
 if __name__ == "__main__":
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1")
@@ -348,7 +392,7 @@ def test_workers_elsewhere_do_the_same(surroundings: Path, tmp_path: Path, monke
         made.start()
         until(lambda: made.status().workers == 2, "both workers")
         for name in ("a", "b", "c"):
-            made.submit_job(WAIT, name, TINY, {"file": str(tmp_path / name)}, name)
+            made.submit_job(WAIT, name, {"file": str(tmp_path / name)}, [TINY], name)
         assert [shot(made, name).place for name in "abc"] == [0, 0, 1]
         for name in "bac":
             (tmp_path / name).touch()
@@ -408,6 +452,7 @@ def test_a_killed_worker_is_replaced_and_the_training_repeated(engine: Engine) -
 SECOND_APP = """
 import sys, time
 from pathlib import Path
+from typing import Any, get_type_hints
 from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.engine import cluster

@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fmnist_core.errors import LabError
+from fmnist_core.experiment.job_context import JobContext
 from fmnist_core.experiment.recording import EpochRecord, Progress
-from fmnist_core.jobs.train_runs import Events
 
 STEPS = 20
 
 
-def steps(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+def steps(params: Mapping[str, Any], context: JobContext) -> bool:
     """Looks like a training: epochs of STEPS steps of 5 ms; ends early when asked to."""
     for phase in ("preparing", "compiling", "training"):
-        watch.phase(phase)
+        context.phase(phase)
     for epoch in range(1, params["epochs"] + 1):
         for step in range(STEPS * (epoch - 1) + 1, STEPS * epoch + 1):
             time.sleep(0.005)
-            watch.progress(Progress(epoch, step, STEPS, ((step, 1 / step),), 0.5, 1000.0))
-            if should_stop():
-                return {"stopped": True}
-        watch.epoch(EpochRecord(epoch, 1 / epoch, 0.5, 0.4, 0.5, 0.001, 1.0, 2.0, 0.1))
-    watch.phase("testing")
-    return {"stopped": False}
+            context.progress(Progress(epoch, step, STEPS, ((step, 1 / step),), 0.5, 1000.0))
+            if context.should_stop():
+                return False
+        context.epoch(EpochRecord(epoch, 1 / epoch, 0.5, 0.4, 0.5, 0.001, 1.0, 2.0, 0.1))
+    context.phase("testing")
+    return True
 
 
-def wait(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+def wait(params: Mapping[str, Any], context: JobContext) -> bool:
     """Runs until a file appears, or until it is stopped."""
-    while not Path(params["file"]).exists() and not should_stop():
+    while not Path(params["file"]).exists() and not context.should_stop():
         time.sleep(0.02)
-    return {"stopped": should_stop()}
+    return not context.should_stop()
 
 
-def analyse(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+def analyse(params: Mapping[str, Any], context: JobContext) -> bool:
     """Tells that half is done, then runs until a file appears, or until it is stopped."""
-    watch.share(0.5, "halfway")
-    return wait(params, watch, should_stop)
+    context.fraction(0.5, "halfway")
+    return wait(params, context)
 
 
-def allocate(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+def allocate(params: Mapping[str, Any], context: JobContext) -> bool:
     """Takes more and more memory; slow enough for the nanny to see it."""
     blocks = []
     while True:
@@ -51,17 +50,17 @@ def allocate(params: Mapping[str, Any], watch: Events, should_stop: Callable[[],
         time.sleep(0.01)
 
 
-def fail(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+def fail(params: Mapping[str, Any], context: JobContext) -> bool:
     """Fails with a sentence for people, or with a programmer's error."""
     if params["clear"]:
         raise LabError("The data set is damaged; load it again.")
     raise ZeroDivisionError("division by zero\nand a second line")
 
 
-def grow(params: Mapping[str, Any], watch: Events, should_stop: Callable[[], bool]) -> Mapping[str, Any]:
+def grow(params: Mapping[str, Any], context: JobContext) -> bool:
     """Leaves the process with more memory than before."""
     KEPT.append(b"x" * params["bytes"])
-    return {"stopped": False, "pid": os.getpid()}
+    return True
 
 
 KEPT: list[bytes] = []

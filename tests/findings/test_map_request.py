@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from fmnist_core.data import dataset
 from fmnist_core.embedding.map_methods import METHODS
+from fmnist_core.engine.analyses import map_analysis
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.layer_names import layer_title, layers_of
 from fmnist_core.findings.map_request import SETTINGS, SPLITS, MapRequest, RequestError, chosen, features
-from fmnist_core.jobs import layer_maps
 from fmnist_core.network import forward
 from fmnist_core.ui.embeddings import embeddings_view
 from fmnist_core.ui.embeddings.embeddings_view import COLOURS, PARTS, View
@@ -46,8 +46,8 @@ def test_what_cannot_be_mapped_is_one_sentence(values: dict[str, object], told: 
 
 def test_settings_of_other_methods_do_not_count() -> None:
     one = MapRequest(RUN, method="tsne", n_neighbors=30, min_dist=0.5)
-    assert layer_maps.map_analysis(one).name == layer_maps.map_analysis(MapRequest(RUN)).name
-    assert layer_maps.map_analysis(replace(one, perplexity=20.0)).name != layer_maps.map_analysis(one).name
+    assert map_analysis(one).name == map_analysis(MapRequest(RUN)).name
+    assert map_analysis(replace(one, perplexity=20.0)).name != map_analysis(one).name
     assert MapRequest.of(one.params()) == MapRequest(RUN)
     assert MapRequest.of(MapRequest(RUN, method="pca", seed=3, dimensions=3).params()).seed == MapRequest(RUN).seed
 
@@ -71,7 +71,7 @@ def test_settings_of_other_methods_do_not_count() -> None:
 )
 def test_results_stored_by_earlier_versions_keep_their_names(values: dict[str, object], name: str) -> None:
     request = MapRequest(RUN, layer="hidden_1", epochs=(0, 3), **values)  # type: ignore[arg-type]
-    assert layer_maps.map_analysis(request).name == name
+    assert map_analysis(request).name == name
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -26,8 +26,9 @@ from fmnist_core.experiment.cost import cost
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
 from fmnist_core.experiment.recording import EpochRecord, Recorder, to_json_types
 from fmnist_core.experiment.table1_plan import NORMALISED, ROWS, STANDARD, Measured, Row, choose, plan
+from fmnist_core.findings.table1_ledger import Ledger, TableSoFar
 from fmnist_core.findings.table1_result import available, result, sentences, text
-from fmnist_core.jobs import table1_trainings as maker
+from fmnist_core.jobs.table1_trainings import make_table1
 from fmnist_core.learning import program, training
 
 TINY = replace(plan(), units=8, epochs=1, batch_size=100, images=500, rates=(0.1, 1.0), seeds=2, search_seeds=1)
@@ -328,7 +329,7 @@ def heard() -> list[tuple[float, str]]:
 
 @pytest.fixture(scope="module")
 def tiny(sample: Dataset, ledger: Path, heard: list[tuple[float, str]]) -> dict[str, Any]:
-    return maker.run(TINY, sample, lambda done, what: heard.append((done, what)), ledger=maker.Ledger(ledger))
+    return make_table1(TINY, sample, lambda done, what: heard.append((done, what)), ledger=Ledger(ledger))
 
 
 class _Silent:
@@ -361,9 +362,9 @@ def test_the_same_table_again_trains_nothing(
     tiny: dict[str, Any], sample: Dataset, ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "train", None)
-    again = maker.run(TINY, sample, ledger=maker.Ledger(ledger))
+    again = make_table1(TINY, sample, ledger=Ledger(ledger))
     assert again["rows"] == tiny["rows"]
-    assert maker.stored(TINY, sample, maker.Ledger(ledger))["rows"] == tiny["rows"]
+    assert TableSoFar(TINY, sample, Ledger(ledger)).facts()["rows"] == tiny["rows"]
 
 
 def test_going_on_shares_out_what_was_missing_and_counts_all(
@@ -371,10 +372,13 @@ def test_going_on_shares_out_what_was_missing_and_counts_all(
 ) -> None:
     half, lines = tmp_path / "half.jsonl", ledger.read_text().splitlines()
     half.write_text("\n".join(lines[:-2]) + "\n")
-    before = maker.done(TINY, sample, maker.Ledger(half))
-    assert maker.done(TINY, sample, maker.Ledger(ledger)) == TINY.trainings == len(lines) and before == len(lines) - 2
+    before = len(TableSoFar(TINY, sample, Ledger(half)).finished)
+    assert (
+        len(TableSoFar(TINY, sample, Ledger(ledger)).finished) == TINY.trainings == len(lines)
+        and before == len(lines) - 2
+    )
     heard: list[tuple[float, str]] = []
-    maker.run(TINY, sample, lambda share, what: heard.append((share, what)), ledger=maker.Ledger(half))
+    make_table1(TINY, sample, lambda share, what: heard.append((share, what)), ledger=Ledger(half))
     assert heard[0][0] <= 0.5 and heard[-1][0] == 1.0
     assert heard[0][1].startswith(f"{before} of {TINY.trainings} trainings; ")
     assert heard[-1][1].startswith(f"{TINY.trainings} of {TINY.trainings} trainings; ")
@@ -388,7 +392,7 @@ def test_a_torn_ledger_loses_its_torn_lines_only(tiny: dict[str, Any], ledger: P
     torn = tmp_path / "torn.jsonl"
     old = json.dumps(json.loads(lines[1]) | {"versions": {"tensorflow": "1.0"}})
     torn.write_text("\n".join([lines[0], old, "[]", "{}", "null", '{"run": 3', lines[2][:40]]))
-    held = maker.Ledger(torn)
+    held = Ledger(torn)
     assert held.find(json.loads(lines[0])["run"]) is not None
     assert held.find(json.loads(lines[1])["run"]) is None
     assert held.find(json.loads(lines[2])["run"]) is None
@@ -398,7 +402,7 @@ def test_a_stop_keeps_what_is_complete(tiny: dict[str, Any], sample: Dataset, le
     half = tmp_path / "half.jsonl"
     kept = ledger.read_text().splitlines()[: TINY.trainings // 3]  # softsign's two rows
     half.write_text("\n".join(kept) + "\n")
-    found = maker.stored(TINY, sample, maker.Ledger(half))
+    found = TableSoFar(TINY, sample, Ledger(half)).facts()
     assert found["stopped"]
     assert [row["test_error"] for row in found["rows"]] == [row["test_error"] for row in tiny["rows"][:2]]
     assert [test["activation"] for test in found["tests"]] == ["softsign"]
@@ -406,7 +410,7 @@ def test_a_stop_keeps_what_is_complete(tiny: dict[str, Any], sample: Dataset, le
 
 def test_a_stop_during_a_training_is_heard(sample: Dataset) -> None:
     asked: list[int] = []
-    found = maker.run(TINY, sample, should_stop=lambda: bool(asked.append(1)) or len(asked) > 3)
+    found = make_table1(TINY, sample, should_stop=lambda: bool(asked.append(1)) or len(asked) > 3)
     assert found["stopped"]
     assert found["rows"] == []
 
@@ -421,7 +425,7 @@ def test_diverging_rates_are_not_chosen(sample: Dataset, monkeypatch: pytest.Mon
         return SimpleNamespace(stopped=False, best_epoch=1, test_accuracy=0.99 if gone else 0.75, seconds=2.0)
 
     monkeypatch.setattr(training, "train", train)
-    found = maker.run(TINY, sample)
+    found = make_table1(TINY, sample)
     assert [row["learning_rate"] for row in found["rows"]] == [0.1] * 6
     assert [row["test_error"]["mean"] for row in found["rows"]] == [pytest.approx(25.0)] * 6
     assert [row["validation_error"] for row in found["rows"]] == [pytest.approx(20.0)] * 6
@@ -434,7 +438,7 @@ def test_an_error_in_a_training_comes_out(sample: Dataset, monkeypatch: pytest.M
 
     monkeypatch.setattr(training, "train", train)
     with pytest.raises(MemoryError, match="no room"):
-        maker.run(TINY, sample)
+        make_table1(TINY, sample)
 
 
 # --- The command ----------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
-from fmnist_core.engine.service import Engine, Snapshot
+from fmnist_core.engine.service import Engine
 from fmnist_core.experiment.hyperparameters import Experiment
 
 PATIENCE = 150.0  # seconds until a condition counts as never coming true
@@ -20,8 +21,8 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.01)
 
 
-def shot(engine: Engine, name: str) -> Snapshot:
-    """The job's snapshot; the engine knows the job."""
-    snapshot = engine.snapshot(name)
+def shot(engine: Engine, name: str) -> Any:
+    """The snapshot of a training or an analysis that the engine knows."""
+    snapshot = engine.snapshot(name) or engine.analysis(name)
     assert snapshot is not None
     return snapshot

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmnist_core.engine import analyses
 from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.job_context import Event, Fraction, JobContext
 from fmnist_core.experiment.layer_names import layers_of
 from fmnist_core.findings.map_request import MapRequest
 from fmnist_core.jobs import layer_maps
-from fmnist_core.jobs.train_runs import Events
 from fmnist_core.store import result_store
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
@@ -31,15 +32,15 @@ def run(tmp_path: Path) -> Run:
     return store_run(tmp_path / "runs", experiment, test_accuracy=0.8, test_loss=0.6)
 
 
-def worked(kind: Any, params: Any) -> list[dict[str, Any]]:
+def worked(kind: Any, params: Any) -> list[Event]:
     """A job of a worker, done here; returns its events."""
-    events: list[dict[str, Any]] = []
-    assert kind(params, Events(events.append), lambda: False) == {"stopped": False}
+    events: list[Event] = []
+    assert kind(params, JobContext(lambda event, lane: events.append(event))) is True
     return events
 
 
-def made(request: MapRequest) -> list[dict[str, Any]]:
-    return worked(layer_maps.map_job, request.params())
+def made(request: MapRequest) -> list[Event]:
+    return worked(layer_maps.map_job, analyses.map_analysis(request).params)
 
 
 def test_without_a_run_the_page_says_what_to_do() -> None:
@@ -52,7 +53,7 @@ def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
     shown = texts(app)
     assert "The outputs of **the output layer** for 200 test images after epoch 3" in shown
     assert "For now: the first principal components (PCA)." in shown
-    name = layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0)).name
+    name = analyses.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0)).name
     snapshot = server.analysis(name)
     assert snapshot and snapshot.active
     pressed(app, "Stop")
@@ -63,7 +64,7 @@ def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
 
 def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
     events = made(MapRequest(run.run_id, epochs=(3,), points=200, perplexity=10.0))
-    assert [event for event in events if event["what"] == "share"]
+    assert [event for event in events if isinstance(event, Fraction)]
     app = opened(PAGE, points="200", perplexity="10")
     shown = texts(app)
     assert "How far to trust this map" in [one.value for one in app.subheader]
@@ -75,7 +76,7 @@ def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
         and "Versions: fmnist_core " in shown
     )
     assert "A film computes all 4 checkpointed epochs" in shown.replace("**", "")
-    assert not server.analysis(layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200)).name)
+    assert not server.analysis(analyses.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200)).name)
 
 
 def test_a_film_serves_every_epoch(run: Run) -> None:
@@ -88,7 +89,7 @@ def test_a_film_serves_every_epoch(run: Run) -> None:
 
 def test_an_opened_image_has_its_neighbours_in_the_layer(run: Run) -> None:
     made(MapRequest(run.run_id, epochs=(3,), points=200, method="pca"))
-    rows = Results(server.store()).find(run.run_id, layer_maps.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, method="pca")).name).arrays["rows"]  # fmt: skip
+    rows = Results(server.store()).find(run.run_id, analyses.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, method="pca")).name).arrays["rows"]  # fmt: skip
     app = opened(PAGE, points="200", method="pca", image=str(rows[7]))
     shown = texts(app)
     assert "The image you opened" in shown and "Nearest in the output layer" in shown
@@ -100,7 +101,7 @@ def test_an_opened_image_has_its_neighbours_in_the_layer(run: Run) -> None:
 def test_all_layers_over_training(run: Run) -> None:
     layers = layers_of(run.experiment)
     request = MapRequest(run.run_id, epochs=(0, 2, 3), points=200, method="pca")
-    worked(layer_maps.grid_job, layer_maps.grid_analysis(request, layers).params)
+    worked(layer_maps.grid_job, analyses.grid_analysis(request, layers).params)
     app = opened(PAGE, part="grid", points="200", method="pca")
     shown = texts(app)
     assert "Every layer's map by **PCA**" in shown
@@ -108,12 +109,12 @@ def test_all_layers_over_training(run: Run) -> None:
 
 
 def test_separation_is_answered_by_numbers(run: Run) -> None:
-    worked(layer_maps.separation_job, layer_maps.separation_analysis(run, "test").params)
+    worked(layer_maps.separation_job, analyses.separation_analysis(run, "test").params)
     app = opened(PAGE, part="separation")
     shown = texts(app)
     assert "Does separation improve over the layers?" in shown
     # Random weights that do not change: no claim that anything improved over training.
-    found = Results(server.store()).find(run.run_id, layer_maps.separation_analysis(run, "test").name)
+    found = Results(server.store()).find(run.run_id, analyses.separation_analysis(run, "test").name)
     votes = {(row["epoch"], row["layer"]): row["value"] for row in found.facts["rows"] if row["measure"] == "knn"}
     assert set(votes) == {(epoch, layer) for epoch in run.epochs for layer in layers_of(run.experiment)}
     assert votes[0, "output"] == votes[3, "output"]
@@ -152,10 +153,10 @@ def test_wrong_links_are_named_and_the_page_stays_up(run: Run, query: dict[str, 
 def test_a_damaged_or_old_map_is_made_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     request = MapRequest(run.run_id, epochs=(3,), points=200, method="pca")
     made(request)
-    path = server.results()._path(run.run_id, layer_maps.map_analysis(request).name)
+    path = server.results()._path(run.run_id, analyses.map_analysis(request).name)
     path.write_bytes(path.read_bytes()[:100])
     app = opened(PAGE, points="200", method="pca")
-    assert server.analysis(layer_maps.map_analysis(request).name).active
+    assert server.analysis(analyses.map_analysis(request).name).active
     assert "For now: the first principal components" in texts(app)
     monkeypatch.setattr(result_store, "VERSION", result_store.VERSION + 1)
     made(request)
@@ -174,7 +175,7 @@ def test_a_collapsed_layer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(Exception, match="Epoch 1 has no map, so there is no film of all epochs"):
         layer_maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(0, 1), points=200), lambda *told: None)
     layers = layers_of(run.experiment)
-    grid = layer_maps.grid_analysis(MapRequest(run.run_id, epochs=(0, 1), points=200, method="pca"), layers)
+    grid = analyses.grid_analysis(MapRequest(run.run_id, epochs=(0, 1), points=200, method="pca"), layers)
     worked(layer_maps.grid_job, grid.params)
     assert "Not every layer can be mapped." in texts(opened(PAGE, part="grid", points="200", method="pca"))
 

@@ -18,19 +18,19 @@ from streamlit.testing.v1 import AppTest
 from fmnist_core.charts import initial_distributions as charts
 from fmnist_core.cli import commands
 from fmnist_core.data import dataset
-from fmnist_core.engine.analysis import Analysis
+from fmnist_core.engine.analyses import Analysis, initial_analysis, table1_analysis
 from fmnist_core.engine.service import EngineStatus
 from fmnist_core.errors import LabError
 from fmnist_core.experiment import table1_plan
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
+from fmnist_core.experiment.job_context import JobContext
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.experiment.table1_plan import Measured
 from fmnist_core.findings import initial_sentences, layers_over_epochs
 from fmnist_core.findings.run_tables import Trained, of_study
+from fmnist_core.findings.table1_ledger import Ledger, TableSoFar, ledger_path
 from fmnist_core.findings.table1_result import available
-from fmnist_core.jobs import initial_look
-from fmnist_core.jobs import table1_trainings as maker
-from fmnist_core.jobs.train_runs import Events
+from fmnist_core.jobs import initial_look, table1_trainings
 from fmnist_core.store.run_store import RunStore
 from fmnist_core.ui.initialisation import (
     after_glorot,
@@ -47,6 +47,7 @@ from tests.support.stored_runs import store_study
 
 pytestmark = pytest.mark.usefixtures("no_workers")
 PAGE = Page.INITIALISATION.path
+NOBODY = JobContext(lambda event, lane: None)  # listens
 SMALL: dict[str, Any] = {"part": "live", "layers": 2, "units": 16}
 
 
@@ -54,8 +55,8 @@ def looked(**values: Any) -> dict[str, Any]:
     """What a worker measures for a view, in the store."""
     view = View(**(SMALL | values))
     asked = (view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed)
-    wanted = initial_look.look(*asked, dataset.load().name)
-    initial_look.look_job(wanted.params, Events(lambda event: None), lambda: False)
+    wanted = initial_analysis(*asked, dataset.load().name)
+    initial_look.look_job(wanted.params, NOBODY)
     found = server.results().find("", wanted.name)
     assert found
     return found.facts
@@ -133,8 +134,8 @@ def test_what_is_not_measured_yet_is_asked_for_while_the_earlier_one_stays() -> 
     app = live()
     app = widget(app, "Gain").set_value(2.0).run()
     assert url(app) == {"part": "live", "layers": "2", "units": "16", "gain": "2"}
-    wanted = initial_look.look(2, 16, "tanh", View().initialisers, 2.0, 0, dataset.load().name)
-    snapshot = server.engine().snapshot(wanted.name)
+    wanted = initial_analysis(2, 16, "tanh", View().initialisers, 2.0, 0, dataset.load().name)
+    snapshot = server.engine().analysis(wanted.name)
     assert snapshot and snapshot.active
     assert app.dataframe[0].value["activation_std"][0] == facts["networks"][0]["summary"][0]["activation_std"]
     changed = looked(gain=2.0)["networks"][0]["summary"][0]["activation_std"]
@@ -146,8 +147,8 @@ def test_a_warm_worker_s_answer_is_on_the_page_without_another_look(monkeypatch:
     ready = EngineStatus(ready=True, workers=1, queue_length=0, message="")
     monkeypatch.setattr("fmnist_core.engine.service.Engine.status", lambda self: ready)
 
-    def at_once(analysis: Analysis) -> None:
-        initial_look.look_job(analysis.params, Events(lambda event: None), lambda: False)
+    def at_once(analysis: Analysis[Any]) -> None:
+        initial_look.look_job(analysis.params, NOBODY)
 
     monkeypatch.setattr(server, "submit_analysis", at_once)
     app = live(gain=3.0)
@@ -404,7 +405,7 @@ def test_a_difference_in_time_is_called_the_machine_s(tmp_path: Path) -> None:
 def noted(tmp_path: Path, activations: tuple[str, ...], seeds: int = 2) -> None:
     """Results of the quick table's trainings, as a worker notes them."""
     plan, data = table1_plan.plan("quick", seeds), dataset.load()
-    ledger = maker.Ledger(tmp_path / "runs" / maker.LEDGER)
+    ledger = Ledger(tmp_path / "runs" / "table1.jsonl")
     rng = np.random.default_rng(0)
     for row in table1_plan.ROWS:
         if row.activation in activations:
@@ -426,11 +427,11 @@ def test_table_1_tells_its_cost_before_it_begins_and_goes_on_with_what_is_there(
     [button] = app.button
     assert button.label == "Continue" and "24 of 72 trainings are done; the rest take about" in texts(app)
     app = pressed(app, "Continue")
-    name = initial_look.table(table1_plan.plan("quick", 2), dataset.load()).name
-    snapshot = server.engine().snapshot(name)
+    name = table1_analysis(table1_plan.plan("quick", 2), dataset.load()).name
+    snapshot = server.engine().analysis(name)
     assert snapshot and snapshot.active and [button.label for button in app.button] == ["Stop"]
     app = pressed(app, "Stop")
-    assert not server.engine().snapshot(name).active  # type: ignore[union-attr]
+    assert not server.engine().analysis(name).active  # type: ignore[union-attr]
     assert [button.label for button in app.button] == ["Continue"]
 
 
@@ -453,10 +454,12 @@ def test_the_full_protocol_tells_its_cost_and_is_refused_over_the_budget(monkeyp
 def test_a_worker_s_table_is_the_ledger_s(tmp_path: Path) -> None:
     noted(tmp_path, table1_plan.ACTIVATIONS)
     plan, data = table1_plan.plan("quick", 2), dataset.load()
-    wanted = initial_look.table(plan, data)
-    assert initial_look.table_job(wanted.params, Events(lambda event: None), lambda: False) == {"stopped": False}
+    wanted = table1_analysis(plan, data)
+    assert table1_trainings.table_job(wanted.params, NOBODY) is True
     found = server.results().find("", wanted.name)
-    assert found and found.facts["rows"] == json.loads(json.dumps(initial_look.table_so_far(plan, data)["rows"]))
+    assert found and found.facts["rows"] == json.loads(
+        json.dumps(TableSoFar(plan, data, Ledger(ledger_path())).facts()["rows"])
+    )
 
 
 # --- After Glorot -----------------------------------------------------------------------------------------------------
@@ -469,7 +472,7 @@ def test_each_later_initialisation_has_its_reference_and_its_look() -> None:
     assert "Not in this app" in shown
     for view in (*(later.look for later in after_glorot.LATER if later.look), after_glorot.REFUSED):
         assert View.from_query(view.query()) == (view, [])
-        initial_look.look(view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed, "full")
+        initial_analysis(view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed, "full")
 
 
 def test_a_way_opens_the_look_and_its_address() -> None:
@@ -528,7 +531,7 @@ def test_init_refuses_a_bad_value_in_one_line(
 
 def test_looks_are_refused_before_a_worker_is_asked() -> None:
     with pytest.raises(LabError, match="million weights"):
-        initial_look.look(20, 2048, "tanh", ("zeros",), 1.0, 0, "sample")
+        initial_analysis(20, 2048, "tanh", ("zeros",), 1.0, 0, "sample")
 
 
 def test_the_store_is_not_filled_with_runs(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from fmnist_core.charts import map_panels as pictures
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.embedding.neighbours import K
+from fmnist_core.engine import analyses
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import OUTPUT, layer_heading, layers_of, the_layer
-from fmnist_core.jobs import layer_maps
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
 from fmnist_core.ui.embeddings import map_trust
@@ -35,7 +35,7 @@ def show(view: View, run: Run) -> None:
         f" {min(request.points, available(run, view.split)):,} {request.split} images. In each row a map {how} its"
         " neighbour, so the same images stay in about the same place."
     )
-    found = analysis_panel.result(layer_maps.grid_analysis(request, layers), start="Make the maps", draw=None)
+    found = analysis_panel.result(analyses.grid_analysis(request, layers), start="Make the maps", draw=None)
     if found is None:
         return
     held = shown(run, request, epochs[-1])

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import separation_curves
 from fmnist_core.embedding.neighbours import K
+from fmnist_core.engine import analyses
+from fmnist_core.experiment.analysis_facts import SeparationRow
 from fmnist_core.experiment.layer_names import layers_of, the_layer
 from fmnist_core.findings import evaluation
 from fmnist_core.findings.evaluation import Z95
-from fmnist_core.jobs import layer_maps
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
 from fmnist_core.ui.embeddings.all_layers import few
@@ -26,9 +27,9 @@ def show(view: View, run: Run) -> None:
     """The measures over epochs and over layers, what they say, and the table to take away."""
     st.markdown(
         "Maps can mislead; these measures are computed in the layers themselves, on"
-        f" {layer_maps.SEPARATION_IMAGES:,} {view.split} images, the same ones everywhere."
+        f" {analyses.SEPARATION_IMAGES:,} {view.split} images, the same ones everywhere."
     )
-    found = analysis_panel.result(layer_maps.separation_analysis(run, view.split))
+    found = analysis_panel.result(analyses.separation_analysis(run, view.split))
     if found is None:
         return
     layers = [_short(layer) for layer in layers_of(run.experiment)]
@@ -59,7 +60,7 @@ def _short(layer: str) -> str:
     return layer.replace("_", " ")
 
 
-def _table(rows: list[dict[str, object]], images: int) -> pd.DataFrame:
+def _table(rows: list[SeparationRow], images: int) -> pd.DataFrame:
     """A row for each layer, epoch and measure, with its interval."""
     table = pd.DataFrame(rows)
     table["layer"] = [_short(layer) for layer in table["layer"]]

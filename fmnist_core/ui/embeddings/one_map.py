@@ -9,10 +9,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fmnist_core.embedding.map_methods import METHODS
+from fmnist_core.engine import analyses
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.analysis_facts import MapFacts
 from fmnist_core.experiment.layer_names import PIXELS, the_layer
 from fmnist_core.findings.map_request import SETTINGS, MapRequest
-from fmnist_core.jobs import layer_maps
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
 from fmnist_core.ui.components.scatter import scatter_map
@@ -75,7 +76,7 @@ def _made(layer: str) -> str:
 def _frame(view: View, run: Run, epoch: int, held: Shown) -> Frame | None:
     """This epoch's map: of the film where there is one, else made alone; None while it is made."""
     film = view.request(run, *run.epochs)
-    found = server.results().find(run.run_id, layer_maps.map_analysis(film).name) if len(film.epochs) > 1 else None
+    found = server.results().find(run.run_id, analyses.map_analysis(film).name) if len(film.epochs) > 1 else None
     if found is not None:
         return _framed(found, run.epochs.index(epoch), film, of_film=True)
     request = view.request(run, epoch)
@@ -88,11 +89,11 @@ def _frame(view: View, run: Run, epoch: int, held: Shown) -> Frame | None:
             scatter_map.show(cloud(seen, held, view.colour), "map live", HEIGHT)
         beside.caption("The map so far." if begun else "For now: the first principal components (PCA).")
 
-    alone = analysis_panel.result(layer_maps.map_analysis(request), draw=draw)
+    alone = analysis_panel.result(analyses.map_analysis(request), draw=draw)
     return None if alone is None else _framed(alone, 0, request, of_film=False)
 
 
-def _framed(found: Result, place: int, request: MapRequest, of_film: bool) -> Frame:
+def _framed(found: Result[MapFacts], place: int, request: MapRequest, of_film: bool) -> Frame:
     points = found.arrays["points"]
     flat = points.reshape(-1, points.shape[-1])
     corners = np.stack([flat.min(axis=0), flat.max(axis=0)])
@@ -140,7 +141,7 @@ def _side_by_side(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -
         scatter_map.show(cloud(frame.points, held, view.colour, frame.corners), "map left", SMALL)
     with right:
         st.markdown(f"**Seed {other.seed}**")
-        found = analysis_panel.result(layer_maps.map_analysis(other))
+        found = analysis_panel.result(analyses.map_analysis(other))
         if found is not None:
             second = _framed(found, 0, other, of_film=False)
             scatter_map.show(cloud(second.points, held, view.colour, second.corners), "map right", SMALL)
@@ -180,7 +181,7 @@ def _film(view: View, run: Run, frame: Frame) -> None:
         )
         seconds = frame.facts["seconds"] * (1 + 0.6 * (len(run.epochs) - 1))
         told = f"About {estimate.words(seconds)} on this machine." if seconds > 1 else ""
-        analysis_panel.result(layer_maps.map_analysis(request), at_once=False, start="Make the film", told=told)
+        analysis_panel.result(analyses.map_analysis(request), at_once=False, start="Make the film", caption=told)
 
 
 # --- What the reader opened or took with the lasso -------------------------------------------------------------------------

@@ -13,13 +13,12 @@ import streamlit as st
 from fmnist_core.charts import initial_distributions as figures
 from fmnist_core.charts import initial_layers as by_layer
 from fmnist_core.data import dataset
-from fmnist_core.engine.analysis import Analysis
+from fmnist_core.engine.analyses import Analysis, initial_analysis
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.initial_networks import InitialisationError, fits
 from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import sentences, spreads, table
 from fmnist_core.findings.layers_over_epochs import IMAGES, batch
-from fmnist_core.jobs import initial_look
 from fmnist_core.ui.initialisation.initialisation_view import STATE, UNITS, View
 from fmnist_core.ui.initialisation.page_parts import CARD, way
 from fmnist_core.ui.shared import analysis_panel, markdown, server, session
@@ -70,7 +69,7 @@ def _smaller(view: View) -> None:
 def _measured(view: View) -> Mapping[str, Any] | None:
     """What was measured: of these networks, or of the ones before while these are under way."""
     asked = (view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed)
-    wanted = initial_look.look(*asked, dataset.load().name)
+    wanted = initial_analysis(*asked, dataset.load().name)
     with st.container(height=PROGRESS, border=False):
         _wait(wanted)
         found = analysis_panel.result(wanted)
@@ -82,7 +81,7 @@ def _measured(view: View) -> Mapping[str, Any] | None:
     return earlier.facts if earlier is not None else None
 
 
-def _wait(wanted: Analysis) -> None:
+def _wait(wanted: Analysis[Any]) -> None:
     """Wait a moment for a warm worker: an answer within a second needs no progress bar, and no second drawing of the page.
 
     A control that is moved meanwhile ends the wait.

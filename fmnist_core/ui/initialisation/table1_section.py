@@ -12,12 +12,12 @@ import streamlit as st
 from fmnist_core.charts import table1_charts as charts
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import Dataset
+from fmnist_core.engine.analyses import table1_analysis
 from fmnist_core.experiment import table1_plan, wording
+from fmnist_core.experiment.analysis_facts import Table1Facts
 from fmnist_core.experiment.recording import to_json_types
+from fmnist_core.findings.table1_ledger import Ledger, TableSoFar, ledger_path
 from fmnist_core.findings.table1_result import available, sentences
-from fmnist_core.jobs import initial_look
-from fmnist_core.jobs import table1_trainings as maker
-from fmnist_core.settings import settings
 from fmnist_core.ui.initialisation.initialisation_view import STATE, View
 from fmnist_core.ui.shared import analysis_panel
 from fmnist_core.ui.shared.downloads import csv_file, foot
@@ -35,22 +35,21 @@ def show(view: View) -> None:
     _controls(view)
     plan = table1_plan.plan(view.plan, view.seeds)
     st.caption(_protocol(plan, data))
-    held = _so_far(*_asked(plan, data), _changed())
-    if held["stopped"]:
-        wanted = initial_look.table(plan, data)
+    facts, done = _so_far(*_asked(plan, data), _changed())
+    if facts["stopped"]:
 
         def draw(_: object) -> None:
-            _table(_so_far(*_asked(plan, data), _changed()))
+            _table(_so_far(*_asked(plan, data), _changed())[0])
 
-        done = initial_look.table_done(plan, data)
-        told = _announced(*_asked(plan, data), done)
+        caption = _announced(*_asked(plan, data), done)
         start = "Continue" if done else "Make the table"
-        found = analysis_panel.result(wanted, at_once=False, draw=draw, start=start, told=told)
-        if found is None:
+        analysis = table1_analysis(plan, data)
+        made = analysis_panel.result(analysis, at_once=False, draw=draw, start=start, caption=caption)
+        if made is None:
             return
-        held = found.facts
-    _table(held)
-    _said(held)
+        facts = made.facts
+    _table(facts)
+    _said(facts)
 
 
 def _controls(view: View) -> None:
@@ -86,15 +85,16 @@ def _announced(plan: str, seeds: int, data_name: str, done: int) -> str:
 def _changed() -> int:
     """When the last training of a table was noted."""
     try:
-        return (settings().runs / maker.LEDGER).stat().st_mtime_ns
+        return ledger_path().stat().st_mtime_ns
     except OSError:
         return 0
 
 
 @st.cache_data(show_spinner=False, max_entries=10)
-def _so_far(plan: str, seeds: int, data_name: str, changed: int) -> Mapping[str, Any]:
-    """What there is of the table. changed: the state of the ledger that it is made from."""
-    return initial_look.table_so_far(table1_plan.plan(plan, seeds), dataset.load(data_name))
+def _so_far(plan: str, seeds: int, data_name: str, changed: int) -> tuple[Table1Facts, int]:
+    """What there is of the table, and how many of its trainings. changed: the state of the ledger that it is made from."""
+    table = TableSoFar(table1_plan.plan(plan, seeds), dataset.load(data_name), Ledger(ledger_path()))
+    return table.facts(), len(table.finished)
 
 
 def _table(held: Mapping[str, Any]) -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from fmnist_core.engine.analysis import Analysis
-from fmnist_core.engine.service import Engine, Snapshot, StudySnapshot, race_name
+from fmnist_core.engine.analyses import Analysis
+from fmnist_core.engine.service import AnalysisSnapshot, Engine, Snapshot, StudySnapshot, race_name
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.study import Study
-from fmnist_core.settings import settings
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
-from fmnist_core.store.run_store import RunStore
+from fmnist_core.store.run_store import RunStore, configured_store
 from fmnist_core.ui.shared import session as remembered
 
 TAB = "tab "  # begins the name of a tab
@@ -57,7 +57,7 @@ def _tabs() -> dict[str, set[str]]:
 @st.cache_resource(show_spinner=False)
 def store() -> RunStore:
     """The run store."""
-    return RunStore(settings().runs, settings().runs_budget)
+    return configured_store()
 
 
 def session() -> str:
@@ -137,8 +137,8 @@ def results() -> Results:
     return Results(store())
 
 
-def submit_analysis(analysis: Analysis) -> None:
-    """Ask for an analysis; this tab's earlier one of the same sort is left."""
+def submit_analysis(analysis: Analysis[Any]) -> None:
+    """Ask for an analysis; this tab's earlier one of the same kind is left."""
     engine().submit_analysis(analysis, tab())
 
 
@@ -147,9 +147,9 @@ def stop_analysis(name: str) -> None:
     engine().stop(name, tab())
 
 
-def analysis(name: str) -> Snapshot | None:
+def analysis(name: str) -> AnalysisSnapshot | None:
     """An analysis of this server as it is now; None when it was not asked for, or long ago."""
-    return engine().snapshot(name)
+    return engine().analysis(name)
 
 
 def _ask(request: Callable[[], object]) -> None:
