@@ -74,16 +74,16 @@ class Cluster:
         """Whether the connection still stands, or is being mended by Dask."""
         return (self._host is None or self._host.poll() is None) and self.client.status in ("running", "connecting")
 
-    def workers(self) -> tuple[dict[str, int], dict[str, int]]:
-        """The threads of each worker that is there now, and how many tasks Dask has for it; asks the scheduler."""
-        tasks = {address: len(keys) for address, keys in self.client.processing().items()}
-        return dict(self.client.nthreads()), tasks
+    def workers(self) -> tuple[dict[str, int], dict[str, list[str]]]:
+        """The threads of each worker that is there now, and the keys of the jobs that it has; asks the scheduler."""
+        jobs = {address: list(map(str, keys)) for address, keys in self.client.processing().items()}
+        return dict(self.client.nthreads()), jobs
 
-    def submit(self, function: str, params: Mapping[str, Any], key: str, address: str) -> Any:
-        """Start a job on a worker, and again on another one if that one dies; returns Dask's future."""
+    def submit(self, function: str, params: Mapping[str, Any], key: str, address: str | None) -> Any:
+        """Start a job on a worker (None: on any), and again on another one if that one dies; returns Dask's future."""
         from fmnist_core.engine.remote import execute
 
-        where: dict[str, Any] = {"workers": [address], "allow_other_workers": True}
+        where: dict[str, Any] = {"workers": [address], "allow_other_workers": True} if address else {}
         return self.client.submit(execute, function, dict(params), self.topic, key, key=key, pure=False, **where)
 
     def stop(self, key: str, address: str) -> None:

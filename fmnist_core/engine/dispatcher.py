@@ -99,18 +99,19 @@ class Dispatcher:
 
     def _hand_over(self, cluster: Cluster) -> bool:
         """See who is there, and give a waiting job to a worker that has room for it; whether there were both."""
-        threads, load = cluster.workers()
+        threads, keys = cluster.workers()
         with self._lock:
             self.workers.update(threads)
             if threads or not self.queue.running:
                 self._worker_seen = time.monotonic()
             for address in self.workers.restarts_due(job.address for job in self.queue.running.values()):
                 cluster.restart(address, self._on_restart_failed)
-            job = self.queue.take(self.workers, load)
+            self._put_back_stranded(threads, {key for each in keys.values() for key in each})
+            job = self.queue.take(self.workers, {address: len(each) for address, each in keys.items()})
         if job is None:
             return False
         try:
-            future = cluster.submit(job.function, job.params, job.key, job.address)
+            future = cluster.submit(job.function, job.params, job.key, job.address if len(threads) > 1 else None)
         except Exception as error:
             with self._lock:
                 self._not_submitted(job, error)
@@ -119,6 +120,22 @@ class Dispatcher:
             job.future = future
         future.add_done_callback(lambda done: self._on_done(job, done))
         return True
+
+    def _put_back_stranded(self, threads: Mapping[str, int], keys: set[str]) -> None:
+        """Begin again what Dask left behind: of a job that was meant for one worker it thinks again when that one dies,
+        but not when there is none for a while, and then another one comes.
+        """
+        for job in list(self.queue.running.values()):
+            if job.future is None or not threads or job.address in threads or job.key in keys or job.future.done():
+                continue
+            if job.stopping:
+                self.queue.end(job, "stopped")
+            elif job.failures:
+                memory = self._settings.worker_memory / GIB
+                self.queue.end(job, "failed", died_again(job, job.address in self.workers.out_of_memory, memory))
+            else:
+                job.failures += 1
+                self.queue.put_back(job, died_once(job, job.address in self.workers.out_of_memory))
 
     def _not_submitted(self, job: Job, error: Exception) -> None:
         job.failures += 1

@@ -158,7 +158,7 @@ def test_one_active_training_per_session(surroundings: Path) -> None:
     idle = Engine()
     first = idle.submit(TINY, "s")
     assert idle.submit(TINY, "s") == first
-    with pytest.raises(LabError, match=re.escape("training of the network 784-8-10 (2 epochs) is still active")):
+    with pytest.raises(LabError, match=re.escape("training of the network 784-8-10 (2 epochs) is still running")):
         idle.submit(TINY.model_copy(update={"seed": 1}), "s")
     assert idle.active("s") == first
     idle.stop(first, "s")
