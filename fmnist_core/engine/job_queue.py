@@ -196,9 +196,8 @@ class Workers:
     @property
     def capacity(self) -> dict[str, int]:
         """Trainings that each can have at a time; before the workers are there, as if they were."""
-        return {a: min(n, TRAININGS) for a, n in self._threads.items()} or dict.fromkeys(
-            map(str, range(self._expected)), 1
-        )
+        places = {address: min(self._threads.get(address, 1), TRAININGS) for address in self.present}
+        return places or dict.fromkeys(map(str, range(self._expected)), 1)
 
     def update(self, threads: Mapping[str, int]) -> None:
         """Forget those that are gone. threads: of each that is there."""
