@@ -55,7 +55,7 @@ def _figure(images: int, share: float, shares: bool) -> str:
 
 
 def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] | None = None) -> Layered:
-    """table: as from `rows`. chosen: the true and predicted class of the cell that is framed."""
+    """The confusion matrix. table: as from `rows`. chosen: true and predicted class of the cell to frame."""
     chosen_rows = table.assign(
         chosen=[(a, b) == chosen for a, b in zip(table["true"], table["predicted"], strict=True)]
     )
@@ -111,7 +111,7 @@ def score_rows(scores: Scores, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def score_dots(table: pd.DataFrame, classes: Sequence[str]) -> Layered:
-    """table: as from `score_rows`."""
+    """Precision, recall and F1 of each class as dots with intervals. table: as from `score_rows`."""
     colours = alt.Scale(domain=list(MEASURES), range=list(MEASURE_COLOURS))
     base = alt.Chart(table).encode(
         y=alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(**theme.BARE)),

@@ -68,7 +68,7 @@ def intensity_rows(intensities: NDArray[np.int64], classes: Sequence[str]) -> pd
 
 
 def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
-    """rows: as from `intensity_rows`. One ridge a class on one axis, so that classes compare."""
+    """Histograms of the pixel values, one ridge per class on a shared axis. rows: as from `intensity_rows`."""
     position = rows["class"].map({name: label for label, name in enumerate(classes)})
     drawn = rows.assign(place=position, top=position - rows["share"] / (float(rows["share"].max()) or 1.0) * OVERLAP)
     black = rows.groupby("class")["black"].first()
@@ -117,7 +117,7 @@ def similarity_rows(shares: NDArray[np.float64], classes: Sequence[str]) -> pd.D
 
 
 def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> Layered:
-    """rows: as from `similarity_rows`. The stronger the cell, the more the two classes look alike."""
+    """Similarity of the classes: the stronger a cell, the more similar the two. rows: as from `similarity_rows`."""
     x = alt.X(
         "other:N",
         sort=list(classes),

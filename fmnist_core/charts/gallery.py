@@ -107,7 +107,7 @@ def _small(image: NDArray[np.uint8], name: str, label: int) -> str:
 
 
 def sheet(items: Sequence[Item], classes: Sequence[str], caption: str, columns: int = 6, factor: int = 4) -> bytes:
-    """The items as one PNG file to take away: each image, its true class and the network's answer; a caption at the foot."""
+    """The items as one PNG file: each image with its true and its predicted class; a caption at the foot."""
     line, tile = 5 * factor, SIDE * factor
     wide, tall = tile + 4 * factor, tile + 3 * line
     rows = -(-len(items) // columns)

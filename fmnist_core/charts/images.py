@@ -91,7 +91,7 @@ def mark(colour: str) -> str:
 
 
 def sheet(rows: Sequence[Row], places: int, caption: str, factor: int = 2) -> bytes:
-    """The rows below each other as one PNG file to take away: dark labels on white, a caption at the foot."""
+    """The rows below each other as one PNG file: dark labels on white, a caption at the foot."""
     left, pitch = 60 * factor, (SIDE + 2 * GAP) * factor
     width = max(left + places * (SIDE + GAP) * factor, 170 * factor)
     canvas = Image.new("RGB", (width, len(rows) * pitch + 16 * factor), "white")

@@ -134,7 +134,7 @@ def _lines(rows: pd.DataFrame, quantity: str, measured: Measured, domain: Sequen
 
 
 def _marks(marks: pd.DataFrame) -> list[alt.Chart]:
-    """A rule at each mean, told apart by its dashes."""
+    """A rule at each mean, distinguished by its dashes."""
     dashes = alt.Scale(domain=list(marks["what"]), range=[[1, 0], [7, 4], [2, 3]][: len(marks)])
     base = alt.Chart(marks).encode(x="value:Q", tooltip=["what:N", alt.Tooltip("value:Q", format=".3f")])
     legend = alt.Legend(orient="top", title=None, symbolType="stroke", symbolStrokeColor=theme.INK)

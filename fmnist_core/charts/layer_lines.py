@@ -14,7 +14,7 @@ FIRST, LAST = "#8ecae6", "#0b4f8a"
 def over_epochs(
     table: pd.DataFrame, title: str, subtitle: str, axis: str, epoch: int, log: bool = False, form: str = ".0%"
 ) -> Layered:
-    """table: columns epoch, layer, value. epoch: the one that is looked at. form: how the value's axis is written."""
+    """One line per layer. table: columns epoch, layer, value. epoch: the epoch to mark. form: number format of the value axis."""
     layers = list(dict.fromkeys(table["layer"]))
     colours = alt.Scale(domain=layers, range=_ramp(len(layers)))
     # Shares that are all 0 would have no axis.

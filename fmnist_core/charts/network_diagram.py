@@ -19,7 +19,7 @@ COLOURS |= {"BatchNormalization": theme.VALIDATION, "Dropout": "#a3336b"}
 
 
 def html(layers: Sequence[LayerCost], activation: str, dropout: float) -> str:
-    """layers: as from `cost.layers`. activation, dropout: told beside their layers. Wide networks scroll sideways."""
+    """The network as HTML. layers: as from `cost.layers`. activation, dropout: shown at their layers. Wide networks scroll."""
     columns = _columns(layers)
     heights = [_height(column[0].outputs) for column in columns]
     notes = {"Activation": activation, "Dropout": f"rate {dropout:g}", "Rescaling": "pixels / 255", "Dense": ""}

@@ -37,7 +37,7 @@ def rows(by_epoch: Mapping[int, NDArray[np.float32]], classes: Sequence[str], tr
 
 
 def over_epochs(table: pd.DataFrame, classes: Sequence[str], epoch: int) -> Layered:
-    """table: as from `rows`. epoch: the one that is looked at, marked by a line."""
+    """Probability of each class over the epochs. table: as from `rows`. epoch: the epoch to mark."""
     true = str(table.loc[table["is_true"], "class"].iloc[0])
     shown = [name for name in classes if name in set(table["class"])]
     colours = alt.Scale(domain=shown, range=[theme.CLASS_COLOURS[list(classes).index(name)] for name in shown])

@@ -37,7 +37,7 @@ def rows(reliability: Reliability) -> pd.DataFrame:
 
 
 def diagram(table: pd.DataFrame) -> Layered:
-    """table: as from `rows`. Bars of accuracy against the diagonal, on which confidence and accuracy agree."""
+    """Accuracy of each bin as bars, and the diagonal on which confidence and accuracy agree. table: as from `rows`."""
     base = alt.Chart(table).encode(tooltip=TOLD)
     bars = base.mark_rect(color=theme.TRAIN, opacity=0.55, stroke=theme.PAPER, strokeWidth=1).encode(
         x=alt.X("from:Q", title=None, scale=SHARES, axis=alt.Axis(labels=False, grid=False)),
@@ -59,7 +59,7 @@ def diagram(table: pd.DataFrame) -> Layered:
 
 
 def counts(table: pd.DataFrame) -> alt.Chart:
-    """table: as from `rows`. How many images each bin holds, to stand below the diagram."""
+    """The number of images in each bin, to be drawn below the diagram. table: as from `rows`."""
     return (
         alt.Chart(table)
         .mark_rect(color=theme.MUTED, stroke=theme.PAPER, strokeWidth=1)

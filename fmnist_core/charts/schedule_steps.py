@@ -31,7 +31,7 @@ def step_rows(losses: Array, rates: Array, steps_per_epoch: int) -> pd.DataFrame
 
 
 def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> Layered:
-    """rows: as from `step_rows`. The schedule as it trained, and as it would be if it counted epochs; RATES tells them."""
+    """The schedule counted in steps, as trained, and counted in epochs (names: RATES). rows: as from `step_rows`."""
     names = dict(zip(("rate", "misread"), RATES, strict=True))
     long = rows.rename(columns=names).melt(["step", "epoch"], list(RATES), "kind", "value")
     lines = (
@@ -51,7 +51,7 @@ def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> Layered:
 
 
 def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> Layered:
-    """rows: as from `step_rows`. Few outliers at the start may leave the picture."""
+    """The loss of each step; the highest 1 % may be cut off. rows: as from `step_rows`."""
     losses = rows[np.isfinite(rows["loss"])]
     highest = 1.1 * float(losses["loss"].quantile(0.99)) if len(losses) else 1.0
     line = (

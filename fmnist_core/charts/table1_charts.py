@@ -25,7 +25,7 @@ CELL = "padding:0.3rem 0.45rem;border:none;white-space:nowrap"
 
 
 def html(result: Mapping[str, Any]) -> str:
-    """The table as the paper sets it: a rule above and below, what cannot be told from the best in bold.
+    """The table as the paper sets it: a rule above and below, the best and all that do not differ from it in bold.
 
     Rows that are not made yet have a dash. The paper's columns are as published, without its own bold.
     """

@@ -45,8 +45,9 @@ def _stride(values: NDArray[np.float32]) -> int:
 
 
 def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> Layered:
-    """rows: as from `spread`. value: what is counted. Darker is more of them, by the square root, so that the few beside a
-    high peak are seen, too; where there is none, the page shows. epoch: the one that is looked at; its column is framed.
+    """One column per epoch. rows: as from `spread`. value: title of the value axis. epoch: the epoch whose column is framed.
+
+    Darker means a larger share, by its square root, so that small shares beside a high peak are visible.
     """
     rows = _with_gaps(_central(rows))
     # Each cell reaches a little into the next: a dark page would shine through the seams.
@@ -75,8 +76,8 @@ def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int |
 
 
 def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> Layered:
-    """rows: as from `spread`. value: what is counted. One ridge per epoch, the first at the back. epoch: the one that is
-    looked at; its ridge is outlined.
+    """One ridge per epoch, the first at the back. rows: as from `spread`. value: title of the value axis. epoch: the epoch
+    whose ridge is outlined.
     """
     order = {epoch: position for position, epoch in enumerate(sorted(rows["epoch"].unique()))}
     position = rows["epoch"].map(order)
@@ -108,7 +109,7 @@ def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | N
 
 
 def _marked(rows: pd.DataFrame, epoch: int | None) -> int | None:
-    """The epoch among those counted that is nearest to the one looked at."""
+    """The counted epoch nearest to the given one; None for None."""
     return None if epoch is None else min(map(int, rows["epoch"].unique()), key=lambda counted: abs(counted - epoch))
 
 
