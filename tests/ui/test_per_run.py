@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 
 from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
@@ -31,8 +30,6 @@ IMAGE = np.zeros((28, 28), np.uint8)
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    st.cache_data.clear()
-    st.cache_resource.clear()
     return store_run(tmp_path / "runs", EXPERIMENT, test_accuracy=0.8, test_loss=0.6)
 
 
