@@ -1,4 +1,4 @@
-"""The warm-up of a worker process: what the first training and the first map need is imported and compiled in advance."""
+"""The warm-up of a worker process: what the first training and map need is imported and compiled in advance."""
 
 from __future__ import annotations
 
