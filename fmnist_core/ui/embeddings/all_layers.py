@@ -15,6 +15,7 @@ from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.embedding.neighbours import K
 from fmnist_core.engine import analyses
 from fmnist_core.experiment import wording
+from fmnist_core.experiment.analysis_facts import GridFacts
 from fmnist_core.experiment.layer_names import OUTPUT, layer_heading, layers_of, the_layer
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
@@ -61,7 +62,7 @@ def few(kept: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({kept[0], kept[len(kept) // 2], kept[-1]}))
 
 
-def _row(found: Result, place: int, layer: str, columns: int) -> pictures.MapRow:
+def _row(found: Result[GridFacts], place: int, layer: str, columns: int) -> pictures.MapRow:
     points: NDArray[np.float32] = found.arrays["points"][place]
     figures = found.facts["layers"][place]
     told = tuple(
@@ -79,7 +80,7 @@ def _epochs_text(epochs: Sequence[int]) -> str:
     return wording.listed([_heading(epoch).lower() for epoch in epochs])
 
 
-def _reading(found: Result, layers: Sequence[str], epochs: Sequence[int]) -> str:
+def _reading(found: Result[GridFacts], layers: Sequence[str], epochs: Sequence[int]) -> str:
     """Whether separation improves over layers and over training, by this run's own numbers."""
     broken = [frames[0]["error"] for frames in found.facts["layers"] if "error" in frames[0]]
     if broken:

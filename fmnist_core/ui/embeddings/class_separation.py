@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fmnist_core.charts import separation_curves
 from fmnist_core.embedding.neighbours import K
 from fmnist_core.engine import analyses
-from fmnist_core.experiment.analysis_facts import SeparationRow
+from fmnist_core.experiment.analysis_facts import SeparationFacts, SeparationRow
 from fmnist_core.experiment.layer_names import layers_of, the_layer
 from fmnist_core.findings import evaluation
 from fmnist_core.findings.evaluation import Z95
@@ -71,7 +71,7 @@ def _table(rows: list[SeparationRow], images: int) -> pd.DataFrame:
     return table.assign(low=[float(low) for low, _ in ends], high=[float(high) for _, high in ends])
 
 
-def _answer(found: Result, run: Run) -> str:
+def _answer(found: Result[SeparationFacts], run: Run) -> str:
     """Whether separation improves over the layers at the end, and over training in the last layer.
 
     The same images are looked at everywhere, so differences are paired.
