@@ -28,6 +28,7 @@ from fmnist_core.ui.data.data_view import SPLITS, View
 from tests.support.screens import plain
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("no_workers")
 IMAGES = len(dataset.load().train_images)
 needs_full = pytest.mark.skipif(
     not dataset.DEBIAN_FOLDER.is_dir() and not os.environ.get("CI"), reason="needs the package dataset-fashion-mnist"
