@@ -29,7 +29,8 @@ STOPWATCH = """([event, holds, patience]) => {
   window.stopwatch = new Promise((resolve, reject) => {
     setTimeout(() => reject(new Error(`never came: ${holds}`)), patience * 1000);
     addEventListener(event, (happened) => {
-      const look = () => check() ? resolve((performance.now() - happened.timeStamp) / 1000) : requestAnimationFrame(look);
+      const passed = () => (performance.now() - happened.timeStamp) / 1000;
+      const look = () => check() ? resolve(passed()) : requestAnimationFrame(look);
       requestAnimationFrame(look);
     }, {capture: true, once: true});
   });

@@ -125,7 +125,7 @@ def _epochs(page: Page, server: Server, count: int) -> list[float]:
 
 
 def _gains(page: Page, server: Server, count: int) -> list[float]:
-    """The gain moved by its slider's keys until the measures are new: 5 layers of 1,000 units, 300 images, two networks."""
+    """The gain moved by its slider's keys until the measures are new: 5 layers of 1,000, 300 images, two networks."""
     open_page(page, f"{server.url}/Initialisation?part=live")
     shown(page, f"{GAIN} !== undefined")
     return _pressed(page, "Gain", GAIN, count, back=False)  # a gain that was measured before would come at once

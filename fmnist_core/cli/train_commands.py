@@ -31,7 +31,7 @@ def print_presets(arguments: argparse.Namespace) -> None:
         print(f"{preset.name:12} {preset.description} {differs}".rstrip())
 
 
-# --- train -------------------------------------------------------------------------------------------------------------
+# --- train ------------------------------------------------------------------------------------------------------------
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def _history(run: Run) -> list[dict[str, float]]:
     return [{name: getattr(record, name) for name in columns} for record in run.records if record.epoch]
 
 
-# --- study -------------------------------------------------------------------------------------------------------------
+# --- study ------------------------------------------------------------------------------------------------------------
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +159,7 @@ def _comparison(trained: Sequence[Trained]) -> str:
     return "\n".join([*rows, statistics.footnote(differences)])
 
 
-# --- table1 ------------------------------------------------------------------------------------------------------------
+# --- table1 -----------------------------------------------------------------------------------------------------------
 
 
 def add_table1(parser: argparse.ArgumentParser) -> None:

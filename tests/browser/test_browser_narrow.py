@@ -19,7 +19,8 @@ LONG = Experiment.of(
 # What has more content than room, and does not show it. (KaTeX hides a formula's text for screen readers, and lets
 # formulas stand out by a pixel or two.)
 CUT = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
-    .filter((e) => !e.closest('.katex-mathml') && e.clientWidth && e.scrollWidth > e.clientWidth + 4 && e.textContent.trim()
+    .filter((e) => !e.closest('.katex-mathml') && e.clientWidth && e.scrollWidth > e.clientWidth + 4
+        && e.textContent.trim()
         && getComputedStyle(e).overflowX !== 'visible')
     .map((e) => e.textContent.trim().slice(0, 80))"""
 

@@ -1,4 +1,4 @@
-"""The pictures of page Embeddings: still maps, separation over layers and epochs, class mixes, and what measures say."""
+"""The pictures of page Embeddings: still maps, separation over layers and epochs, class mixes, what measures say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The facts in the tables of activations, optimisers and initialisers: against Keras, limits and difference quotients."""
+"""The facts in the tables of activations, optimisers and initialisers: against Keras, limits, difference quotients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers over the training and how soon a loss is reached: against closed formulas, Keras, and by eye on small tables."""
+"""Layers over the training and how soon a loss is reached: against closed formulas, Keras, and small tables."""
 
 from __future__ import annotations
 

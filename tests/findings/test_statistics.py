@@ -231,7 +231,10 @@ SENTENCES = [
     ([noise("test_loss")], f"Dropout shows {NOISE} in test loss over 5 seeds."),
     (
         [told(), noise(), noise("seconds"), noise("val_loss")],
-        f"Dropout lowers test loss by 0.045 ± 0.008 over 5 seeds; its test accuracy, seconds and val loss show {NOISE}.",
+        (
+            "Dropout lowers test loss by 0.045 ± 0.008 over 5 seeds; "
+            f"its test accuracy, seconds and val loss show {NOISE}."
+        ),
     ),
     ([told(1), noise(n=1)], "One seed is not enough: train Dropout and Base network with more seeds."),
     ([told(0)], "There is nothing to compare yet: train Dropout and Base network with the same seeds."),
@@ -242,7 +245,10 @@ SENTENCES = [
     ),
     (
         [told(1, left_out=2)],
-        "One seed is not enough (2 more left out because a run diverged): train Dropout and Base network with more seeds.",
+        (
+            "One seed is not enough (2 more left out because a run diverged): "
+            "train Dropout and Base network with more seeds."
+        ),
     ),
     (
         [told(0, left_out=2)],

@@ -186,7 +186,8 @@ def test_bold_rows_cannot_be_told_from_the_best_and_all_others_can(sample: Datas
 def test_what_is_bold_is_said(sample: Dataset) -> None:
     errors = errors_like_the_papers()
     assert sentences(made(errors, sample))[3] == (
-        "In bold: tanh N has the lowest mean test error; softsign N cannot be distinguished from it with 5 seeds (p ≥ 0.005)."
+        "In bold: tanh N has the lowest mean test error; "
+        "softsign N cannot be distinguished from it with 5 seeds (p ≥ 0.005)."
     )
     errors[Row("softsign", STANDARD)] = errors[Row("softsign", NORMALISED)] + np.array([0.1, 0.0, -0.1, 0.2, 0.0])
     assert "softsign N and softsign cannot be distinguished" in sentences(made(errors, sample))[3]

@@ -1,4 +1,4 @@
-"""The backward pass and the measures of layers: against Keras, finite differences, NumPy's SVD and the paper's numbers."""
+"""The backward pass and the measures of layers: against Keras, finite differences, NumPy's SVD, the paper's numbers."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def test_where_a_network_breaks_is_named_and_nothing_is_raised(data: tuple[np.nd
     assert diagnostics.breakdown([start, *fine]) == ("hidden_1", "backward")
 
 
-# --- The paper's figures on Fashion-MNIST ------------------------------------------------------------------------------
+# --- The paper's figures on Fashion-MNIST -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +304,7 @@ def test_the_peak_at_zero_grows_with_the_layer_for_standard_weights_only(paper: 
     assert np.all(np.diff(gradients) < 0)
 
 
-# --- Live, before training ---------------------------------------------------------------------------------------------
+# --- Live, before training --------------------------------------------------------------------------------------------
 
 
 def live(data: tuple[np.ndarray, np.ndarray], **changes: Any) -> dict[str, Any]:

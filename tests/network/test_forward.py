@@ -180,5 +180,8 @@ def test_missing_weights_are_named(images: np.ndarray) -> None:
 
 
 def test_it_loads_neither_tensorflow_nor_scipy() -> None:
-    script = "import sys, fmnist_core.network.forward; assert not {'tensorflow', 'keras', 'scipy', 'streamlit'} & set(sys.modules)"
+    script = (
+        "import sys, fmnist_core.network.forward; "
+        "assert not {'tensorflow', 'keras', 'scipy', 'streamlit'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)

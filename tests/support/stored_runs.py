@@ -57,8 +57,8 @@ def store_run(
 ) -> Run:
     """A run in the store of this folder, as a training leaves it.
 
-    val_losses: by epoch, from epoch 0 on; without them the test loss at each of the experiment's epochs. records: instead
-    of them. snapshots: (weights, probabilities) by epoch; else one random network at every epoch that answers with
+    val_losses: by epoch, from epoch 0 on; without them the test loss at each of the experiment's epochs.
+    records: instead of them. snapshots: (weights, probabilities) by epoch; else one random network at every epoch that answers with
     about the test accuracy. metrics: what differs in the result.
     """
     store = place if isinstance(place, RunStore) else RunStore(place, 10**9)
