@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
+from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import STUDIES, Study
+from fmnist_core.findings.run_tables import of_study
 from fmnist_core.store.run_store import RunStore, StoreError
-from fmnist_core.ui.compare import compare_view
+from fmnist_core.ui.compare import compare_view, comparison_results
 from fmnist_core.ui.compare.compare_view import View
 from fmnist_core.ui.shared import server
 from tests.support.screens import opened, plain, pressed, texts, url
@@ -79,6 +83,20 @@ def test_results_show_while_others_are_missing(tmp_path: Path) -> None:
     app = link(Study.of(dict(study) | {"seeds": 6}))
     assert "**10** of 12 runs are trained · **2** runs to train" in texts(app)
     assert "over 5 seeds" in texts(app)
+
+
+def test_files_hold_what_is_stored_when_their_button_is_pressed(tmp_path: Path) -> None:
+    study = one_axis(seeds=3)
+    store_study(tmp_path / "runs", one_axis(seeds=2))
+    data = dataset.load()
+    table, histories, definition = comparison_results.files(
+        of_study(study, data.name, server.stored), View(study=study), data
+    )
+    assert len(table[1]().splitlines()) == 5
+    store_study(tmp_path / "runs", study)  # the last runs come after the page was drawn
+    assert len(table[1]().splitlines()) == 7
+    assert set(pd.read_csv(io.BytesIO(histories[1]()))["seed"]) == {0, 1, 2}
+    assert Study.from_json(definition[1]()) == study
 
 
 def test_two_axes_give_a_heat_map_page(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from fmnist_core.ui.compare import (
     study_controls,
 )
 from fmnist_core.ui.shared import frame, study_progress
+from fmnist_core.ui.shared.downloads import foot
 from fmnist_core.ui.shared.pages import Page
 
 
@@ -24,7 +25,8 @@ def show() -> None:
         data = dataset.load()
         st.title("Compare networks")
         st.markdown(
-            "A single run may be chance. Train each network with several seeds, and see which differences are larger than chance."
+            "A single run may be chance. Train each network with several seeds, and see which differences are larger"
+            " than chance."
         )
         with st.sidebar:
             study_controls.show(view)
@@ -37,5 +39,10 @@ def show() -> None:
             trained = stored_runs.show(view)
         if trained:
             comparison_results.show(trained, view, data)
-            regularisers_explained.show([one.run for one in trained], data)
-            comparison_results.files(trained, view)
+            regularisers_explained.show([member.run for member in trained], data)
+            st.divider()
+            foot(
+                "Download: one row per run, one row per epoch, and the study itself, which can be loaded again. The menu"
+                " of each chart saves it as PNG or SVG or shows its Vega-Lite specification.",
+                *comparison_results.files(trained, view, data),
+            )

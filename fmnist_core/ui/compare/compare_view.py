@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import streamlit as st
 
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.store.run_store import RUN_ID
-from fmnist_core.ui.shared.page_view import PageView, ViewError, choice, flag, text
+from fmnist_core.ui.shared.page_view import PageView, ViewError, choice, flag, of_experiment, text
 from fmnist_core.ui.shared.pages import MOST_COMPARED, Page
 from fmnist_core.ui.shared.view_state import ViewState
 
+NOTEBOOK = STUDIES["notebook"]
 CURVES = {"loss": "Loss", "accuracy": "Accuracy", "gap": "Generalisation gap", "rate": "Learning rate"}
 AXES = {"epoch": "by epoch", "step": "by step", "seconds": "by time"}
 MEASURES = {
@@ -44,20 +49,19 @@ def _race(name: str, text: str) -> tuple[Experiment, ...]:
     return tuple(Experiment.parse({key: str(value) for key, value in lane.items()}) for lane in values)
 
 
-def _race_text(race: tuple[Experiment, ...]) -> str:
-    return json.dumps([experiment.query() for experiment in race], separators=(",", ":"))
-
-
 @dataclass(frozen=True)
 class View(PageView):
-    """study: what is compared, or None. race: two experiments side by side, or none. runs: names of stored runs, compared
-    when there is neither. curve: which curves, over x. measure: of charts over hyperparameters. baseline: a model's
-    name, "" for the first. each: whether single runs are drawn.
+    """What is compared: a study, a race of two experiments, or else stored runs, by their ids.
+
+    curve: which curves, over x. measure: of charts over hyperparameters. baseline: a model's name, "" for the first.
+    each: whether single runs are drawn.
     """
 
     page = Page.COMPARE
-    study: Study | None = text(lambda _, text: Study.from_json(text), STUDIES["notebook"], Study.to_short_json)  # noqa: RUF009
-    race: tuple[Experiment, ...] = text(_race, (), _race_text, implies={"study": None})
+    study: Study | None = text(lambda _, text: Study.from_json(text), NOTEBOOK, Study.to_short_json)  # noqa: RUF009
+    race: tuple[Experiment, ...] = text(
+        _race, (), lambda race: json.dumps([each.query() for each in race], separators=(",", ":")), {"study": None}
+    )
     runs: tuple[str, ...] = text(_runs, (), ".".join, implies={"study": None})
     curve: str = choice(CURVES, "Curve", heading=False)
     x: str = choice(AXES, "Over", heading=False)
@@ -80,6 +84,25 @@ STATE = ViewState(View.page, View, View.setting)
 def change_study(**values: Any) -> None:
     """Change entries of the study from a callback. Raises: LabError."""
     STATE.change(study=Study.of(dict(STATE.view.study or Study()) | values))
+
+
+def select(
+    label: str,
+    options: Sequence[str],
+    name: str,
+    value: str,
+    take: Callable[[str], None] | None = None,
+    **kwargs: Any,
+) -> None:
+    """A selectbox as a control of the view. name, value, take: as `STATE.control` has them."""
+    start, widget = STATE.control(name, value, take)
+    st.selectbox(label, options, options.index(start if start in options else value), **widget, **kwargs)
+
+
+def draw_hyperparameter(name: str, experiment: Experiment, take: Callable[[str, Any], None]) -> None:
+    """The control of an experiment's hyperparameter. take: what a move of it does, given the name and the value."""
+    start, widget = STATE.control(f"shared {name}", getattr(experiment, name), partial(take, name))
+    of_experiment(name).draw(start, **widget)
 
 
 def watch(study: Study) -> None:

@@ -12,13 +12,13 @@ from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_tables, statistics
-from fmnist_core.findings.run_tables import Line, Trained
+from fmnist_core.findings.run_tables import Trained
 from fmnist_core.findings.statistics import PLUS_MINUS, Comparison, spread
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import over_hyperparameters
-from fmnist_core.ui.compare.compare_view import STATE, View
-from fmnist_core.ui.shared import estimate, markdown
-from fmnist_core.ui.shared.downloads import csv_file, foot
+from fmnist_core.ui.compare.compare_view import STATE, View, select
+from fmnist_core.ui.shared import estimate, markdown, server
+from fmnist_core.ui.shared.downloads import File, csv_file
 from fmnist_core.ui.shared.markdown import escaped, table
 from fmnist_core.ui.shared.per_run import per_run
 
@@ -29,96 +29,75 @@ def show(trained: list[Trained], view: View, data: Dataset) -> None:
     """Everything about the runs that are there."""
     if warning := run_tables.uneven(trained):
         markdown.warning(warning)
-    baseline = _baseline(trained, view)
-    found = statistics.compare(baseline, run_tables.measures(trained), run_tables.compared(trained))
+    names = run_tables.models(trained)
+    baseline = view.baseline if view.baseline in names else names[0]
+    comparisons = statistics.compare(baseline, run_tables.measures(trained), run_tables.compared(trained))
     st.header("Results")
-    _table(trained, baseline, found)
-    _sentences(trained, found, data)
+    if len(names) > 1:
+        help_text = "The baseline that all others are compared with, seed by seed."
+        select("Compare with", names, "baseline", baseline, width=320, help=help_text)
+    _summary(trained, baseline)
+    if len(names) > 1:
+        _differences(trained, baseline, comparisons)
+    _sentences(trained, comparisons, data)
     _differing(trained)
     st.header("Training curves")
     _curves(trained, view)
     over_hyperparameters.show(trained, view)
 
 
-def _baseline(trained: list[Trained], view: View) -> str:
-    names = run_tables.models(trained)
-    return view.baseline if view.baseline in names else names[0]
+# --- The tables and what they say -----------------------------------------------------------------------------------
 
 
-def _choose_baseline(trained: list[Trained], baseline: str) -> None:
-    names = run_tables.models(trained)
-    if len(names) < 2:
-        return
-    start, rest = STATE.control("baseline", baseline)
-    st.selectbox(
-        "Compare with",
-        names,
-        names.index(start) if start in names else 0,
-        width=320,
-        help="The baseline that all others are compared with, seed by seed.",
-        **rest,
-    )
-
-
-# --- The table and what it says -------------------------------------------------------------------------------------
-
-
-def _table(trained: list[Trained], baseline: str, found: list[Comparison]) -> None:
-    """The notebook's table; and each network against the baseline in one of its own, so that both fit a narrow page."""
-    _choose_baseline(trained, baseline)
-    lines = run_tables.lines(trained)
-    rows = [
-        [_name(line, baseline), str(len(line.seeds)), spread(line.test_loss), spread(line.test_accuracy)]
-        for line in lines
-    ]
-    rows = [[*row, estimate.words(line.seconds.mean)] for row, line in zip(rows, lines, strict=True)]
+def _summary(trained: list[Trained], baseline: str) -> None:
+    """The notebook's table. The differences have one of their own, so that both fit a narrow page."""
+    rows = []
+    for line in run_tables.lines(trained):
+        name = f"**{escaped(line.model)}**" if line.model == baseline else escaped(line.model)
+        figures = (spread(line.test_loss), spread(line.test_accuracy), estimate.words(line.seconds.mean))
+        rows.append([name, str(len(line.seeds)), *figures])
     table(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
     st.caption("Mean ± standard deviation over the seeds; a single seed has none. Bold: the baseline.")
-    if len(lines) > 1:
-        _against(lines, baseline, found, trained)
 
 
-def _against(lines: list[Line], baseline: str, found: list[Comparison], trained: list[Trained]) -> None:
-    """Differences from the baseline."""
-    names = run_tables.compared(trained)
-    rows = []
-    for line in lines:
-        own = {one.measure: one for one in found if one.name == line.model}
-        if line.model != baseline:
-            rows.append([escaped(line.model), *(_difference(own.get(measure)) for measure in names)])
-    told = [name.replace("cross_entropy", "cross-entropy").replace("_", " ").capitalize() for name in names]
-    table([f"Against {escaped(baseline)}", *told], rows)
-    text = "Mean difference over the common seeds ± half of its interval; bold: beyond the noise."
-    if names == run_tables.PLAIN:
-        terms = dict.fromkeys(term for one in trained for term in one.run.experiment.loss_terms)
-        text += f" Cross-entropy: the test loss without the {wording.listed([*terms])}, which says nothing about the predictions."
-    st.caption(text)
+def _differences(trained: list[Trained], baseline: str, comparisons: list[Comparison]) -> None:
+    """Each network against the baseline."""
+    measures = run_tables.compared(trained)
+    by_key = {(comparison.name, comparison.measure): comparison for comparison in comparisons}
+    others = [name for name in run_tables.models(trained) if name != baseline]
+    rows = [[escaped(name), *(_difference(by_key.get((name, measure))) for measure in measures)] for name in others]
+    titles = [name.replace("cross_entropy", "cross-entropy").replace("_", " ").capitalize() for name in measures]
+    table([f"Against {escaped(baseline)}", *titles], rows)
+    caption = "Mean difference over the common seeds ± half of its interval; bold: beyond the noise."
+    if measures == run_tables.PLAIN:
+        terms = dict.fromkeys(term for member in trained for term in member.run.experiment.loss_terms)
+        caption += (
+            f" Cross-entropy: the test loss without the {wording.listed([*terms])}, which says nothing about the"
+            " predictions."
+        )
+    st.caption(caption)
 
 
-def _name(line: Line, baseline: str) -> str:
-    return f"**{escaped(line.model)}**" if line.model == baseline else escaped(line.model)
-
-
-def _difference(one: Comparison | None) -> str:
+def _difference(comparison: Comparison | None) -> str:
     """Difference with its interval; bold where it is beyond the noise."""
-    if one is None:
+    if comparison is None:
         return "baseline"
-    if not np.isfinite(one.difference):
+    if not np.isfinite(comparison.difference):
         return "–"
-    if one.n < 2:
-        return f"{one.difference:+.3f}"
-    text = f"{one.difference:+.3f}{PLUS_MINUS}{(one.high - one.low) / 2:.3f}"
-    return f"**{text}**" if one.differs else text
+    if comparison.n < 2:
+        return f"{comparison.difference:+.3f}"
+    text = f"{comparison.difference:+.3f}{PLUS_MINUS}{(comparison.high - comparison.low) / 2:.3f}"
+    return f"**{text}**" if comparison.differs else text
 
 
-def _sentences(trained: list[Trained], found: list[Comparison], data: Dataset) -> None:
-    names = list(dict.fromkeys(one.name for one in found))
-    told = [statistics.sentence([one for one in found if one.name == name]) for name in names]
+def _sentences(trained: list[Trained], comparisons: list[Comparison], data: Dataset) -> None:
+    names = dict.fromkeys(comparison.name for comparison in comparisons)
+    sentences = [statistics.sentence([each for each in comparisons if each.name == name]) for name in names]
     if pair := _single_pair(trained, data):
-        told.append(pair)
-    st.markdown("\n".join(f"- {escaped(text)}" for text in told))
-    note = statistics.footnote([one for one in found if one.n > 1])
-    if 1 < max((one.n for one in found), default=0) < FEW_SEEDS:
+        sentences.append(pair)
+    st.markdown("\n".join(f"- {escaped(text)}" for text in sentences))
+    note = statistics.footnote([comparison for comparison in comparisons if comparison.n > 1])
+    if 1 < max((comparison.n for comparison in comparisons), default=0) < FEW_SEEDS:
         note += " With so few seeds only large differences exceed the noise: five or more show smaller ones."
     if note:
         st.caption(note)
@@ -126,15 +105,13 @@ def _sentences(trained: list[Trained], found: list[Comparison], data: Dataset) -
 
 def _single_pair(trained: list[Trained], data: Dataset) -> str:
     """Two single runs on the same test images: McNemar's test."""
-    if len(trained) != 2 or len({one.run.data_name for one in trained}) > 1:
+    if len(trained) != 2 or any(member.run.data_name != data.name or not member.run.epochs for member in trained):
         return ""
-    if trained[0].run.data_name != data.name or any(not one.run.epochs for one in trained):
-        return ""
-    a, b = (_correct(one.run, data) for one in trained)
-    names = [one.model for one in trained]
+    names = [member.model for member in trained]
     if names[0] == names[1]:
-        names = [f"seed {one.seed}" for one in trained]
-    return statistics.mcnemar_sentence(names[0], names[1], statistics.mcnemar(a, b))
+        names = [f"seed {member.seed}" for member in trained]
+    test = statistics.mcnemar(*(_correct(member.run, data) for member in trained))
+    return statistics.mcnemar_sentence(names[0], names[1], test)
 
 
 def _correct(run: Run, data: Dataset) -> NDArray[np.bool_]:
@@ -150,17 +127,14 @@ def _differing(trained: list[Trained]) -> None:
     fields = run_tables.differing(trained)
     if not fields:
         return
-    first = {one.model: one for one in reversed(trained)}
-    heads = ["Network", *(FIELDS[name].title for name in fields)]
+    experiments = {member.model: member.run.experiment for member in reversed(trained)}
+    titles = [FIELDS[field].title for field in fields]
     rows = [
-        [
-            escaped(name),
-            *(over_hyperparameters.told(run_tables.plain(first[name].run.experiment, field)) for field in fields),
-        ]
+        [escaped(name), *(over_hyperparameters.cell(run_tables.plain(experiments[name], field)) for field in fields)]
         for name in run_tables.models(trained)
     ]
-    with st.expander(f"The networks differ in: {', '.join(wording.inside(FIELDS[name].title) for name in fields)}"):
-        table(heads, rows, "l")
+    with st.expander(f"The networks differ in: {', '.join(map(wording.inside, titles))}"):
+        table(["Network", *titles], rows, "l")
         st.caption("All other hyperparameters are equal.")
 
 
@@ -181,7 +155,7 @@ def _curves(trained: list[Trained], view: View) -> None:
 
 
 def _history(trained: list[Trained]) -> pd.DataFrame:
-    return _history_of(*((one.model, one.run) for one in trained))
+    return _history_of(*((member.model, member.run) for member in trained))
 
 
 @per_run(max_entries=20)
@@ -193,18 +167,20 @@ def _history_of(*runs: tuple[str, Run]) -> pd.DataFrame:
 # --- Files ----------------------------------------------------------------------------------------------------------
 
 
-def files(trained: list[Trained], view: View) -> None:
-    """What can be taken away."""
-    files = [
-        csv_file(lambda: run_tables.table(trained), "fashion-mnist-comparison.csv"),
-        csv_file(lambda: _history(trained), "fashion-mnist-histories.csv", "Histories (CSV)"),
+def files(trained: list[Trained], view: View, data: Dataset) -> list[File]:
+    """What can be taken away: one row per run, one row per epoch, and the study itself."""
+    study = view.study
+
+    # As stored when the button is pressed: while the page is drawn again with further results, the button below them is
+    # still that of the drawing before.
+    def stored() -> list[Trained]:
+        return run_tables.of_study(study, data.name, server.stored) if study else trained
+
+    offered = [
+        csv_file(lambda: run_tables.table(stored()), "fashion-mnist-comparison.csv"),
+        csv_file(lambda: _history(stored()), "fashion-mnist-histories.csv", "Histories (CSV)"),
     ]
-    if view.study is not None:
-        definition = view.study.to_short_json().encode()
-        files.append(("Definition (JSON)", lambda: definition, "fashion-mnist-study.json", "application/json"))
-    st.divider()
-    foot(
-        "Download: one row per run, one row per epoch, and the study itself, which can be loaded again. The menu"
-        " of each chart saves it as PNG or SVG or shows its Vega-Lite specification.",
-        *files,
-    )
+    if study:
+        definition = study.to_short_json().encode()
+        offered.append(("Definition (JSON)", lambda: definition, "fashion-mnist-study.json", "application/json"))
+    return offered

@@ -29,52 +29,40 @@ def show(trained: list[Trained], view: View) -> None:
     table = run_tables.table(trained)
     titles = {name: FIELDS[name].title for name in fields} | MEASURES
     if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:
-        event = st.altair_chart(
-            hyperparameter_grid.heat_map(table, fields[0], fields[1], view.measure, titles),
-            key=f"compare cells {view.measure}",
-            on_select="rerun",
-        )
-        _cell(event, table, fields)
+        chart = hyperparameter_grid.heat_map(table, fields[0], fields[1], view.measure, titles)
+        event = st.altair_chart(chart, key=f"compare cells {view.measure}", on_select="rerun")
+        if cells := event.selection.get("cell"):
+            _links(_runs_of(table, cells[0]))
+        else:
+            st.caption("Click a cell to see its runs, or choose it below the table.")
         _as_table(table, fields, view.measure)
         return
-    if len(fields) > 1:
-        chart = parallel_coordinates.chart(table, fields, view.measure, titles)
-        event = st.altair_chart(chart, key=f"compare lines {view.measure}", on_select="rerun")
-        _picked(event)
     field = fields[0]
     if len(fields) > 1:
+        chart = parallel_coordinates.chart(table, fields, view.measure, titles)
+        _clicked(st.altair_chart(chart, key=f"compare lines {view.measure}", on_select="rerun"))
         field = st.selectbox("Against", fields, format_func=titles.__getitem__, width=320, key="compare field")
-    models = run_tables.models(trained)
-    chart = hyperparameter_grid.scatter(table, field, view.measure, models, titles)
-    _picked(st.altair_chart(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
-
-
-def _cell(event: Any, table: pd.DataFrame, fields: list[str]) -> None:
-    """Links to the runs of the clicked cell."""
-    picked = event.selection.get("cell") or []
-    if not picked:
-        st.caption("Click a cell to see its runs, or choose it below the table.")
-        return
-    _links(_runs_of(table, picked[0]))
+    chart = hyperparameter_grid.scatter(table, field, view.measure, run_tables.models(trained), titles)
+    _clicked(st.altair_chart(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
 
 
 def _runs_of(table: pd.DataFrame, cell: Mapping[str, Any]) -> list[str]:
-    """Names of the runs with these values."""
-    return list(table["run_id"][np.logical_and.reduce([table[name] == held for name, held in cell.items()])])
+    """Ids of the runs with these values."""
+    return list(table["run_id"][np.logical_and.reduce([table[name] == value for name, value in cell.items()])])
 
 
 def _as_table(table: pd.DataFrame, fields: list[str], measure: str) -> None:
     """The heat map's figures, and a way to each cell's runs, for whoever uses no mouse."""
     x, y = fields
+    x_title, y_title = FIELDS[x].title, FIELDS[y].title
     cells = {(row[x], row[y]): row for row in hyperparameter_grid.over_runs(table, fields, measure).to_dict("records")}
     across, down = hyperparameter_grid.distinct(table[x]), hyperparameter_grid.distinct(table[y])
-    heads = [FIELDS[y].title, *(f"{FIELDS[x].title} {told(held)}" for held in across)]
-    rows = [[told(held), *(_figure(cells.get((other, held))) for other in across)] for held in down]
+    heads = [y_title, *(f"{x_title} {cell(value)}" for value in across)]
+    rows = [[cell(value), *(_figure(cells.get((other, value))) for other in across)] for value in down]
     with st.expander("As a table"):
         markdown.table(heads, rows, "l")
         st.caption(f"{MEASURES[measure]}: mean ± standard deviation over the runs.")
-        second = wording.inside(FIELDS[y].title)
-        names = {f"{FIELDS[x].title} {told(a)}, {second} {told(b)}": {x: a, y: b} for a, b in cells}
+        names = {f"{x_title} {cell(a)}, {wording.inside(y_title)} {cell(b)}": {x: a, y: b} for a, b in cells}
         chosen = st.selectbox("Runs of", names, None, placeholder="Choose a cell", width=420)
         if chosen:
             _links(_runs_of(table, names[chosen]))
@@ -88,21 +76,20 @@ def _figure(cell: Mapping[Any, Any] | None) -> str:
     return text.replace(" %", "\u00a0%").replace("± ", "±\u00a0")  # a narrow cell breaks before ± only
 
 
-def told(held: Any) -> str:
-    """A setting, as from `tables.plain`, in a table's cell."""
-    return ("yes" if held else "no") if isinstance(held, bool) else wording.number(held)
+def cell(value: Any) -> str:
+    """A setting, as from `run_tables.plain`, in a table's cell."""
+    return ("yes" if value else "no") if isinstance(value, bool) else wording.number(value)
 
 
-def _picked(event: Any) -> None:
-    picked = event.selection.get("run") or []
-    if picked:
-        _links([str(one.get("run_id")) for one in picked])
+def _clicked(event: Any) -> None:
+    if points := event.selection.get("run"):
+        _links([str(point.get("run_id")) for point in points])
     else:
         st.caption("Click a run to open it.")
 
 
-def _links(identities: list[str]) -> None:
-    for run in filter(None, map(server.stored, identities)):
+def _links(run_ids: list[str]) -> None:
+    for run in filter(None, map(server.stored, run_ids)):
         name = wording.name(run.experiment, leave_out=("seed",))
         # The name last: a link takes one line, and a narrow page cuts off its end.
         label = f"Seed {run.experiment.seed}, {run_sentences.tested(run.metrics, 'test_accuracy')}: {name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -15,9 +16,8 @@ from fmnist_core.experiment.cost import training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.ui.compare.compare_view import STATE, View
+from fmnist_core.ui.compare.compare_view import STATE, View, draw_hyperparameter, select
 from fmnist_core.ui.shared import estimate, markdown, progress, server, training_progress
-from fmnist_core.ui.shared.page_view import of_experiment
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import view_of
 
@@ -40,23 +40,17 @@ def choose(race: tuple[Experiment, ...]) -> None:
     for lane, side in enumerate(SIDES):
         _choose_lane(race, lane, side)
     for name in ("epochs", "training_fraction", "seed"):
-        _choose_shared(race, name)
+        draw_hyperparameter(name, race[0], _take_shared)
 
 
 def _choose_lane(race: tuple[Experiment, ...], lane: int, side: str) -> None:
-    here = next((name for name in PRESETS if _with_shared(PRESETS[name].experiment, race[0]) == race[lane]), AS_IS)
-    options = [name for name in PRESETS if name != "glorot"] + [TRAIN] + [AS_IS] * (here == AS_IS)
-    here = "base" if here == "glorot" else here
+    chosen = next((name for name in PRESETS if _with_shared(PRESETS[name].experiment, race[0]) == race[lane]), AS_IS)
+    options = [name for name in PRESETS if name != "glorot"] + [TRAIN] + [AS_IS] * (chosen == AS_IS)
+    chosen = "base" if chosen == "glorot" else chosen
     titles = {name: preset.title for name, preset in PRESETS.items()}
     titles |= {TRAIN: "The settings of page Train", AS_IS: wording.name(race[lane], leave_out=SHARED)}
-    start, rest = STATE.control(f"lane {lane} {len(options)}", here, lambda chosen: _take_lane(lane, chosen))
-    st.selectbox(
-        side,
-        options,
-        options.index(start) if start in options else options.index(here),
-        format_func=titles.__getitem__,
-        **rest,
-    )
+    key = f"lane {lane} {len(options)}"
+    select(side, options, key, chosen, take=partial(_take_lane, lane), format_func=titles.__getitem__)
 
 
 def _with_shared(experiment: Experiment, like: Experiment) -> Experiment:
@@ -68,11 +62,6 @@ def _take_lane(lane: int, chosen: str) -> None:
     experiment = view_of(Page.TRAIN) or Experiment() if chosen == TRAIN else PRESETS[chosen].experiment
     race[lane] = _with_shared(experiment, race[0])
     STATE.change(race=tuple(race))
-
-
-def _choose_shared(race: tuple[Experiment, ...], name: str) -> None:
-    start, rest = STATE.control(f"race {name}", getattr(race[0], name), lambda value: _take_shared(name, value))
-    of_experiment(name).draw(start, **rest)
 
 
 def _take_shared(name: str, value: Any) -> None:
@@ -89,8 +78,8 @@ def show(view: View, data: Dataset) -> list[Trained]:
     if refusal := server.refusal():
         markdown.error(refusal)
     snapshots = server.race(view.race)
-    if snapshots and snapshots[0].active:
-        progress.watch(lambda: _racing(view.race), lambda found: _draw(view.race, found), PERIOD)
+    if _active(view.race):
+        progress.watch(lambda: _active(view.race), lambda active: _draw(names, active), PERIOD)
         return []
     if snapshots and snapshots[0].state == "failed":
         markdown.error(f"The last race failed: {snapshots[0].error}")
@@ -120,46 +109,36 @@ def _start(race: tuple[Experiment, ...], data: Dataset, again: bool) -> None:
     if same:
         text.markdown("Both are the same network: choose another one on the left.")
         return
-    seconds = sum(estimate.seconds(one, training_images(one, data.name)) for one in race)
+    seconds = sum(estimate.seconds(lane, training_images(lane, data.name)) for lane in race)
     text.markdown(f"About **{estimate.words(seconds)}** on this machine for both: they take turns.")
 
 
-def _racing(race: tuple[Experiment, ...]) -> tuple[Snapshot, ...] | None:
+def _active(race: tuple[Experiment, ...]) -> tuple[Snapshot, ...] | None:
     snapshots = server.race(race)
     return snapshots if snapshots and snapshots[0].active else None
 
 
-def _draw(race: tuple[Experiment, ...], snapshots: tuple[Snapshot, ...]) -> None:
+def _draw(names: list[str], snapshots: tuple[Snapshot, ...]) -> None:
     training_progress.headline(*snapshots)
-    names = lane_names(race)
-    for column, title, snapshot in zip(st.columns(2, gap="medium"), names, snapshots, strict=True):
+    for column, name, snapshot in zip(st.columns(2, gap="medium"), names, snapshots, strict=True):
         with column:
-            _figures(title, snapshot)
-    rows = _rows(names, snapshots)
+            st.markdown(f"**{name}**")
+            training_progress.metrics(
+                {
+                    "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
+                    "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
+                    "Validation accuracy": f"{snapshot.history[-1].val_accuracy:.3f}" if snapshot.history else "–",
+                }
+            )
+    rows = pd.concat(map(_history, names, snapshots), ignore_index=True)
     left, right = st.columns(2, gap="medium")
-    left.altair_chart(comparison.curves(rows, "loss", names, end=race[0].epochs), key="race loss")
-    right.altair_chart(comparison.curves(rows, "accuracy", names, end=race[0].epochs), key="race accuracy")
+    end = snapshots[0].experiment.epochs
+    left.altair_chart(comparison.curves(rows, "loss", names, end=end), key="race loss")
+    right.altair_chart(comparison.curves(rows, "accuracy", names, end=end), key="race accuracy")
 
 
-def _figures(title: str, snapshot: Snapshot) -> None:
-    last = snapshot.history[-1] if snapshot.history else None
-    st.markdown(f"**{title}**")
-    training_progress.metrics(
-        {
-            "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
-            "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
-            "Validation accuracy": f"{last.val_accuracy:.3f}" if last else "–",
-        }
-    )
-
-
-def _rows(names: list[str], snapshots: tuple[Snapshot, ...]) -> pd.DataFrame:
-    """What is recorded so far, as `tables.history` gives it for stored runs."""
-    found = [_lane_rows(name, snapshot) for name, snapshot in zip(names, snapshots, strict=True)]
-    return pd.concat(found, ignore_index=True)
-
-
-def _lane_rows(name: str, snapshot: Snapshot) -> pd.DataFrame:
+def _history(name: str, snapshot: Snapshot) -> pd.DataFrame:
+    """What is recorded so far, as `run_tables.history` gives it for stored runs."""
     rows = training_progress.frame(snapshot.history)
     rows = rows[rows["epoch"] > 0]
     named: dict[str, Any] = {"model": name, "seed": snapshot.experiment.seed, "run_id": name}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -37,33 +38,33 @@ def show(view: View) -> list[Trained]:
     if not runs:
         st.info("No network has been trained here yet: train one on page Train, or start a study on the left.")
         return []
-    shown = _filtered(runs)
-    if shown:
-        _table(shown, view)
+    visible = _filtered(runs)
+    if visible:
+        _table(visible, view)
     else:
         st.info("No run matches; change the search or the filter.")
     chosen = [run for run in runs if run.run_id in view.runs]
-    _actions(chosen, view, {run.run_id for run in runs}, hidden=len({*chosen} - {*shown}))
+    missing = [name for name in view.runs if name not in {run.run_id for run in runs}]
+    if missing:
+        markdown.warning(f"{len(missing)} of the runs in this link are not in this store: {', '.join(missing[:3])}.")
+    _actions(chosen, hidden=len({*chosen} - {*visible}))
     return run_tables.of_runs(chosen)
 
 
 def _filtered(runs: Sequence[Run]) -> list[Run]:
-    """Runs whose words contain the search, and whose setting is one of the wanted values."""
+    """Runs whose words contain the search, and whose setting is one of the chosen values."""
     search, field, values = st.columns([3, 2, 3])
     text = search.text_input("Search", placeholder="a word in the network, the name or the note", key="compare search")
     name = field.selectbox(
         "Filter by", FILTERS, None, format_func=lambda name: FIELDS[name].title, key="compare filter", placeholder="any"
     )
-    found = [run for run in runs if text.lower() in _described(run).lower()]
+    words = {run: f"{run.name} {run.note} {wording.name(run.experiment)} {run.data_name}" for run in runs}
+    matching = [run for run in runs if text.lower() in words[run].lower()]
     if name:
-        held = {run.run_id: run_tables.plain(run.experiment, name) for run in runs}
-        wanted = values.multiselect("Values", sorted(set(held.values()), key=str), key=f"compare filter {name}")
-        found = [run for run in found if not wanted or held[run.run_id] in wanted]
-    return found
-
-
-def _described(run: Run) -> str:
-    return f"{run.name} {run.note} {wording.name(run.experiment)} {run.data_name}"
+        settings = {run: run_tables.plain(run.experiment, name) for run in runs}
+        chosen = values.multiselect("Values", sorted(set(settings.values()), key=str), key=f"compare filter {name}")
+        matching = [run for run in matching if not chosen or settings[run] in chosen]
+    return matching
 
 
 def _table(runs: Sequence[Run], view: View) -> None:
@@ -71,10 +72,9 @@ def _table(runs: Sequence[Run], view: View) -> None:
     part = st.segmented_control(
         "Columns", list(PARTS), default="Results", required=True, label_visibility="collapsed", key="compare columns"
     )
-    shown = [*ALWAYS, *PARTS[part]]
-    rows = pd.DataFrame([_row(run, view) for run in runs], columns=shown)
-    names = [run.run_id for run in runs]
-    _, rest = STATE.control(f"runs {part} {hash(tuple(names))}", None, lambda changes: _edited(changes, names))
+    rows = pd.DataFrame([_row(run, view) for run in runs], columns=[*ALWAYS, *PARTS[part]])
+    ids = [run.run_id for run in runs]
+    _, widget = STATE.control(f"runs {part} {hash(tuple(ids))}", None, partial(_edit, ids))
     st.data_editor(
         rows,
         hide_index=True,
@@ -82,7 +82,7 @@ def _table(runs: Sequence[Run], view: View) -> None:
         row_height=ROW,
         column_config=_columns(),
         disabled=[name for name in rows.columns if name not in EDITABLE],
-        **rest,
+        **widget,
     )
     st.caption(
         f"{wording.counted(len(runs), 'run')}; tick those to compare. Click a heading to sort; edit names and"
@@ -91,19 +91,19 @@ def _table(runs: Sequence[Run], view: View) -> None:
 
 
 def _columns() -> dict[str, Any]:
-    number = st.column_config.NumberColumn
+    config = st.column_config
     return {
-        "chosen": st.column_config.CheckboxColumn("Show", width=72),
-        "network": st.column_config.TextColumn("Network", width=185),
-        "seed": st.column_config.NumberColumn("Seed", width=52, format="%d"),
-        "accuracy": number("Test accuracy", format="%.3f"),
-        "loss": number("Test loss", format="%.3f"),
-        "seconds": number("Time (s)", width=68, format="%.0f"),
-        "epochs": number("Epochs", width=60),
-        "trained": st.column_config.DatetimeColumn("Trained", format="D MMM YYYY, HH:mm"),
-        "name": st.column_config.TextColumn("Name", max_chars=80),
-        "note": st.column_config.TextColumn("Note", max_chars=300),
-        "kept": st.column_config.CheckboxColumn("Keep"),
+        "chosen": config.CheckboxColumn("Show", width=72),
+        "network": config.TextColumn("Network", width=185),
+        "seed": config.NumberColumn("Seed", width=52, format="%d"),
+        "accuracy": config.NumberColumn("Test accuracy", format="%.3f"),
+        "loss": config.NumberColumn("Test loss", format="%.3f"),
+        "seconds": config.NumberColumn("Time (s)", width=68, format="%.0f"),
+        "epochs": config.NumberColumn("Epochs", width=60),
+        "trained": config.DatetimeColumn("Trained", format="D MMM YYYY, HH:mm"),
+        "name": config.TextColumn("Name", max_chars=80),
+        "note": config.TextColumn("Note", max_chars=300),
+        "kept": config.CheckboxColumn("Keep"),
     }
 
 
@@ -125,56 +125,50 @@ def _row(run: Run, view: View) -> dict[str, Any]:
     }
 
 
-def _edited(changes: dict[str, Any], identities: list[str]) -> None:
-    for index, changed in changes["edited_rows"].items():
-        _apply(identities[int(index)], changed)
-
-
-def _apply(identity: str, changes: dict[str, Any]) -> None:
-    """Changes of one row: the choice goes to the view, the rest to the store."""
-    if "chosen" in changes:
-        chosen = [name for name in STATE.view.runs if name != identity] + [identity] * bool(changes["chosen"])
-        STATE.change(runs=tuple(chosen))
-    if "kept" in changes:
-        server.store().keep(identity, bool(changes["kept"]))
-    words = {key: str(changes[key] or "")[:300] for key in ("name", "note") if key in changes}
-    if words:
-        server.store().annotate(identity, **words)
+def _edit(ids: Sequence[str], edits: dict[str, Any]) -> None:
+    """Changes of rows: the choice goes to the view, the others to the store."""
+    for index, changes in edits["edited_rows"].items():
+        run_id = ids[int(index)]
+        if "chosen" in changes:
+            chosen = [name for name in STATE.view.runs if name != run_id] + [run_id] * bool(changes["chosen"])
+            STATE.change(runs=tuple(chosen))
+        if "kept" in changes:
+            server.store().keep(run_id, bool(changes["kept"]))
+        words = {key: str(changes[key] or "")[:300] for key in ("name", "note") if key in changes}
+        if words:
+            server.store().annotate(run_id, **words)
 
 
 # --- Delete and undo ------------------------------------------------------------------------------------------------
 
 
-def _actions(chosen: Sequence[Run], view: View, there: set[str], hidden: int) -> None:
-    gone = [name for name in view.runs if name not in there]
-    if gone:
-        markdown.warning(f"{len(gone)} of the runs in this link are not in this store: {', '.join(gone[:3])}.")
+def _actions(chosen: Sequence[Run], hidden: int) -> None:
     if not chosen:
         st.info("Tick two or more runs above to see them side by side.")
         return
-    kept = [run for run in chosen if run.kept]
+    kept = any(run.kept for run in chosen)
     with st.container(horizontal=True):
         st.button("Choose none", type="tertiary", on_click=STATE.change, kwargs={"runs": ()}, key="compare none")
         st.button(
-            f"Delete {len(chosen)} chosen run{'' if len(chosen) == 1 else 's'}"
-            + (f" ({hidden} hidden by the search)" if hidden else ""),
+            f"Delete {wording.counted(len(chosen), 'chosen run')}"
+            + (f" ({hidden} hidden by the search)" * (hidden > 0)),
             type="tertiary",
             icon=":material/delete:",
             on_click=_delete,
             args=([run.run_id for run in chosen],),
-            disabled=bool(kept),
+            disabled=kept,
             help="One of them is a kept run: untick Keep first." if kept else "They can be restored for a week.",
             key="compare delete",
         )
 
 
-def _delete(identities: list[str]) -> None:
+def _delete(ids: list[str]) -> None:
     STATE.change(runs=())
     session.DELETED.set([])
     with STATE.attempt(""):
-        for identity in identities:
-            server.store().delete(identity)
-            session.DELETED.set([*session.DELETED.get(), identity])
+        for run_id in ids:
+            server.store().delete(run_id)
+            session.DELETED.set([*session.DELETED.get(), run_id])
 
 
 def _undo() -> None:
@@ -182,13 +176,13 @@ def _undo() -> None:
     if not deleted:
         return
     text, button = st.columns([5, 1], vertical_alignment="center")
-    text.info(f"Deleted {len(deleted)} run{'' if len(deleted) == 1 else 's'}.")
-    button.button("Undo", icon=":material/undo:", on_click=_bring_back, key="compare undo", width="stretch")
+    text.info(f"Deleted {wording.counted(len(deleted), 'run')}.")
+    button.button("Undo", icon=":material/undo:", on_click=_restore, key="compare undo", width="stretch")
 
 
-def _bring_back() -> None:
+def _restore() -> None:
     deleted = session.DELETED.pop()
     with STATE.attempt(""):
-        for identity in deleted:
-            server.store().undelete(identity)
+        for run_id in deleted:
+            server.store().undelete(run_id)
         STATE.change(runs=tuple(deleted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -12,9 +13,8 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS, Hyperparameter
 from fmnist_core.experiment.study import SHARED, STUDIES, Axis, Study
 from fmnist_core.ui.compare import race
-from fmnist_core.ui.compare.compare_view import STATE, View, change_study
+from fmnist_core.ui.compare.compare_view import STATE, View, change_study, draw_hyperparameter, select
 from fmnist_core.ui.shared import session
-from fmnist_core.ui.shared.page_view import of_experiment
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import view_of
 
@@ -30,20 +30,21 @@ def show(view: View) -> None:
     """All controls of the choice."""
     kind = kind_of(view)
     options = [*KINDS, OWN] if kind == OWN else list(KINDS)
-    start, rest = STATE.control("kind", kind, _choose)
-    st.pills(
-        "Compare",
-        options,
-        default=start,
-        format_func=lambda name: KINDS.get(name, "A loaded study"),
-        required=True,
-        **rest,
-    )
+    start, widget = STATE.control("kind", kind, _choose)
+    titles = KINDS | {OWN: "A loaded study"}
+    st.pills("Compare", options, default=start, format_func=titles.__getitem__, required=True, **widget)
     if view.study is not None:
         _study(view.study)
     elif view.race:
         race.choose(view.race)
-    _load()
+    with st.expander("Load a study"):
+        st.file_uploader(
+            "A study's definition (JSON)",
+            ["json"],
+            key=session.UPLOAD.key(session.UPLOADS.get()),
+            on_change=_load,
+            help="The file that 'Definition (JSON)' downloads at the bottom of this page.",
+        )
 
 
 def kind_of(view: View) -> str:
@@ -56,12 +57,12 @@ def kind_of(view: View) -> str:
 
 
 def _choose(kind: str) -> None:
-    held = _held()
-    shared = {"base": held.base, "seeds": held.seeds}
+    study = _last_study()
+    shared = {"base": study.base, "seeds": study.seeds}
     if kind == RUNS:
         STATE.change(study=None, race=())
     elif kind == RACE:
-        STATE.change(study=None, race=race.start(held.base))
+        STATE.change(study=None, race=race.start(study.base))
     elif kind in STUDIES:
         STATE.change(study=Study.of(dict(STUDIES[kind]) | shared), race=(), baseline="")
     elif kind in (ONE, TWO):
@@ -69,21 +70,21 @@ def _choose(kind: str) -> None:
         STATE.change(study=Study.of({"axes": axes} | shared), race=(), baseline="")
 
 
-def _held() -> Study:
-    """The study whose seeds, epochs and images go on when another kind is chosen; a race gives it its own."""
+def _last_study() -> Study:
+    """The study whose seeds, epochs and images go on when another kind is chosen; a race has changed its base."""
     view = STATE.view
-    held: Study = view.study or session.LAST_STUDY.get() or Study()
+    study: Study = view.study or session.LAST_STUDY.get() or Study()
     if view.race:
         shared = {name: getattr(view.race[0], name) for name in SHARED}
-        held = held.model_copy(update={"base": held.base.model_copy(update=shared)})
-    session.LAST_STUDY.set(held)
-    return held
+        study = study.model_copy(update={"base": study.base.model_copy(update=shared)})
+    session.LAST_STUDY.set(study)
+    return study
 
 
 def _study(study: Study) -> None:
-    for place, axis in enumerate(study.axes):
-        _axis(study, place, axis)
-    start, rest = STATE.control("seeds", study.seeds, lambda seeds: change_study(seeds=seeds))
+    for index, axis in enumerate(study.axes):
+        _axis(study, index, axis)
+    start, widget = STATE.control("seeds", study.seeds, lambda seeds: change_study(seeds=seeds))
     st.slider(
         "Seeds",
         1,
@@ -91,7 +92,7 @@ def _study(study: Study) -> None:
         start,
         help="How many times each network is trained, each time with different random numbers. Three show only"
         " large differences; five or more show smaller ones.",
-        **rest,
+        **widget,
     )
     _base(study)
 
@@ -99,49 +100,42 @@ def _study(study: Study) -> None:
 # --- Axes -----------------------------------------------------------------------------------------------------------
 
 
-def _axis(study: Study, place: int, axis: Axis) -> None:
+def _axis(study: Study, index: int, axis: Axis) -> None:
+    field = FIELDS[axis.field]
     taken = {other.field for other in study.axes} - {axis.field}
-    choices = [name for name in AXES if name not in taken]
-    choices += [axis.field] if axis.field not in choices else []
-    start, rest = STATE.control(
-        f"axis {place} {len(study.axes)}", axis.field, lambda name: _set_axis(place, name, FIELDS[name].suggested)
-    )
-    st.selectbox(
-        ("First hyperparameter", "Second hyperparameter")[place] if len(study.axes) > 1 else "Hyperparameter",
-        choices,
-        choices.index(start) if start in choices else choices.index(axis.field),
+    select(
+        ("First hyperparameter", "Second hyperparameter")[index] if len(study.axes) > 1 else "Hyperparameter",
+        [name for name in dict.fromkeys([*AXES, axis.field]) if name not in taken],
+        f"axis {index} {len(study.axes)}",
+        axis.field,
+        lambda name: _set_axis(index, name, FIELDS[name].suggested),
         format_func=lambda name: FIELDS[name].title,
-        help=FIELDS[axis.field].help,
-        **rest,
+        help=field.help,
     )
-    _values(FIELDS[axis.field], axis, place)
-
-
-def _set_axis(place: int, name: str, values: tuple[Any, ...]) -> None:
-    study = STATE.view.study or Study()
-    axes: list[Any] = [dict(axis) for axis in study.axes]
-    axes[place] = {"field": name, "values": values}
-    STATE.change(study=Study.of(dict(study) | {"axes": axes}), baseline="")
-
-
-def _values(field: Hyperparameter, axis: Axis, place: int) -> None:
     if field.kind == "bool":
         st.caption("Without and with it.")
         return
     texts = [field.write(value) for value in axis.values]
     value = texts if field.kind == "choice" else ", ".join(texts)
-    start, rest = STATE.control(f"values {place} {field.name}", value, lambda shown: _take(place, field, shown))
+    start, widget = STATE.control(f"values {index} {field.name}", value, partial(_take_values, index, field))
     if field.kind == "choice":
-        st.multiselect("Values", field.choices, start, format_func=wording.choice, **rest)
+        st.multiselect("Values", field.choices, start, format_func=wording.choice, **widget)
     else:
-        st.text_input("Values", start, help=f"Separated by commas; each {field.allowed}.", **rest)
+        st.text_input("Values", start, help=f"Separated by commas; each {field.allowed}.", **widget)
 
 
-def _take(place: int, field: Hyperparameter, shown: str | list[str]) -> None:
-    texts = shown.split(",") if isinstance(shown, str) else shown
+def _set_axis(index: int, name: str, values: tuple[Any, ...]) -> None:
+    study = STATE.view.study or Study()
+    axes: list[Any] = [dict(axis) for axis in study.axes]
+    axes[index] = {"field": name, "values": values}
+    STATE.change(study=Study.of(dict(study) | {"axes": axes}), baseline="")
+
+
+def _take_values(index: int, field: Hyperparameter, entered: str | list[str]) -> None:
+    texts = entered.split(",") if isinstance(entered, str) else entered
     values = tuple(field.read(text) for text in texts if text.strip())
     if values:
-        _set_axis(place, field.name, values)
+        _set_axis(index, field.name, values)
     else:
         STATE.refuse(f"The values of {field.title} are empty; give at least one. They are unchanged.")
 
@@ -154,52 +148,32 @@ def _base(study: Study) -> None:
     varied = {axis.field for axis in study.axes}
     for name in ("epochs", "training_fraction"):
         if name not in varied:
-            _shared(study, FIELDS[name])
+            draw_hyperparameter(name, study.base, _take_shared)
     if study.presets:
         return
     st.caption(f"Everything else as in: **{wording.name(study.base, leave_out=SHARED)}**.")
-    own = view_of(Page.TRAIN)
+    experiment = view_of(Page.TRAIN)
     st.button(
         "Use the settings of page Train",
         on_click=_take_train,
-        disabled=own is None,
+        disabled=experiment is None,
         help="Varies the network that is set up on page Train."
-        if own
+        if experiment
         else "Open page Train first and set up a network there.",
         width="stretch",
     )
 
 
-def _shared(study: Study, field: Hyperparameter) -> None:
-    value = getattr(study.base, field.name)
-    start, rest = STATE.control(f"base {field.name}", value, lambda value: _set_base({field.name: value}))
-    of_experiment(field.name).draw(start, **rest)
-
-
-def _set_base(values: dict[str, Any]) -> None:
-    study = STATE.view.study or Study()
-    change_study(base=study.base.changed(**values))
+def _take_shared(name: str, value: Any) -> None:
+    change_study(base=(STATE.view.study or Study()).base.changed(**{name: value}))
 
 
 def _take_train() -> None:
-    study = STATE.view.study or Study()
     with STATE.attempt():
-        STATE.change(study=Study.of(dict(study) | {"base": view_of(Page.TRAIN).changed(seed=study.base.seed)}))
+        change_study(base=view_of(Page.TRAIN).changed(seed=(STATE.view.study or Study()).base.seed))
 
 
 def _load() -> None:
-    with st.expander("Load a study"):
-        widget = session.UPLOAD.key(session.UPLOADS.get())
-        st.file_uploader(
-            "A study's definition (JSON)",
-            ["json"],
-            key=widget,
-            on_change=_loaded,
-            help="The file that 'Definition (JSON)' downloads at the bottom of this page.",
-        )
-
-
-def _loaded() -> None:
     file = session.UPLOAD.get(session.UPLOADS.get())
     if file is None:
         return
