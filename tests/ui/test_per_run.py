@@ -65,7 +65,7 @@ USES: dict[str, Callable[[Run], Any]] = {
     "compare: batch normalisation": lambda run: batch_norm_explained._sums(run, dataset.load()),
     "compare: l2": lambda run: l2_explained._kernels(run, None, 1),
     "embeddings: images": lambda run: mapped_images.shown(run, MAP, 1),
-    "embeddings: components": lambda run: mapped_images.first_look(run, MAP, 1),
+    "embeddings: components": lambda run: mapped_images.components(run, MAP, 1),
     "embeddings: neighbours": lambda run: mapped_images.neighbours_of(run, MAP, 1, 0, 3),
     "initialisation: layers": lambda run: compared_in_training._over(run, dataset.load()),
 }

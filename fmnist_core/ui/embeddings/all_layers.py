@@ -9,13 +9,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from fmnist_core.charts import map_panels as pictures
+from fmnist_core.charts import map_panels
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.embedding.map_methods import METHODS
 from fmnist_core.embedding.neighbours import K
 from fmnist_core.engine import analyses
 from fmnist_core.experiment import wording
-from fmnist_core.experiment.analysis_facts import GridFacts
+from fmnist_core.experiment.analysis_facts import FrameFacts, GridFacts
 from fmnist_core.experiment.layer_names import OUTPUT, layer_heading, layers_of, the_layer
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
@@ -23,6 +23,7 @@ from fmnist_core.ui.embeddings import map_trust
 from fmnist_core.ui.embeddings.embeddings_view import View
 from fmnist_core.ui.embeddings.mapped_images import available, shown
 from fmnist_core.ui.shared import analysis_panel
+from fmnist_core.ui.shared.downloads import foot, png_file
 
 
 def show(view: View, run: Run) -> None:
@@ -30,30 +31,29 @@ def show(view: View, run: Run) -> None:
     epochs, layers = few(run.epochs), layers_of(run.experiment)
     request = replace(view, layer=OUTPUT, dimensions=2).request(run, *epochs)
     method = METHODS[request.method]
+    headings = [_heading(epoch) for epoch in epochs]
     how = "is rotated to match" if method.components else "starts from"
     st.markdown(
-        f"Every layer's map by **{method.title}**, {_epochs_text(epochs)}, of the same"
-        f" {min(request.points, available(run, view.split)):,} {request.split} images. In each row a map {how} its"
+        f"Every layer's map by **{method.title}**, {wording.listed([heading.lower() for heading in headings])}, of the"
+        f" same {min(request.points, available(run, view.split)):,} {request.split} images. In each row a map {how} its"
         " neighbour, so the same images stay in about the same place."
     )
-    found = analysis_panel.result(analyses.grid_analysis(request, layers), start="Make the maps", draw=None)
-    if found is None:
+    result = analysis_panel.result(analyses.grid_analysis(request, layers), start="Make the maps", draw=None)
+    if result is None:
         return
-    held = shown(run, request, epochs[-1])
-    rows = [_row(found, place, layer, len(epochs)) for place, layer in enumerate(layers)]
-    headings = [_heading(epoch) for epoch in epochs]
-    labels = held.chosen.labels
-    st.html(pictures.small_multiples(rows, headings, labels, CLASSES))
-    st.markdown(_reading(found, layers, epochs))
-    st.caption(map_trust.program(found.facts, request))
+    labels = shown(run, request, epochs[-1]).chosen.labels
+    maps = zip(layers, result.arrays["points"], result.facts["layers"], strict=True)
+    rows = [_row(layer, points, frames) for layer, points, frames in maps]
+    st.html(map_panels.small_multiples(rows, headings, labels, CLASSES))
+    st.markdown(_reading(result, layers, epochs))
     title = f"{wording.name(run.experiment)}: every layer by {method.title}"
     caption = f"{request.points:,} {request.split} images; run {run.run_id}"
-    st.download_button(
-        "Picture (PNG)",
-        lambda: pictures.sheet(rows, headings, labels, CLASSES, title, caption),
-        f"fashion-mnist-layers-{request.method}-{run.run_id}.png",
-        "image/png",
-        on_click="ignore",
+    foot(
+        map_trust.program(result.facts, request),
+        png_file(
+            lambda: map_panels.sheet(rows, headings, labels, CLASSES, title, caption),
+            f"fashion-mnist-layers-{request.method}-{run.run_id}.png",
+        ),
     )
 
 
@@ -62,31 +62,25 @@ def few(kept: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({kept[0], kept[len(kept) // 2], kept[-1]}))
 
 
-def _row(found: Result[GridFacts], place: int, layer: str, columns: int) -> pictures.MapRow:
-    points: NDArray[np.float32] = found.arrays["points"][place]
-    figures = found.facts["layers"][place]
-    told = tuple(
-        "" if "error" in frame else f"neighbours agree {wording.percent(frame['knn_layer'])}" for frame in figures
+def _row(layer: str, maps: NDArray[np.float32], frames: Sequence[FrameFacts]) -> map_panels.MapRow:
+    captions = tuple(
+        "" if "error" in frame else f"neighbours agree {wording.percent(frame['knn_layer'])}" for frame in frames
     )
-    drawn = tuple(None if "error" in figures[column] else points[column] for column in range(columns))
-    return pictures.MapRow(layer_heading(layer), drawn, told)
+    drawn = tuple(None if "error" in frame else points for points, frame in zip(maps, frames, strict=True))
+    return map_panels.MapRow(layer_heading(layer), drawn, captions)
 
 
 def _heading(epoch: int) -> str:
     return "Before training" if epoch == 0 else f"Epoch {epoch}"
 
 
-def _epochs_text(epochs: Sequence[int]) -> str:
-    return wording.listed([_heading(epoch).lower() for epoch in epochs])
-
-
-def _reading(found: Result[GridFacts], layers: Sequence[str], epochs: Sequence[int]) -> str:
+def _reading(result: Result[GridFacts], layers: Sequence[str], epochs: Sequence[int]) -> str:
     """Whether separation improves over layers and over training, by this run's own numbers."""
-    broken = [frames[0]["error"] for frames in found.facts["layers"] if "error" in frames[0]]
+    broken = [frames[0]["error"] for frames in result.facts["layers"] if "error" in frames[0]]
     if broken:
         return f"Not every layer can be mapped. {broken[0]}"
-    figures = [[100 * frame["knn_layer"] for frame in frames] for frames in found.facts["layers"]]
-    pixels, best = figures[0][-1], max(range(1, len(layers)), key=lambda place: figures[place][-1])
+    figures = [[100 * frame["knn_layer"] for frame in frames] for frames in result.facts["layers"]]
+    pixels, best = figures[0][-1], max(range(1, len(layers)), key=lambda index: figures[index][-1])
     before = f", where it was {figures[best][0]:.1f} % {_heading(epochs[0]).lower()}" if len(epochs) > 1 else ""
     return (
         f"Under each map: the share of images whose {K} nearest neighbours *in the layer* vote for their class."

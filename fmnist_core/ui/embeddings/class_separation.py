@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -19,6 +21,7 @@ from fmnist_core.store.run import Run
 from fmnist_core.ui.embeddings.all_layers import few
 from fmnist_core.ui.embeddings.embeddings_view import View
 from fmnist_core.ui.shared import analysis_panel
+from fmnist_core.ui.shared.downloads import csv_file, foot
 
 WIDTH = 540  # of a chart, in pixels: its legend and its subtitle fit
 
@@ -29,12 +32,12 @@ def show(view: View, run: Run) -> None:
         "Maps can mislead; these measures are computed in the layers themselves, on"
         f" {analyses.SEPARATION_IMAGES:,} {view.split} images, the same ones everywhere."
     )
-    found = analysis_panel.result(analyses.separation_analysis(run, view.split))
-    if found is None:
+    result = analysis_panel.result(analyses.separation_analysis(run, view.split))
+    if result is None:
         return
     layers = [_short(layer) for layer in layers_of(run.experiment)]
-    table = _table(found.facts["rows"], found.facts["points"])
-    st.markdown(_answer(found, run))
+    table = _table(result.facts["rows"], result.facts["points"])
+    st.markdown(_answer(result, run))
     chosen = table[table["epoch"].isin(few(run.epochs))]
     for measure in ("knn", "silhouette"):
         with st.container(horizontal=True, gap="medium"):  # side by side where there is room
@@ -42,16 +45,10 @@ def show(view: View, run: Run) -> None:
             over_layers = separation_curves.over_layers(chosen, measure, layers)
             st.altair_chart(over_epochs, key=f"{measure} over epochs", width=WIDTH)
             st.altair_chart(over_layers, key=f"{measure} over layers", width=WIDTH)
-    st.caption(
-        f"Votes of {K} neighbours, without the image itself; bands: 95 % intervals for {found.facts['points']:,} images"
-        " (Wilson 1927). Silhouette after Rousseeuw (1987)."
-    )
-    st.download_button(
-        "Figures (CSV)",
-        table.to_csv(index=False).encode(),
-        f"fashion-mnist-separation-{run.run_id}.csv",
-        "text/csv",
-        on_click="ignore",
+    foot(
+        f"Votes of {K} neighbours, without the image itself; bands: 95 % intervals for {result.facts['points']:,}"
+        " images (Wilson 1927). Silhouette after Rousseeuw (1987).",
+        csv_file(table, f"fashion-mnist-separation-{run.run_id}.csv", "Figures (CSV)"),
     )
 
 
@@ -71,31 +68,30 @@ def _table(rows: list[SeparationRow], images: int) -> pd.DataFrame:
     return table.assign(low=[float(low) for low, _ in ends], high=[float(high) for _, high in ends])
 
 
-def _answer(found: Result[SeparationFacts], run: Run) -> str:
+def _answer(result: Result[SeparationFacts], run: Run) -> str:
     """Whether separation improves over the layers at the end, and over training in the last layer.
 
     The same images are looked at everywhere, so differences are paired.
     """
-    right, layers = found.arrays["right"], layers_of(run.experiment)
-    last = run.epochs[-1]
+    correct, layers, last = result.arrays["right"], layers_of(run.experiment), run.epochs[-1]
     steps = [
-        f"from {the_layer(layers[place])} to {the_layer(layers[place + 1])} it {_changed(right[-1, place], right[-1, place + 1])}"
-        for place in range(len(layers) - 1)
+        f"from {the_layer(before)} to {the_layer(after)} it {_changed(correct[-1, index], correct[-1, index + 1])}"
+        for index, (before, after) in enumerate(pairwise(layers))
     ]
-    silhouettes = {
-        (row["epoch"], row["layer"]): row["value"] for row in found.facts["rows"] if row["measure"] == "silhouette"
-    }
-    ends = [silhouettes[last, layers[place]] for place in (0, -1)]
-    told = "; ".join(steps)
-    outline = (
-        f" The silhouette goes from {ends[0]:.2f} in the pixels to {ends[1]:.2f} in the output layer."
-        if all(ends)
-        else ""
-    )
+    ends = [
+        row["value"]
+        for layer in (layers[0], layers[-1])
+        for row in result.facts["rows"]
+        if (row["measure"], row["epoch"], row["layer"]) == ("silhouette", last, layer)
+    ]
+    silhouette = ""
+    if all(ends):
+        silhouette = f" The silhouette goes from {ends[0]:.2f} in the pixels to {ends[1]:.2f} in the output layer."
     return (
-        f"**Does separation improve over the layers?** After epoch {last}, the share of images whose neighbours agree with them:"
-        f" {told}.{outline} **And over training?** In the output layer it {_changed(right[0, -1], right[-1, -1])}, from"
-        f" {right[0, -1].mean():.3f} to {right[-1, -1].mean():.3f}."
+        f"**Does separation improve over the layers?** After epoch {last}, the share of images whose neighbours agree"
+        f" with them: {'; '.join(steps)}.{silhouette} **And over training?** In the output layer it"
+        f" {_changed(correct[0, -1], correct[-1, -1])}, from {correct[0, -1].mean():.3f} to"
+        f" {correct[-1, -1].mean():.3f}."
     )
 
 

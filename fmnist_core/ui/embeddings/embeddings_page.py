@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fmnist_core.ui.embeddings import all_layers, class_separation, map_controls, mapped_images, one_map
-from fmnist_core.ui.embeddings.embeddings_view import STATE
+from fmnist_core.ui.embeddings import all_layers, class_separation, mapped_images, one_map
+from fmnist_core.ui.embeddings.embeddings_view import STATE, sidebar
 from fmnist_core.ui.shared import epoch_slider, frame, run_picker
 from fmnist_core.ui.shared.pages import Page
 
@@ -20,17 +20,17 @@ def show() -> None:
             " the classes separate, layer by layer and epoch by epoch."
         )
         with st.sidebar:
-            run = map_controls.run(view)
+            run = run_picker.choose(STATE, view.run)
         STATE.show_problems()
         if run is None:
             run_picker.nothing_yet()
+            return
+        with st.sidebar:
+            sidebar(view, run, mapped_images.available(run, view.split))
+        STATE.draw("part")
+        if view.part == "map":
+            one_map.show(view, run, epoch_slider.choose(STATE, run, view.epoch))
+        elif view.part == "grid":
+            all_layers.show(view, run)
         else:
-            with st.sidebar:
-                map_controls.show(view, run, mapped_images.available(run, view.split))
-            STATE.draw("part")
-            if view.part == "map":
-                one_map.show(view, run, epoch_slider.choose(STATE, run, view.epoch))
-            elif view.part == "grid":
-                all_layers.show(view, run)
-            else:
-                class_separation.show(view, run)
+            class_separation.show(view, run)

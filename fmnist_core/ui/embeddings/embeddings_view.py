@@ -1,15 +1,17 @@
-"""What page Embeddings shows: which run, layer, epoch, images and method."""
+"""What page Embeddings shows: which run, layer, epoch, images and method; and the sidebar that sets it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import streamlit as st
+
 from fmnist_core.embedding.map_methods import METHODS
-from fmnist_core.experiment.layer_names import OUTPUT, PIXELS, layers_of
+from fmnist_core.experiment.layer_names import OUTPUT, PIXELS, layer_heading, layers_of
 from fmnist_core.findings.map_request import SETTINGS, MapRequest
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared.page_view import PageView, choice, epoch, flag, number, pattern, run, whole
+from fmnist_core.ui.shared.page_view import PageView, choice, epoch, flag, layer, number, run, whole
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import ViewState
 
@@ -41,9 +43,7 @@ class View(PageView):
     run: str = run()
     epoch: int | None = epoch()
     part: str = choice(PARTS, "What to see", heading=False)
-    layer: str = pattern(
-        rf"{PIXELS}|{OUTPUT}|hidden_[0-9]{{1,2}}", f"pixels, hidden_1, hidden_2, ..., or {OUTPUT}", OUTPUT
-    )
+    layer: str = layer(OUTPUT, PIXELS)
     method: str = _of_map("method")
     dimensions: int = _of_map("dimensions")
     split: str = _of_map("split")
@@ -59,16 +59,39 @@ class View(PageView):
     )
     image: int | None = whole(0, 59_999, optional=True)
 
-    def request(self, run: Run, *shown: int, seed: int | None = None) -> MapRequest:
+    def request(self, run: Run, *epochs: int, seed: int | None = None) -> MapRequest:
         """The map of these epochs; of one where the layer is the same at all. Raises: RequestError."""
-        own = {field.name for field in fields(MapRequest)} - {"run", "layer", "epochs", "seed", "dimensions"}
-        values = {name: value for name, value in asdict(self).items() if name in own}
-        layer = self.layer if self.layer in layers_of(run.experiment) else OUTPUT
-        shown = run.epochs[:1] if layer == PIXELS else shown
-        allowed = METHODS[self.method].dimensions
-        dimensions = self.dimensions if self.dimensions in allowed else allowed[0]
-        seed = self.seed if seed is None else seed
-        return MapRequest(run.run_id, layer, shown, dimensions=dimensions, seed=seed, **values)
+        named = {field.name for field in fields(MapRequest)} - {"run", "epochs"}
+        values = {name: value for name, value in asdict(self).items() if name in named}
+        if self.layer not in layers_of(run.experiment):
+            values["layer"] = OUTPUT
+        if self.layer == PIXELS:
+            epochs = run.epochs[:1]
+        if self.dimensions not in (allowed := METHODS[self.method].dimensions):
+            values["dimensions"] = allowed[0]
+        return MapRequest(run.run_id, epochs=epochs, **values | ({} if seed is None else {"seed": seed}))
 
 
 STATE = ViewState(View.page, View, View.setting)
+
+
+def sidebar(view: View, run: Run, images: int) -> None:
+    """The controls of the part that is seen. images: how many there are in the chosen split."""
+    if view.part == "map":
+        layers = layers_of(run.experiment)
+        shown = view.layer if view.layer in layers else OUTPUT
+        STATE.select("layer", "Layer", layers, shown, format_func=layer_heading)
+        STATE.draw("colour")
+    STATE.draw("split")
+    if view.part == "separation":
+        return
+    usual = {images, *(number for number in SETTINGS["points"].usual if number <= images)}
+    if len(usual) > 1:
+        STATE.draw("points", min(view.points, images), usual=usual)
+    STATE.draw("method")
+    st.caption("; ".join(method.about for method in METHODS.values()) + ".")
+    method = METHODS[view.method]  # the settings of the others wait
+    if len(method.dimensions) > 1 and view.part == "map":
+        STATE.draw("dimensions")
+    for name in method.settings:
+        STATE.draw(name)

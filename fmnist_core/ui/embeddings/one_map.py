@@ -1,4 +1,4 @@
-"""The map of one layer at one epoch: while it is made, when it is there, and with another seed beside it."""
+"""The map of one layer at one epoch: while it is computed, when it is there, and with another seed beside it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fmnist_core.findings.map_request import SETTINGS, MapRequest
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
 from fmnist_core.ui.components.scatter import scatter_map
-from fmnist_core.ui.embeddings import map_trust, opened_image
+from fmnist_core.ui.embeddings import map_trust, mapped_images
 from fmnist_core.ui.embeddings.embeddings_view import STATE, View
-from fmnist_core.ui.embeddings.mapped_images import Shown, cloud, explained, first_look, shown
+from fmnist_core.ui.embeddings.mapped_images import Shown, cloud
 from fmnist_core.ui.shared import analysis_panel, estimate, server, session
 
 HEIGHT, SMALL = 560, 460
@@ -39,90 +39,110 @@ class Frame(NamedTuple):
 def show(view: View, run: Run, epoch: int) -> None:
     """The map with what goes with it."""
     request = view.request(run, epoch)
-    held = shown(run, request, epoch)
-    st.markdown(_caption(view, run, request, epoch, held))
-    frame = _frame(view, run, epoch, held)
+    mapped = mapped_images.shown(run, request, epoch)
+    st.markdown(_caption(request, epoch, mapped))
+    frame = _frame(view, run, epoch, mapped)
     if frame is None:
         return
+    method = METHODS[request.method]
     if view.second:
-        _side_by_side(view, run, epoch, held, frame)
+        _side_by_side(view, run, epoch, mapped, frame)
     else:
-        _map(view, run, epoch, held, frame)
-    _below(view, run, epoch, frame)
-    _second(view)
-    _film(view, run, frame)
-    map_trust.show(frame.facts, frame.request, held)
+        _map(view, run, epoch, mapped, frame)
+    if method.components:
+        shares = [
+            wording.percent(float(share)) for share in mapped_images.components(run, frame.request, epoch).explained
+        ]
+        st.caption(
+            f"The axes are the first {len(shares)} principal components; they explain {wording.listed(shares)}"
+            " of the variance."
+        )
+    if frame.of_film and not view.second:
+        st.caption("The film is ready: press Play, or move the epoch slider, and follow the same points.")
+    if "seed" in method.settings:
+        STATE.draw("second")
+    else:
+        st.caption(f"{method.title} involves no chance: another seed gives the same map.")
+    if not frame.of_film and not view.second:
+        _film(view, run, frame)
+    map_trust.show(frame.facts, frame.request, len(mapped.chosen.rows))
     map_trust.rules(frame.facts, frame.request)
 
 
-def _caption(view: View, run: Run, request: MapRequest, epoch: int, held: Shown) -> str:
+def _caption(request: MapRequest, epoch: int, mapped: Shown) -> str:
     """What is mapped, in a sentence."""
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
+    outputs = f"The outputs of **{the_layer(request.layer)}** for"
     if request.layer == PIXELS:
-        when = "(the same at every epoch: pixels do not change)"
-    right = float((held.predicted == held.chosen.labels).mean())
-    count = len(held.chosen.rows)
+        when, outputs = "(the same at every epoch: pixels do not change)", "The **pixels** of"
+    correct = float((mapped.predicted == mapped.chosen.labels).mean())
     return (
-        f"{_made(request.layer)} {count:,} {request.split} images {when}, drawn by"
-        f" **{METHODS[request.method].title}**. The network classifies {wording.percent(right, 1)} of them"
+        f"{outputs} {len(mapped.chosen.rows):,} {request.split} images {when}, drawn by"
+        f" **{METHODS[request.method].title}**. The network classifies {wording.percent(correct, 1)} of them"
         " correctly."
     )
 
 
-def _made(layer: str) -> str:
-    return "The **pixels** of" if layer == PIXELS else f"The outputs of **{the_layer(layer)}** for"
-
-
-def _frame(view: View, run: Run, epoch: int, held: Shown) -> Frame | None:
-    """This epoch's map: of the film where there is one, else made alone; None while it is made."""
+def _frame(view: View, run: Run, epoch: int, mapped: Shown) -> Frame | None:
+    """This epoch's map: of the film where there is one, else computed alone; None while it is computed."""
     film = view.request(run, *run.epochs)
-    found = server.results().find(run.run_id, analyses.map_analysis(film).name) if len(film.epochs) > 1 else None
-    if found is not None:
-        return _framed(found, run.epochs.index(epoch), film, of_film=True)
+    result = server.results().find(run.run_id, analyses.map_analysis(film).name) if len(film.epochs) > 1 else None
+    if result is not None:
+        return _of_result(result, run.epochs.index(epoch), film)
     request = view.request(run, epoch)
 
     def draw(points: NDArray[np.float32] | None) -> None:
-        begun = points is not None and len(points) == len(held.chosen.rows)
-        seen = points if begun and points is not None else first_look(run, request, epoch)
+        begun = points is not None and len(points) == len(mapped.chosen.rows)
+        seen = points if begun and points is not None else mapped_images.components(run, request, epoch).points
         picture, beside = st.columns(LAYOUT, gap="medium")
         with picture:
-            scatter_map.show(cloud(seen, held, view.colour), "map live", HEIGHT)
+            scatter_map.show(cloud(seen, mapped, view.colour), "map live", HEIGHT)
         beside.caption("The map so far." if begun else "For now: the first principal components (PCA).")
 
     alone = analysis_panel.result(analyses.map_analysis(request), draw=draw)
-    return None if alone is None else _framed(alone, 0, request, of_film=False)
+    return None if alone is None else _of_result(alone, 0, request)
 
 
-def _framed(found: Result[MapFacts], place: int, request: MapRequest, of_film: bool) -> Frame:
-    points = found.arrays["points"]
+def _of_result(result: Result[MapFacts], index: int, request: MapRequest) -> Frame:
+    """An epoch of a map or film. index: of the epoch in the request."""
+    points = result.arrays["points"]
     flat = points.reshape(-1, points.shape[-1])
     corners = np.stack([flat.min(axis=0), flat.max(axis=0)])
-    facts = {
-        **found.facts["frames"][place],
-        **{name: found.facts.get(name) for name in ("seconds", "program", "versions")},
-    }
-    return Frame(points[place], corners, facts, request, of_film)
+    shared = {name: result.facts.get(name) for name in ("seconds", "program", "versions")}
+    facts = {**result.facts["frames"][index], **shared}
+    return Frame(points[index], corners, facts, request, of_film=len(request.epochs) > 1)
 
 
-def _map(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -> None:
+def _map(view: View, run: Run, epoch: int, mapped: Shown, frame: Frame) -> None:
+    rows = mapped.chosen.rows
+    lasso_rows, taken = session.LASSO.get()
+    marked = taken if np.array_equal(lasso_rows, rows) else ()  # while the map shows the same images
+    found = np.flatnonzero(rows == view.image)
+    index = int(found[0]) if len(found) else None
+
+    def pick(picked: scatter_map.Picked) -> None:
+        if picked.lasso is not None:
+            session.LASSO.set((rows, picked.lasso))
+        if picked.point is not None:
+            session.LASSO.pop()
+            STATE.change(image=int(rows[picked.point]))
+
     picture, beside = st.columns(LAYOUT, gap="medium")
-    marked = _lasso(held)
-    index = _index(held, view.image)
     with picture:
         scatter_map.show(
-            cloud(frame.points, held, view.colour, frame.corners),
+            cloud(frame.points, mapped, view.colour, frame.corners),
             "map",
             HEIGHT,
             picked=index,
             lasso=marked,
-            on_change=lambda done: _done(done, held),
+            on_change=pick,
             file=f"fashion-mnist-{frame.request.layer}-{frame.request.method}-epoch-{epoch}",
         )
     with beside:
         if marked:
-            opened_image.lasso(marked, held, clear=_clear)
+            mapped_images.lasso(marked, mapped, clear=lambda: session.LASSO.set((None, ())))
         elif index is not None:
-            opened_image.image(run, frame.request, epoch, held, index)
+            mapped_images.opened(run, frame.request, epoch, mapped, index)
         else:
             st.markdown("**Look closer**")
             st.caption(
@@ -132,46 +152,27 @@ def _map(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -> None:
             )
 
 
-def _side_by_side(view: View, run: Run, epoch: int, held: Shown, frame: Frame) -> None:
+def _side_by_side(view: View, run: Run, epoch: int, mapped: Shown, frame: Frame) -> None:
     """The same request with the next seed, beside it."""
     other = view.request(run, epoch, seed=(view.seed + 1) % (int(SETTINGS["seed"].high) + 1))
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Seed {view.seed}**")
-        scatter_map.show(cloud(frame.points, held, view.colour, frame.corners), "map left", SMALL)
+        scatter_map.show(cloud(frame.points, mapped, view.colour, frame.corners), "map left", SMALL)
     with right:
         st.markdown(f"**Seed {other.seed}**")
-        found = analysis_panel.result(analyses.map_analysis(other))
-        if found is not None:
-            second = _framed(found, 0, other, of_film=False)
-            scatter_map.show(cloud(second.points, held, view.colour, second.corners), "map right", SMALL)
-    if found is not None:
+        result = analysis_panel.result(analyses.map_analysis(other))
+        if result is not None:
+            second = _of_result(result, 0, other)
+            scatter_map.show(cloud(second.points, mapped, view.colour, second.corners), "map right", SMALL)
+    if result is not None:
         st.markdown(map_trust.two_seeds(frame.points, second.points))
-
-
-def _below(view: View, run: Run, epoch: int, frame: Frame) -> None:
-    """What else there is to know of this map."""
-    if METHODS[frame.request.method].components:
-        shares = [wording.percent(float(share)) for share in explained(run, frame.request, epoch)]
-        st.caption(
-            f"The axes are the first {len(shares)} principal components; they explain {wording.listed(shares)} of the variance."
-        )
-    if frame.of_film and not view.second:
-        st.caption("The film is ready: press Play, or move the epoch slider, and follow the same points.")
-
-
-def _second(view: View) -> None:
-    method = METHODS[view.method]
-    if "seed" not in method.settings:
-        st.caption(f"{method.title} involves no chance: another seed gives the same map.")
-        return
-    STATE.draw("second")
 
 
 def _film(view: View, run: Run, frame: Frame) -> None:
     """The way to maps of all epochs in which the same points move."""
     request = view.request(run, *run.epochs)
-    if frame.of_film or len(request.epochs) < 2 or view.second:
+    if len(request.epochs) < 2:
         return
     with st.container(border=True):
         st.markdown(
@@ -180,36 +181,5 @@ def _film(view: View, run: Run, frame: Frame) -> None:
             " the same points move, and Play shows how."
         )
         seconds = frame.facts["seconds"] * (1 + 0.6 * (len(run.epochs) - 1))
-        told = f"About {estimate.words(seconds)} on this machine." if seconds > 1 else ""
-        analysis_panel.result(analyses.map_analysis(request), at_once=False, start="Make the film", caption=told)
-
-
-# --- What the reader opened or took with the lasso -------------------------------------------------------------------------
-
-
-def _index(held: Shown, row: int | None) -> int | None:
-    """Where an image stands in the map, if it does."""
-    if row is None:
-        return None
-    place = int(np.searchsorted(held.chosen.rows, row))
-    return place if place < len(held.chosen.rows) and held.chosen.rows[place] == row else None
-
-
-def _lasso(held: Shown) -> tuple[int, ...]:
-    """The images taken by the lasso, while the map shows the same ones."""
-    rows, taken = session.LASSO.get()
-    same = rows is not None and np.array_equal(rows, held.chosen.rows)
-    return taken if same else ()
-
-
-def _done(done: scatter_map.Picked, held: Shown) -> None:
-    """The reader opened a point, or drew a lasso."""
-    if done.lasso is not None:
-        session.LASSO.set((held.chosen.rows, done.lasso))
-    if done.point is not None:
-        session.LASSO.pop()
-        STATE.change(image=int(held.chosen.rows[done.point]))
-
-
-def _clear() -> None:
-    session.LASSO.pop()
+        caption = f"About {estimate.words(seconds)} on this machine." if seconds > 1 else ""
+        analysis_panel.result(analyses.map_analysis(request), at_once=False, start="Make the film", caption=caption)

@@ -15,6 +15,11 @@ def csv_file(rows: pd.DataFrame | Callable[[], pd.DataFrame], name: str, label: 
     return label, lambda: (rows() if callable(rows) else rows).to_csv(index=False).encode(), name, "text/csv"
 
 
+def png_file(content: Callable[[], bytes], name: str, label: str = "Picture (PNG)") -> File:
+    """A picture as a file for `foot`."""
+    return label, content, name, "image/png"
+
+
 def foot(caption: str, *files: File) -> None:
     """What a picture shows, and buttons to download files; a file is made only when its button is pressed."""
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):

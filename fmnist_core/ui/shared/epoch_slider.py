@@ -1,4 +1,4 @@
-"""One slider over the checkpointed epochs of a run, with play and pause: the same on every page that looks into a network."""
+"""One slider over the checkpointed epochs of a run, with play and pause, for every page that looks into a network."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def choose(state: ViewState[Any], run: Run, epoch: int | None) -> int:
     kept = run.epochs
     if not kept:
         raise LabError(f"The stored run {run.run_id} has no checkpoints; train this network again.")
-    wanted = kept[-1] if epoch is None else epoch
-    current = min(kept, key=lambda one: abs(one - wanted))
+    asked = kept[-1] if epoch is None else epoch
+    current = min(kept, key=lambda each: abs(each - asked))
     if len(kept) == 1:
         st.caption(f"Only epoch {current} of this run is checkpointed.")
         return current
     playing = session.PLAYING.get(state.page)
-    start, rest = state.control("epoch", current, lambda epoch: _move(state, epoch))
+    start, widget = state.control("epoch", current, lambda epoch: _move(state, epoch))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.button(
             "Pause" if playing else "Play",
@@ -41,15 +41,10 @@ def choose(state: ViewState[Any], run: Run, epoch: int | None) -> int:
             help="Plays the checkpointed epochs, from the first when the last is shown.",
             width=116,
         )
-        st.select_slider(
-            "Epoch",
-            kept,
-            start if start in kept else current,
-            help="0 is the network before training.",
-            **rest,
-        )
-    if wanted != current:
-        st.caption(f"Epoch {wanted} was not checkpointed; the nearest one, {current}, is shown.")
+        start = start if start in kept else current
+        st.select_slider("Epoch", kept, start, help="0 is the network before training.", **widget)
+    if asked != current:
+        st.caption(f"Epoch {asked} was not checkpointed; the nearest one, {current}, is shown.")
     if len(kept) <= run.metrics["epochs_done"]:
         st.caption(f"Of {wording.counted(run.metrics['epochs_done'], 'epoch')}, {len(kept)} are checkpointed.")
     if playing:

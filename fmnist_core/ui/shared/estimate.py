@@ -9,7 +9,6 @@ import streamlit as st
 from fmnist_core.experiment import speed
 from fmnist_core.experiment.cost import cost
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.store.run import Run
 from fmnist_core.ui.shared import server
 
 PRODUCT = (128, 784, 512)  # like a step of the base network
@@ -39,16 +38,10 @@ def _raw(experiment: Experiment, train_examples: int) -> float:
 @st.cache_data(show_spinner=False, ttl=20)
 def _correction() -> float:
     """Measured time of the latest long runs over their estimate: what the rule of thumb misses on this machine."""
-    runs = list(islice(filter(_tells, server.store().runs()), RECENT))
-    return sum(float(run.metrics["seconds"]) for run in runs) / sum(map(_raw_of, runs)) if runs else 1.0
-
-
-def _tells(run: Run) -> bool:
-    metrics = run.metrics
-    return bool(metrics["epochs_done"] and metrics["train_examples"] and metrics["seconds"] >= LONG_ENOUGH)
-
-
-def _raw_of(run: Run) -> float:
-    """The estimate for the epochs that were trained."""
-    whole = _raw(run.experiment, run.metrics["train_examples"])
-    return whole * int(run.metrics["epochs_done"]) / run.experiment.epochs
+    measured = estimated = 0.0
+    runs = ((run.experiment, run.metrics) for run in server.store().runs())
+    long = ((e, m) for e, m in runs if m["epochs_done"] and m["train_examples"] and m["seconds"] >= LONG_ENOUGH)
+    for experiment, metrics in islice(long, RECENT):
+        measured += metrics["seconds"]
+        estimated += _raw(experiment, metrics["train_examples"]) * metrics["epochs_done"] / experiment.epochs
+    return measured / estimated if estimated else 1.0

@@ -30,7 +30,8 @@ def page(this: Page) -> Iterator[None]:
     )
     theme.enable()
     with st.sidebar:
-        _menu()
+        for each in Page:
+            pages.link(each, each.title, carried(each))
     try:
         yield
     except LabError as error:
@@ -38,11 +39,6 @@ def page(this: Page) -> Iterator[None]:
     with st.sidebar:
         _data_line()
     server.wake()
-
-
-def _menu() -> None:
-    for each in Page:
-        pages.link(each, each.title, carried(each))
 
 
 def _data_line() -> None:

@@ -31,14 +31,14 @@ def of_weights(run: Run, tensor: str) -> pd.DataFrame:
 
 def counted(values: Iterable[tuple[int, Array]]) -> pd.DataFrame:
     """As `value_histograms.spread`, without the epochs that have no values; possibly empty."""
-    whole = [(epoch, found) for epoch, found in values if found.size]
-    return value_histograms.spread(whole) if whole else pd.DataFrame(columns=["epoch", "value", "share"])
+    filled = [(epoch, array) for epoch, array in values if array.size]
+    return value_histograms.spread(filled) if filled else pd.DataFrame(columns=["epoch", "value", "share"])
 
 
 def show(
     rows: pd.DataFrame, kind: str, title: str, caption: str, file: str, value: str = "weight", epoch: int | None = None
 ) -> None:
-    """Draw histograms as one of KINDS. value: the axis title. file: its name without ending. epoch: the one outlined."""
+    """Draw histograms as one of KINDS. value: the axis title. file: without its ending. epoch: the one outlined."""
     if rows.empty:
         st.info("These values are NaN at every checkpointed epoch: the network diverged.")
         return

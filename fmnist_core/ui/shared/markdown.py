@@ -26,6 +26,6 @@ def warning(message: object) -> None:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], align: str = "lr") -> None:
-    """A table; cells are Markdown. align: of each column, l (text) or r (numbers); the last letter holds for all others."""
+    """A table; cells are Markdown. align: of each column, l (text) or r (numbers); its last letter: of the rest."""
     bar = [{"l": "---", "r": "--:"}[letter] for letter in align.ljust(len(heads), align[-1])]
     st.markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (heads, bar, *rows)))

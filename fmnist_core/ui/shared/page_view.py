@@ -21,13 +21,14 @@ import streamlit as st
 
 from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
-from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, Hyperparameter
+from fmnist_core.experiment.hyperparameters import FIELDS, HIGH_LAYERS, Experiment, Hyperparameter
+from fmnist_core.experiment.layer_names import OUTPUT, hidden_name
 from fmnist_core.store.run_store import RUN_ID
 from fmnist_core.ui.shared.pages import Page
 
 MOST_DIGITS = 9  # of a whole number in an address
 MOST_POSITIONS = 400  # A slider with more positions cannot be set by hand; a number field can.
-MOST_TOLD = 40  # characters of a default value that a sentence names
+MOST_QUOTED = 40  # characters of a default value that a sentence names
 
 
 class ViewError(LabError):
@@ -55,7 +56,7 @@ class Setting:
 
     def value(self, shown: Any) -> Any:
         """The value that its control shows."""
-        return tuple(shown) if isinstance(shown, list) else shown
+        return shown
 
     def draw(self, start: Any, **kwargs: Any) -> None:
         """The control. kwargs: of Streamlit's function, the key and the callback among them."""
@@ -78,9 +79,11 @@ class PageView:
 
     def query(self) -> dict[str, str]:
         """What differs from the defaults, as URL parameters; `from_query` reads them back."""
-        values = {name: getattr(self, name) for name in self.settings()}
-        settings = self.settings().items()
-        return {n: s.write(values[n]) for n, s in settings if values[n] not in (None, s.default)}
+        return {
+            name: setting.write(value)
+            for name, setting in self.settings().items()
+            if (value := getattr(self, name)) not in (None, setting.default)
+        }
 
     @classmethod
     def from_query(cls, texts: Mapping[str, str]) -> tuple[Self, list[str]]:
@@ -97,14 +100,13 @@ class PageView:
                 values |= {**setting.implies, name: setting.read(name, text)}
             except LabError as error:
                 default = "" if setting.default is None else setting.write(setting.default)
-                told = f", {default}," if 0 < len(default) < MOST_TOLD else ""
-                problems.append(f"{error} The default{told} is used.")
+                quoted = f", {default}," if 0 < len(default) < MOST_QUOTED else ""
+                problems.append(f"{error} The default{quoted} is used.")
         return replace(cls(), **values), problems  # type: ignore[type-var]
 
     def changed(self, **values: Any) -> Self:
         """The view with other values for some of its settings. Raises: LabError."""
-        settings = self.settings()
-        checked = {name: settings[name].check(name, settings[name].value(value)) for name, value in values.items()}
+        checked = {name: self.setting(name).check(name, value) for name, value in values.items()}
         return replace(self, **checked)  # type: ignore[type-var]
 
     @classmethod
@@ -137,7 +139,7 @@ def whole(
 
 def number(low: float, high: float, default: float, label: str, **kwargs: Any) -> Any:
     """A number on a slider. kwargs: as in Number."""
-    options = {"step": 0.01, "form": "{:g}".format, "slider": True, **kwargs}
+    options = {"step": 0.01, "slider": True, **kwargs}
     return declared(Number(kind=float, low=low, high=high, default=default, label=label, **options))
 
 
@@ -176,7 +178,13 @@ def of_experiment(name: str) -> OfExperiment:
 
 def pattern(expression: str, allowed: str, default: Any = "") -> Any:
     """A text that the regular expression matches. allowed: what it must be, in words."""
-    return text(lambda name, value: _matched(name, value, expression, allowed), default)
+
+    def read(name: str, text: str) -> str:
+        if not re.fullmatch(expression, text):
+            raise ViewError(f"{name} is {text[:80]!r}, but it must be {allowed}.")
+        return text
+
+    return declared(Text(reads=read, writes=str, default=default))
 
 
 def run() -> Any:
@@ -187,6 +195,13 @@ def run() -> Any:
 def epoch() -> Any:
     """An epoch; None for the last one."""
     return whole(0, 100_000, label="Epoch", optional=True)
+
+
+def layer(default: str, *others: str) -> Any:
+    """The name of a layer that has weights, or one of `others`."""
+    names = (*others, *map(hidden_name, range(1, HIGH_LAYERS + 1)), OUTPUT)
+    examples = ", ".join((*others, hidden_name(1), hidden_name(2)))
+    return pattern("|".join(names), f"{examples}, ..., or {OUTPUT}", default)
 
 
 # --- Kinds ------------------------------------------------------------------------------------------------------------
@@ -208,6 +223,11 @@ class Choice(Setting):
         st.segmented_control(format_func=self.words.__getitem__, required=True, **options)
 
 
+def plain(value: float) -> str:
+    """A number for a reader of a slider: 1e-05 as 0.00001."""
+    return re.sub(r"0+$", "", f"{value:.8f}").rstrip(".") if isinstance(value, float) else f"{value:,}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Number(Setting):
     """A number. usual: the positions of its slider, which without them moves by `step`. form: how it shows a position.
@@ -219,7 +239,7 @@ class Number(Setting):
     high: float | Callable[[], int]
     step: float = 1
     usual: tuple[float, ...] = ()
-    form: Callable[[Any], str] = "{:,}".format
+    form: Callable[[Any], str] = plain
     slider: bool = False
 
     @property
@@ -253,8 +273,8 @@ class Flag(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class Several(Setting):
-    """Different values out of a list. allowed: what an address must have, in words. joint: what stands between two there.
-    empty: how it says none, if it may. most: how many may be chosen.
+    """Different values out of a list. allowed: what an address must have, in words. joint: what stands between two
+    there. empty: how it says none, if it may. most: how many may be chosen.
     """
 
     words: Mapping[Any, str]
@@ -276,6 +296,9 @@ class Several(Setting):
             raise ViewError(f"{name} is {text[:80]!r}, but it must be {self.allowed}.")
         values = dict.fromkeys(known[each] for each in names)
         return tuple(values if self.most else sorted(values))
+
+    def value(self, shown: Any) -> tuple[Any, ...]:
+        return tuple(shown or ())
 
     def check(self, name: str, value: Any) -> Any:
         if not value and self.empty is None:
@@ -317,11 +340,11 @@ class OfExperiment(Setting):
     field: Hyperparameter
     low: int | None = None
     usual: tuple[Any, ...] = ()
-    form: Callable[[Any], str] | None = None
+    form: Callable[[Any], str] = plain
 
     def read(self, name: str, text: str) -> Any:
         if self.low is not None:
-            return _number(name, text, int, self.low, self.field.high or 0)
+            return self._number().read(name, text)
         return getattr(Experiment.parse({self.field.name: text}), self.field.name)
 
     def write(self, value: Any) -> str:
@@ -339,38 +362,36 @@ class OfExperiment(Setting):
             st.selectbox(options=names, index=names.index(start), **{"format_func": wording.choice, **options})
         elif field.kind == "widths":
             st.text_input(value=field.write(start), placeholder="such as 512-256-128", **options)
-        elif self.usual or field.log:
-            usual = sorted({*self.usual, start}) if self.usual else positions(field, start)
-            st.select_slider(options=usual, value=start, **{"format_func": self.form or _plain, **options})
         else:
-            self._linear(start, options)
+            number = self._number()
+            if number.slider and not number.usual:
+                options.setdefault("format", "%d" if number.kind is int else "%.3g")
+            number.draw(start, **options)
 
-    def _linear(self, start: Any, options: dict[str, Any]) -> None:
-        whole = self.field.kind == "int"
-        cast: Any = int if whole else float
-        low, high = cast(self.field.low if self.low is None else self.low), cast(self.field.high)
-        step = cast(self.field.step or 1)
-        options = {"min_value": low, "max_value": high, "value": start, "step": step, **options}
-        if (high - low) / step > MOST_POSITIONS:
-            st.number_input(**options)
-        else:
-            st.slider(**{"format": "%d" if whole else "%.3g", **options})
+    def _number(self) -> Number:
+        """A numeric hyperparameter."""
+        field = self.field
+        low, high, step = field.low or 0 if self.low is None else self.low, field.high or 0, field.step or 1
+        return Number(
+            default=self.default,
+            kind=int if field.kind == "int" else float,
+            low=low,
+            high=high,
+            step=step,
+            usual=self.usual or (positions(field) if field.log else ()),
+            form=self.form,
+            slider=(high - low) / step <= MOST_POSITIONS,
+        )
 
 
-def positions(field: Hyperparameter, *extra: float) -> list[float]:
-    """Positions of a logarithmic slider: powers of two up to a power of two, else 1, 2, 5, 10, ...; and `extra`."""
+def positions(field: Hyperparameter) -> tuple[float, ...]:
+    """Positions of a logarithmic slider: powers of two up to a power of two, else 1, 2, 5, 10, ..."""
     low, high = field.low or 0, field.high or 0
     if field.kind == "int" and int(high) & (int(high) - 1) == 0:
         steps = [float(2**power) for power in range(int(high).bit_length())]
     else:
         steps = [float(f"{digit}e{power}") for power in range(-9, 10) for digit in (1, 2, 5)]
-    chosen = sorted({value for value in (*steps, low, high, field.default, *extra) if low <= value <= high})
-    return [int(value) for value in chosen] if field.kind == "int" else chosen
-
-
-def _plain(value: float) -> str:
-    """1e-05 as 0.00001: the reader of a slider thinks in plain numbers."""
-    return re.sub(r"0+$", "", f"{value:.8f}").rstrip(".") if isinstance(value, float) else f"{value:,}"
+    return tuple(value for value in (*steps, low, high, field.default) if low <= value <= high)
 
 
 # --- Reading a text ---------------------------------------------------------------------------------------------------
@@ -382,14 +403,8 @@ def _one_of(name: str, text: str, allowed: Mapping[str, Any]) -> Any:
     return allowed[text]
 
 
-def _matched(name: str, text: str, expression: str, allowed: str) -> str:
-    if not re.fullmatch(expression, text):
-        raise ViewError(f"{name} is {text[:80]!r}, but it must be {allowed}.")
-    return text
-
-
 def _number(name: str, text: str, kind: type[int] | type[float], low: float, high: float) -> float:
-    """A number within bounds, written the one way that an address has: int() also takes "1_0", " 5", other scripts' digits."""
+    """A number within bounds, written as addresses have it: int() also takes "1_0", " 5", and other scripts' digits."""
     whole = kind is int
     form = rf"[0-9]{{1,{MOST_DIGITS}}}" if whole else r"(?=.{1,20}$)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
     value = kind(text) if re.fullmatch(form, text) else low - 1

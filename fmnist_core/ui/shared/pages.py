@@ -40,12 +40,8 @@ class Page(Enum):
 
 
 def link(
-    page: Page,
-    label: str,
-    query: Mapping[str, str] | None = None,
-    symbol: str | None = "",
-    help: str | None = None,
+    page: Page, label: str, query: Mapping[str, str] | None = None, symbol: str | None = "", help: str | None = None
 ) -> None:
-    """A link to a page, with its view as URL parameters. label: Markdown. symbol: "" for the page's own, None for none."""
+    """A link to a page, with its view as URL parameters. label: Markdown. symbol: "": the page's own; None: none."""
     icon = material(symbol) if symbol else page.icon if symbol == "" else None
     st.page_link(page.path, label=label, icon=icon, query_params=dict(query or {}), help=help)

@@ -20,9 +20,9 @@ def per_run(
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Cache a function of one or more runs, for all sessions.
 
-    A run is known by its name and the time of its training, for one that is trained again keeps its name; a data set by its
-    name. As Streamlit has it, arguments whose names start with an underscore are not part of the key. shared: all callers
-    get the same object (Streamlit's `cache_resource`), as fits large arrays, which nobody may change; otherwise copies.
+    A run is known by its name and the time of its training, for one that is trained again keeps its name; a data set by
+    its name. As Streamlit has it, arguments whose names start with an underscore are not part of the key. shared: all
+    callers get one object (Streamlit's `cache_resource`), as fits large arrays, which nobody may change; else copies.
 
     Calls raise RunDamaged, one sentence, where somebody has deleted a run, or trained it again, since it was opened.
     """

@@ -1,4 +1,4 @@
-"""The one progress panel: it polls while something runs, draws it, offers to stop it, and redraws the page at its end."""
+"""The progress panel: it polls while something runs, draws it, offers to stop it, and redraws the page at its end."""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ def choose(state: ViewState[Any], name: str) -> Run | None:
 
     state: of a view with a part `run`. name: of the run in the view, or "" for the one looked at or trained last.
     """
-    listed = _listed(*_state_of_store())
+    root = server.store().root
+    # A folder changes when a run comes or goes.
+    listed = _listed(str(root), root.stat().st_mtime_ns if root.exists() else 0)
     run = server.stored(name or _last(listed))
     if run is None and name:
         markdown.warning(f"The run {name} is not in the store; choose another one, or train it again.")
@@ -34,17 +36,13 @@ def choose(state: ViewState[Any], name: str) -> Run | None:
         return None
     session.RUN.set(run.run_id)
     state.assume(run=run.run_id)
-    names = list(listed)
-    if run.run_id not in listed:
-        names.append(run.run_id)
-    start, rest = state.control("run", run.run_id)
-    st.selectbox(
+    state.select(
+        "run",
         "Stored run",
-        names,
-        names.index(start) if start in names else names.index(run.run_id),
-        format_func=lambda one: listed.get(one) or title(run),
+        list(dict.fromkeys([*listed, run.run_id])),
+        run.run_id,
+        format_func=lambda name: listed.get(name) or title(run),
         help="A network trained on this server, with its test accuracy.",
-        **rest,
     )
     if len(title(run)) > SHOWN:
         st.caption(escaped(title(run)))
@@ -61,8 +59,8 @@ def title(run: Run) -> str:
     """A run in a few words: what it is, whether it was stopped, what it got."""
     stopped = "" if run.complete else f", stopped after epoch {run.metrics['epochs_done']}"
     sample = ", sample" if run.data_name == "sample" else ""
-    told = run.name or wording.name(run.experiment)
-    return f"{told}{stopped}{sample} · {run_sentences.tested(run.metrics, 'test_accuracy')}"
+    tested = run_sentences.tested(run.metrics, "test_accuracy")
+    return f"{run.name or wording.name(run.experiment)}{stopped}{sample} · {tested}"
 
 
 def data_of(run: Run) -> dataset.Dataset:
@@ -74,16 +72,8 @@ def _last(listed: dict[str, str], never: str = "") -> str:
     """The run looked at last, else that of page Train's settings, else the newest."""
     experiment: Experiment | None = view_of(Page.TRAIN)
     trained = run_id(experiment, dataset.load().name) if experiment else ""
-    found = (one for one in (session.RUN.get(), trained) if one in listed and one != never)
-    return next(found, next((one for one in listed if one != never), ""))
-
-
-def _state_of_store() -> tuple[str, int]:
-    root = server.store().root
-    try:
-        return str(root), root.stat().st_mtime_ns  # a folder changes when a run comes or goes
-    except OSError:
-        return str(root), 0
+    latest = (session.RUN.get(), trained, *listed)
+    return next((name for name in latest if name in listed and name != never), "")
 
 
 @st.cache_data(show_spinner=False, max_entries=4, ttl=20)

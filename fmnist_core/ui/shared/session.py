@@ -1,4 +1,4 @@
-"""Everything that a browser session remembers: each entry of Streamlit's session state is declared here, once, with its type.
+"""Everything that a browser session remembers: each entry of Streamlit's session state, declared once, with its type.
 
 An entry may be kept once for the session, or once for each page, run, or whatever its name goes on with. Values of
 widgets are read here too: their keys are made where they are drawn.
@@ -95,9 +95,7 @@ MORE = Entry[tuple[Any, int]]("inspect more", lambda: (None, 0))  # which images
 MATRIX = Entry[Any]("inspect confusion", lambda: None)  # the confusion matrix' selection
 SKETCH = Entry[NDArray[np.uint8] | None]("inspect sketch last", lambda: None)
 SKETCHES = Entry("inspect sketch version", int)  # images put on the canvas so far
-UPLOADED = Entry[Any](
-    "inspect uploaded", lambda: None
-)  # the file, since the control forgets it when it leaves the screen
+UPLOADED = Entry[Any]("inspect uploaded", lambda: None)  # the file: its control forgets it when it leaves the screen
 PREPARED = Entry[Any]("inspect prepared", lambda: None)  # the file and how it was read, and the picture made of it
 
 LASSO = Entry[tuple[Any, tuple[int, ...]]]("embeddings lasso", lambda: (None, ()))  # the map's images, and those taken

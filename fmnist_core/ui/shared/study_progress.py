@@ -12,7 +12,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
-from fmnist_core.experiment.study import Study, Variant
+from fmnist_core.experiment.study import Study
 from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.shared import estimate, markdown, pages, progress, server, training_progress
@@ -46,13 +46,13 @@ def show(study: Study, data: Dataset, watch: Callable[[Study], None] | None = No
 
 def missing(study: Study, data_name: str, trained: list[Trained]) -> list[Experiment]:
     """The experiments of a study that have no run yet."""
-    there = {one.run.run_id for one in trained}
-    return [experiment for _, experiment in study.experiments() if run_id(experiment, data_name) not in there]
+    stored = {result.run.run_id for result in trained}
+    return [experiment for _, experiment in study.experiments() if run_id(experiment, data_name) not in stored]
 
 
 def seconds_for(experiments: list[Experiment], data_name: str) -> float:
     """Estimated time to train them one after the other."""
-    return sum(estimate.seconds(one, training_images(one, data_name)) for one in experiments)
+    return sum(estimate.seconds(each, training_images(each, data_name)) for each in experiments)
 
 
 def _start(
@@ -91,17 +91,16 @@ def _start(
 
 def _what(study: Study) -> None:
     """The networks to come, so that nobody presses the button blindly."""
-    names = [f"- {escaped(variant.name)}{_described(variant)}" for variant in study.variants()]
+    names = []
+    for variant in study.variants():
+        about = f": {PRESETS[variant.values['preset']].description}" if "preset" in variant.values else ""
+        names.append(f"- {escaped(variant.name)}{about}")
     st.markdown("\n".join(names[:MOST_NAMED]))
     if len(names) > MOST_NAMED:
         st.caption(f"And {len(names) - MOST_NAMED} more.")
     st.caption(
         "Their curves, a table and the differences beyond the noise appear here as soon as the first runs are finished."
     )
-
-
-def _described(variant: Variant) -> str:
-    return f": {PRESETS[variant.values['preset']].description}" if "preset" in variant.values else ""
 
 
 def _elsewhere(other: Study, watch: Callable[[Study], None] | None) -> None:
@@ -135,23 +134,22 @@ def _now(study: Study, data_name: str, snapshot: StudySnapshot) -> str:
     left += sum(shot.seconds_left or 0.0 for shot in snapshot.current)
     if not snapshot.current:
         return "waiting for a worker: single trainings go first"
-    told = []
+    current = []
     for shot in snapshot.current:
         variant, experiment = names[shot.run_id]
         epoch = f", epoch {shot.epoch} of {experiment.epochs}" if shot.epoch else f" ({shot.state})"
-        told.append(f"{escaped(variant.name)}, seed {experiment.seed}{epoch}")
-    return f"{wording.listed(told)} · about {estimate.words(left)} left"
+        current.append(f"{escaped(variant.name)}, seed {experiment.seed}{epoch}")
+    return f"{wording.listed(current)} · about {estimate.words(left)} left"
 
 
 def _failures(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
     """What broke, without hiding what did not."""
     names = {run_id(experiment, data_name): experiment for _, experiment in study.experiments()}
-    told: dict[str, list[str]] = {}
+    failed: dict[str, list[str]] = {}
     for name, reason in snapshot.failed.items():
-        told.setdefault(reason, []).append(wording.name(names[name]) if name in names else name)
-    for reason, failed in told.items():
-        markdown.error(
-            f"{wording.counted(len(failed), 'run')} failed ({'; '.join(failed[:3])}{' …' if len(failed) > 3 else ''}): {reason}"
-        )
+        failed.setdefault(reason, []).append(wording.name(names[name]) if name in names else name)
+    for reason, runs in failed.items():
+        listed = "; ".join(runs[:3]) + (" …" if len(runs) > 3 else "")
+        markdown.error(f"{wording.counted(len(runs), 'run')} failed ({listed}): {reason}")
     if snapshot.state == "stopped":
         st.caption("The study was stopped; press Continue for the rest.")

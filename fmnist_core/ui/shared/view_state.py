@@ -1,17 +1,17 @@
 """A page's view in the session, mirrored to its address, and the controls that change it.
 
-The view is the truth, and the address follows it. The address is read only where the browser went to it: when the page is
-opened, when a link is followed, when it goes back or forward (`session.arrive` tells). Any other rerun may come from a
-browser that has not received the latest address yet, so what it says about the address is not looked at.
+The view is the truth, and the address follows it. The address is read only where the browser went to it: when the page
+is opened, when a link is followed, when it goes back or forward (`session.arrive` tells). Any other rerun may come from
+a browser that has not received the latest address yet.
 
-In the same way a browser that has not drawn the latest controls yet may report the value of an earlier one. Each control
-has a key with a number, a new one whenever it must show another value than it does; what comes from an earlier key is
-no move.
+In the same way a browser that has not drawn the latest controls yet may report the value of an earlier one. Each
+control has a key with a number, a new one whenever it must show another value than it does; what comes from an earlier
+key is no move.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -70,10 +70,10 @@ class ViewState(Generic[V]):
         view: V = self._state().view
         return view
 
-    def shown(self, name: str) -> Any:
-        """What a control shows; None where there is none."""
+    def shown(self, name: str, read: Callable[[Any], Any] = lambda shown: shown) -> Any:
+        """What a control shows, by `read`; None where there is none."""
         drawn = self._state().controls.get(name)
-        return None if drawn is None else session.widget(drawn.key)
+        return None if drawn is None else read(session.widget(drawn.key))
 
     def show_problems(self) -> None:
         """One sentence for each part of the address, or move of a control, that could not be used."""
@@ -85,7 +85,7 @@ class ViewState(Generic[V]):
     def change(self, **values: Any) -> None:
         """Set parts of the view; what cannot be used is named and not taken."""
         with self.attempt():
-            self._hold(self.view.changed(**values))
+            self._set(self.view.changed(**values))
 
     def open(self, view: V) -> None:
         """Go to another view as a whole; every control is drawn anew."""
@@ -115,9 +115,10 @@ class ViewState(Generic[V]):
         except LabError as error:
             self.refuse(f"{error} {after}".rstrip())
 
-    def _hold(self, view: V) -> None:
+    def _set(self, view: V) -> None:
+        """Take another view; controls that show something else are drawn anew, but for the one that is moving."""
         state = self._state()
-        for name in [name for name in state.controls if name != state.taking]:
+        for name in state.controls.keys() - {state.taking}:
             if getattr(view, name, None) != getattr(state.view, name, None):
                 del state.controls[name]
         state.view, state.problems = view, []
@@ -134,8 +135,14 @@ class ViewState(Generic[V]):
     def draw(self, name: str, value: Any = None, **kwargs: Any) -> None:
         """The control of a part of the view, as it is declared. value: what it shows, where not the view's own."""
         shown = getattr(self.view, name) if value is None else value
-        start, rest = self.control(name, shown, read=self._setting(name).value)
-        self._setting(name).draw(start, **rest | kwargs)
+        start, widget = self.control(name, shown, read=self._setting(name).value)
+        self._setting(name).draw(start, **widget | kwargs)
+
+    def select(self, name: str, label: str, options: Sequence[Any], value: Any, **kwargs: Any) -> None:
+        """A box to choose one of options. value: what it shows; None: its placeholder. kwargs: `take`, Streamlit's."""
+        start, widget = self.control(name, value, kwargs.pop("take", None))
+        start = start if start in options else value
+        st.selectbox(label, options, None if start is None else options.index(start), **widget | kwargs)
 
     def control(
         self,
@@ -153,17 +160,12 @@ class ViewState(Generic[V]):
         """
         state = self._state()
         drawn = state.controls.get(name)
-        if drawn is None or not session.drawn(drawn.key) or not self._shows(drawn, value, read):
+        # A widget stays that was drawn for this value, or has been moved to it.
+        if not (drawn and session.drawn(drawn.key) and (drawn.value == value or self.shown(name, read) == value)):
             state.count += 1
-            drawn = Control(f"{self.page.name.lower()} {name} {state.count}", value, value)
+            drawn = state.controls[name] = Control(f"{self.page.name.lower()} {name} {state.count}", value, value)
         drawn.value = value
-        state.controls[name] = drawn
         return drawn.start, {"key": drawn.key, "on_change": self._moved, "args": (name, drawn.key, take)}
-
-    @staticmethod
-    def _shows(drawn: Control, value: Any, read: Callable[[Any], Any]) -> bool:
-        """Whether a widget can stay: it was drawn for this value, or has been moved to it."""
-        return bool(drawn.value == value or read(session.widget(drawn.key)) == value)
 
     def _moved(self, name: str, key: str, take: Callable[[Any], None] | None) -> None:
         state = self._state()
@@ -171,13 +173,12 @@ class ViewState(Generic[V]):
         if drawn is None or drawn.key != key:
             return
         state.taking = name
-        value = session.widget(key)
         try:
             with self.attempt():
                 if take is None:
-                    self._hold(self.view.changed(**{name: self._setting(name).value(value)}))
+                    self._set(self.view.changed(**{name: self._setting(name).value(session.widget(key))}))
                 else:
-                    take(value)
+                    take(session.widget(key))
         finally:
             state.taking = ""
 
