@@ -1,1 +1,1 @@
-"""What is trained, as plain data: the experiment, its tables, studies, costs, schedules, and what a training reports."""
+"""What is trained, as plain data: the experiment, its tables, studies, costs, schedules and reports of a training."""

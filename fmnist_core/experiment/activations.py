@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+ONE = np.float32(1)
 LEAK = np.float32(0.2)  # Keras' leaky_relu by name; many others take 0.01.
 SELU_SCALE, SELU_ALPHA = np.float32(1.0507009873554805), np.float32(1.6732632423543772)  # Klambauer et al. (2017)
 
@@ -44,7 +45,8 @@ class Activation:
     def asymptotes(self) -> tuple[float, ...]:
         """The values that f approaches, reaches nowhere, and has near it only where it is flat.
 
-        GELU, SiLU and mish are flat for very negative sums, too, but take the same values near s = 0, where they are not.
+        GELU, SiLU and mish are flat for very negative sums, too, but take the same values near s = 0, where they are
+        not.
         """
         return () if self.can_die or not self.monotonic else tuple(x for x in self.limits if math.isfinite(x))
 
@@ -69,14 +71,44 @@ class Activation:
         return not (self.odd or self.bounded)
 
 
+def _relu_slope(s: Array, z: Array) -> Array:
+    return (s > 0).astype(np.float32)
+
+
+def _leaky_relu(s: Array) -> Array:
+    return np.where(s > 0, s, LEAK * s)
+
+
+def _leaky_relu_slope(s: Array, z: Array) -> Array:
+    return np.where(s > 0, ONE, LEAK)
+
+
 def _sigmoid(s: Array) -> Array:
     with np.errstate(over="ignore"):  # exp gives inf far below 0, and 1 / inf is the right 0.
         result: Array = np.reciprocal(1 + np.exp(-s))
+        return result
+
+
+def _softsign(s: Array) -> Array:
+    result: Array = s / (1 + np.abs(s))
+    return result
+
+
+def _softsign_slope(s: Array, z: Array) -> Array:
+    result: Array = np.square(1 - np.abs(z))
     return result
 
 
 def _elu(s: Array) -> Array:
     return np.where(s > 0, s, np.expm1(np.minimum(s, 0)))
+
+
+def _selu(s: Array) -> Array:
+    return SELU_SCALE * np.where(s > 0, s, SELU_ALPHA * np.expm1(np.minimum(s, 0)))
+
+
+def _selu_slope(s: Array, z: Array) -> Array:
+    return np.where(s > 0, SELU_SCALE, z + SELU_SCALE * SELU_ALPHA)
 
 
 def _normal_cdf(s: Array) -> Array:
@@ -85,6 +117,11 @@ def _normal_cdf(s: Array) -> Array:
 
     result: Array = np.float32(0.5) * (1 + erf(s * np.float32(1 / np.sqrt(2))))
     return result
+
+
+def _gelu(s: Array) -> Array:
+    """Hendrycks & Gimpel (2016), exact: s * Phi(s)."""
+    return s * _normal_cdf(s)
 
 
 def _gelu_slope(s: Array, z: Array) -> Array:
@@ -100,7 +137,13 @@ def _silu_slope(s: Array, z: Array) -> Array:
 
 
 def _tanh_of_softplus(s: Array) -> Array:
-    return np.tanh(np.maximum(s, 0) + np.log1p(np.exp(-np.abs(s))))
+    result: Array = np.tanh(np.maximum(s, 0) + np.log1p(np.exp(-np.abs(s))))
+    return result
+
+
+def _mish(s: Array) -> Array:
+    """Misra (2020): s tanh(ln(1 + e^s))."""
+    return s * _tanh_of_softplus(s)
 
 
 def _mish_slope(s: Array, z: Array) -> Array:
@@ -109,24 +152,20 @@ def _mish_slope(s: Array, z: Array) -> Array:
     return result
 
 
-# fmt: off
+_INF = math.inf
 _ROWS = (
-    Activation("relu", "ReLU", lambda s: np.maximum(s, 0), lambda s, z: (s > 0).astype(np.float32), (0, math.inf), None, "he_normal", can_die=True),
+    Activation("relu", "ReLU", lambda s: np.maximum(s, 0), _relu_slope, (0, _INF), None, "he_normal", can_die=True),
     Activation("tanh", "tanh", np.tanh, lambda s, z: 1 - z * z, (-1, 1), 1, "glorot_uniform", odd=True),
     Activation("sigmoid", "sigmoid", _sigmoid, lambda s, z: z * (1 - z), (0, 1), 0.25, "glorot_uniform"),
-    Activation("softsign", "softsign", lambda s: s / (1 + np.abs(s)), lambda s, z: np.square(1 - np.abs(z)), (-1, 1), 1, "glorot_uniform", odd=True),
-    Activation("elu", "ELU", _elu, lambda s, z: np.where(s > 0, np.float32(1), z + 1), (-1, math.inf), 1, "he_normal"),
+    Activation("softsign", "softsign", _softsign, _softsign_slope, (-1, 1), 1, "glorot_uniform", odd=True),
+    Activation("elu", "ELU", _elu, lambda s, z: np.where(s > 0, ONE, z + 1), (-1, _INF), 1, "he_normal"),
+    Activation("selu", "SELU", _selu, _selu_slope, (-float(SELU_SCALE * SELU_ALPHA), _INF), None, "lecun_normal"),
+    Activation("gelu", "GELU", _gelu, _gelu_slope, (0, _INF), 0.5, "he_normal", monotonic=False),
+    Activation("silu", "SiLU", lambda s: s * _sigmoid(s), _silu_slope, (0, _INF), 0.5, "he_normal", monotonic=False),
+    Activation("mish", "mish", _mish, _mish_slope, (0, _INF), 0.6, "he_normal", monotonic=False),
+    Activation("leaky_relu", "leaky ReLU", _leaky_relu, _leaky_relu_slope, (-_INF, _INF), None, "he_normal"),
     Activation(
-        "selu", "SELU", lambda s: SELU_SCALE * np.where(s > 0, s, SELU_ALPHA * np.expm1(np.minimum(s, 0))),
-        lambda s, z: np.where(s > 0, SELU_SCALE, z + SELU_SCALE * SELU_ALPHA), (-float(SELU_SCALE * SELU_ALPHA), math.inf), None, "lecun_normal",
+        "linear", "linear", lambda s: s, lambda s, z: np.ones_like(s), (-_INF, _INF), 1, "glorot_uniform", odd=True
     ),
-    # Hendrycks & Gimpel (2016), exact: s * Phi(s).
-    Activation("gelu", "GELU", lambda s: s * _normal_cdf(s), _gelu_slope, (0, math.inf), 0.5, "he_normal", monotonic=False),
-    Activation("silu", "SiLU", lambda s: s * _sigmoid(s), _silu_slope, (0, math.inf), 0.5, "he_normal", monotonic=False),
-    # Misra (2020): s tanh(ln(1 + e^s)).
-    Activation("mish", "mish", lambda s: s * _tanh_of_softplus(s), _mish_slope, (0, math.inf), 0.6, "he_normal", monotonic=False),
-    Activation("leaky_relu", "leaky ReLU", lambda s: np.where(s > 0, s, LEAK * s), lambda s, z: np.where(s > 0, np.float32(1), LEAK), (-math.inf, math.inf), None, "he_normal"),
-    Activation("linear", "linear", lambda s: s, lambda s, z: np.ones_like(s), (-math.inf, math.inf), 1, "glorot_uniform", odd=True),
 )
-# fmt: on
 ACTIVATIONS = {row.name: row for row in _ROWS}

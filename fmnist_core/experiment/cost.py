@@ -1,9 +1,14 @@
-"""What a training costs, computed from its description alone: parameters and arithmetic. No TensorFlow."""
+"""What a training costs: parameters and arithmetic, by its description alone, and time, by this machine's speed."""
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
 
 from fmnist_core.data.dataset import split_of
 from fmnist_core.errors import LabError
@@ -11,6 +16,10 @@ from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
 from fmnist_core.experiment.layer_names import hidden_name
 
 INPUTS, OUTPUTS = 28 * 28, 10
+# Measured with the compiled training loop: the share of a plain matrix product's speed that one training reaches, and
+# two at a time; and what each step costs on top, whatever its size: launching it and gathering its batch.
+EFFICIENCY, SHARED_EFFICIENCY = 0.55, 0.33
+STEP_SECONDS = 6e-5
 
 
 @dataclass(frozen=True)
@@ -40,17 +49,17 @@ class Cost:
 
 def layers(experiment: Experiment) -> tuple[LayerCost, ...]:
     """The network's layers in order, the input scaling first, the softmax last."""
-    found = [LayerCost("rescale", "Rescaling", INPUTS, 0)]
+    layers = [LayerCost("rescale", "Rescaling", INPUTS, 0)]
     fan_in = INPUTS
     for number, width in enumerate(experiment.hidden_widths, start=1):
-        found.append(LayerCost(hidden_name(number), "Dense", width, (fan_in + 1) * width))
+        layers.append(LayerCost(hidden_name(number), "Dense", width, (fan_in + 1) * width))
         if experiment.batch_norm:
-            found.append(LayerCost(f"batch_norm_{number}", "BatchNormalization", width, 4 * width))
-        found.append(LayerCost(f"activation_{number}", "Activation", width, 0))
+            layers.append(LayerCost(f"batch_norm_{number}", "BatchNormalization", width, 4 * width))
+        layers.append(LayerCost(f"activation_{number}", "Activation", width, 0))
         if experiment.dropout:
-            found.append(LayerCost(f"dropout_{number}", "Dropout", width, 0))
+            layers.append(LayerCost(f"dropout_{number}", "Dropout", width, 0))
         fan_in = width
-    return (*found, LayerCost("output", "Dense", OUTPUTS, (fan_in + 1) * OUTPUTS))
+    return (*layers, LayerCost("output", "Dense", OUTPUTS, (fan_in + 1) * OUTPUTS))
 
 
 def kept_epochs(epochs: int) -> tuple[int, ...]:
@@ -62,18 +71,19 @@ def kept_epochs(epochs: int) -> tuple[int, ...]:
 
 def cost(experiment: Experiment, train_examples: int) -> Cost:
     """The cost of training on `train_examples` images (after the validation split)."""
-    plan = layers(experiment)
-    kernels = [
-        a * b for a, b in zip((INPUTS, *experiment.hidden_widths), (*experiment.hidden_widths, OUTPUTS), strict=True)
-    ]
+    plan, kernels = layers(experiment), kernel_sizes(experiment)
     products = 2 * (3 * sum(kernels) - kernels[0])
-    parameters = sum(layer.parameters for layer in plan)
     return Cost(
-        parameters=parameters,
+        parameters=sum(layer.parameters for layer in plan),
         flops=float(products) * train_examples * experiment.epochs,
         steps_per_epoch=math.ceil(train_examples / experiment.batch_size),
         layers=plan,
     )
+
+
+def kernel_sizes(experiment: Experiment) -> list[int]:
+    """How many weights each Dense layer has, its biases left out."""
+    return [a * b for a, b in pairwise((INPUTS, *experiment.hidden_widths, OUTPUTS))]
 
 
 def training_images(experiment: Experiment, data_name: str) -> int:
@@ -98,3 +108,24 @@ def check_flops(needed: float, budget: float, what: str, remedy: str, error: typ
             f"{what} needs {needed:.1e} floating-point operations, {needed / budget:.1f} times what this server"
             f" allows ({budget:.1e}); choose {remedy} (the setting FMNIST_COMPUTE_BUDGET is the limit)."
         )
+
+
+def training_seconds(flops: float, steps: float, efficiency: float, product: tuple[int, int, int]) -> float:
+    """Seconds for these floating-point operations and steps.
+
+    efficiency: of the speed of `product`, (rows, inner, columns), which should be like the training's own: with small
+    batches the weights' way through memory takes the time.
+    """
+    return flops / (efficiency * product_speed(*product)) + steps * STEP_SECONDS
+
+
+@cache
+def product_speed(rows: int, inner: int, columns: int) -> float:
+    """FLOP/s of a (rows, inner) float32 matrix times an (inner, columns) one here, measured once: 5 to 20 ms."""
+    a, b = np.ones((rows, inner), np.float32), np.ones((inner, columns), np.float32)
+    best = math.inf
+    for _ in range(20):  # The best of many: the first ones wait for BLAS' threads, and others for the machine's.
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return 2 * rows * inner * columns / best

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 from fmnist_core.errors import BadValueError
-from fmnist_core.experiment.cost import INPUTS, OUTPUTS
+from fmnist_core.experiment.cost import kernel_sizes
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.wording import counted
 
@@ -25,7 +24,7 @@ def requested(
 ) -> list[tuple[Experiment, float]]:
     """The network and the gain of each initialiser, in their order. gains: one for each, or none (all 1).
 
-    Raises: ExperimentError (a value out of range), InitialisationError (too many networks, too many weights, a bad gain).
+    Raises: ExperimentError (a value out of range), InitialisationError (too many networks or weights, a bad gain).
     """
     gains = gains or [1.0] * len(initialisers)
     if not 1 <= len(initialisers) <= MOST_NETWORKS:
@@ -48,21 +47,16 @@ def requested(
     experiments = [Experiment.of(shape | {"initialiser": name}) for name in initialisers]
     if layers < 1:
         raise InitialisationError(f"Hidden layers (layers) is {layers}, but here it must be from 1 to 20.")
-    weights = len(experiments) * _weights(experiments[0])
+    weights = len(experiments) * sum(kernel_sizes(experiments[0]))
     if weights > MOST_WEIGHTS:
         raise InitialisationError(
             f"{counted(layers, 'hidden layer')} of {units:,} units for {counted(len(experiments), 'initialiser')} have"
-            f" {weights / 1e6:.0f} million weights, but at most {MOST_WEIGHTS / 1e6:.0f} million can be shown live; choose fewer"
-            " layers, units or initialisers."
+            f" {weights / 1e6:.0f} million weights, but at most {MOST_WEIGHTS / 1e6:.0f} million can be shown live;"
+            " choose fewer layers, units or initialisers."
         )
     return list(zip(experiments, gains, strict=True))
 
 
 def fits(layers: int, units: int, initialisers: int) -> bool:
     """Whether so many networks of this shape have few enough weights."""
-    return initialisers * _weights(Experiment.of({"layers": layers, "units": units})) <= MOST_WEIGHTS
-
-
-def _weights(experiment: Experiment) -> int:
-    widths = (INPUTS, *experiment.hidden_widths, OUTPUTS)
-    return sum(a * b for a, b in pairwise(widths))
+    return initialisers * sum(kernel_sizes(Experiment(layers=layers, units=units))) <= MOST_WEIGHTS

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 class Initialiser:
     """One initialiser of a layer's kernel, shape (fan_in, fan_out).
 
-    variance: Var[W] from (fan_in, fan_out, sigma), sigma the hyperparameter `initialiser_sigma`; None where it depends on
-    the data. keras: its class in keras.initializers. arguments: what that class takes beside the seed, from (fan_in,
+    variance: Var[W] from (fan_in, fan_out, sigma), sigma the hyperparameter `initialiser_sigma`; None where it depends
+    on the data. keras: its class in keras.initializers. arguments: what that class takes beside the seed, from (fan_in,
     sigma); None where it takes no seed either. orthogonal: its draws stretch all directions alike.
     """
 
@@ -43,7 +43,7 @@ def _lecun(fan_in: int, fan_out: int, sigma: float) -> float:
 
 
 def _standard(fan_in: int, fan_out: int, sigma: float) -> float:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): Glorot & Bengio (2010), eq. 1, the "commonly used heuristic"; n Var[W] = 1/3 (eq. 15)."""
+    """U(-1/sqrt(n), 1/sqrt(n)), the "commonly used heuristic": n Var[W] = 1/3 (Glorot & Bengio 2010, eqs. 1 and 15)."""
     return 1 / (3 * fan_in)
 
 
@@ -52,8 +52,8 @@ def _standard_range(fan_in: int, sigma: float) -> dict[str, float]:
     return {"minval": -limit, "maxval": limit}
 
 
-# Keras' normal ones are truncated, and widened so that the variance is right. orthogonal: each row, or each column where
-# these are longer, has length 1 (Saxe et al. 2014). lsuv starts orthogonal and scales each layer by the data.
+# Keras' normal ones are truncated, and widened so that the variance is right. orthogonal: each row, or each column
+# where these are longer, has length 1 (Saxe et al. 2014). lsuv starts orthogonal and scales each layer by the data.
 _ROWS = (
     Initialiser("glorot_uniform", "Glorot uniform", "GlorotUniform", _glorot),
     Initialiser("glorot_normal", "Glorot normal", "GlorotNormal", _glorot),
@@ -64,13 +64,7 @@ _ROWS = (
     Initialiser("orthogonal", "orthogonal", "Orthogonal", lambda a, b, _: 1 / max(a, b), orthogonal=True),
     Initialiser("standard_uniform", "standard uniform", "RandomUniform", _standard, _standard_range),
     Initialiser("lsuv", "LSUV", "Orthogonal", None, orthogonal=True),
-    Initialiser(
-        "random_normal",
-        "random normal",
-        "RandomNormal",
-        lambda a, b, sigma: sigma**2,
-        lambda a, sigma: {"stddev": sigma},
-    ),
+    Initialiser("random_normal", "random normal", "RandomNormal", lambda a, b, s: s**2, lambda a, s: {"stddev": s}),
     Initialiser("zeros", "zeros", "Zeros", lambda a, b, _: 0.0, arguments=None),
 )
 INITIALISERS = {row.name: row for row in _ROWS}

@@ -18,9 +18,10 @@ class EpochRecord:
     """The measures of one epoch; epoch 0 is the network before training.
 
     loss, accuracy: on the training images; epoch 0 by evaluation, later as Keras reports them: the mean over the
-    epoch's batches, with dropout on, label smoothing and the L2 penalty included. val_loss has these two, too; dropout is off.
-    gradient_norm: Euclidean norm of all gradients before any clipping, mean over every 8th step of the epoch; nan at epoch 0.
-    weight_norm: Euclidean norm of all trainable weights at the epoch's end. seconds: training and validation.
+    epoch's batches, with dropout on, label smoothing and the L2 penalty included. val_loss has these two, too; dropout
+    is off. gradient_norm: Euclidean norm of all gradients before any clipping, mean over every 8th step of the epoch;
+    nan at epoch 0. weight_norm: Euclidean norm of all trainable weights at the epoch's end. seconds: training and
+    validation.
     """
 
     epoch: int
@@ -74,15 +75,13 @@ class Recorder(Listener, Protocol):
 
 
 def to_json_types(value: Any) -> Any:
-    """Records, mappings and sequences as JSON types. JSON has no nan: what is not known, or left the range of numbers,
-    becomes null.
-    """
+    """Records, mappings and sequences as JSON types. JSON has no nan: what is not finite becomes null."""
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, Mapping):
-        return {key: to_json_types(held) for key, held in value.items()}
+        return {key: to_json_types(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json_types(held) for held in value]
+        return [to_json_types(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -27,7 +27,7 @@ from pydantic import (
 from fmnist_core.errors import BadValueError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import check_flops, cost
-from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, ExperimentError
+from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, ExperimentError, as_tuple
 from fmnist_core.experiment.presets import PRESETS
 
 MOST_RUNS, MOST_CHARACTERS = 300, 100_000
@@ -48,11 +48,6 @@ class Variant:
     values: dict[str, Any]
 
 
-def _listed(value: object) -> object:
-    """A JSON list is as good as a tuple."""
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _experiment(value: object) -> object:
     """A JSON object is as good as an experiment."""
     try:
@@ -63,7 +58,7 @@ def _experiment(value: object) -> object:
 
 def _repeated(things: tuple[Any, ...]) -> list[Any]:
     """The things that appear a second time."""
-    return [thing for place, thing in enumerate(things) if thing in things[:place]]
+    return [thing for index, thing in enumerate(things) if thing in things[:index]]
 
 
 # The descriptions complete the sentence "... must be"; a wrong value's message is made from them.
@@ -73,7 +68,7 @@ class Axis(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     field: str = Field(description="the name of a hyperparameter other than the seed")
-    values: Annotated[tuple[Any, ...], BeforeValidator(_listed)] = Field(
+    values: Annotated[tuple[Any, ...], BeforeValidator(as_tuple)] = Field(
         min_length=1, max_length=12, description="a list of 1 to 12 values"
     )
 
@@ -94,13 +89,13 @@ class Axis(BaseModel):
         if name is None:  # The field's own error is the one to report.
             return values
         try:
-            held = tuple(getattr(Experiment.of({name: value}), name) for value in values)
+            validated = tuple(getattr(Experiment.of({name: value}), name) for value in values)
         except ExperimentError as error:
             raise ValueError(str(error)) from None
-        for twice in _repeated(held):
+        for twice in _repeated(validated):
             shown = FIELDS[name].write(twice) or "null"
             raise ValueError(f"{FIELDS[name].title} ({name}) has the value {shown} twice; give each value once.")
-        return held
+        return validated
 
 
 class Study(BaseModel):
@@ -111,13 +106,19 @@ class Study(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    # fmt: off
-    name: str = Field(default="", max_length=80, pattern=r"^\P{Cc}*$", description="at most 80 characters without line breaks")
-    base: Annotated[Experiment, BeforeValidator(_experiment)] = Field(default=Experiment(), description="an object with one entry per hyperparameter")
-    presets: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(default=(), description=f"a list of names among {', '.join(PRESETS)}")
-    axes: Annotated[tuple[Axis, ...], Field(max_length=2), BeforeValidator(_listed)] = Field(default=(), description="a list of at most 2 objects, each with a field and its values")
+    name: str = Field(
+        default="", max_length=80, pattern=r"^\P{Cc}*$", description="at most 80 characters without line breaks"
+    )
+    base: Annotated[Experiment, BeforeValidator(_experiment)] = Field(
+        default=Experiment(), description="an object with one entry per hyperparameter"
+    )
+    presets: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description=f"a list of names among {', '.join(PRESETS)}"
+    )
+    axes: Annotated[tuple[Axis, ...], Field(max_length=2), BeforeValidator(as_tuple)] = Field(
+        default=(), description="a list of at most 2 objects, each with a field and its values"
+    )
     seeds: int = Field(default=3, ge=1, le=30, description="a whole number from 1 to 30")
-    # fmt: on
 
     @field_validator("presets")
     @classmethod
@@ -150,10 +151,9 @@ class Study(BaseModel):
         if not self.axes:
             return (Variant(wording.name(self.base, leave_out=SHARED), self.base, {}),)
         fields = [axis.field for axis in self.axes]
-        settings = [dict(zip(fields, held, strict=True)) for held in product(*(axis.values for axis in self.axes))]
-        return tuple(
-            Variant(wording.settings(values), self.base.model_copy(update=values), values) for values in settings
-        )
+        combinations = product(*(axis.values for axis in self.axes))
+        settings = [dict(zip(fields, combination, strict=True)) for combination in combinations]
+        return tuple(Variant(wording.settings(s), self.base.model_copy(update=s), s) for s in settings)
 
     def experiments(self) -> tuple[tuple[Variant, Experiment], ...]:
         """Every run, seed by seed: all variants with the first seed come first, so that early results compare."""
@@ -169,17 +169,15 @@ class Study(BaseModel):
     @property
     def title(self) -> str:
         """Its name, or what it varies in words."""
-        return self.name or " × ".join(self._varied()) or wording.name(self.base, leave_out=SHARED)
-
-    def _varied(self) -> list[str]:
-        presets = [PRESETS[name].title for name in self.presets]
-        return [", ".join(presets)] if presets else [FIELDS[axis.field].title for axis in self.axes]
+        presets = ", ".join(PRESETS[name].title for name in self.presets)
+        axes = " × ".join(FIELDS[axis.field].title for axis in self.axes)
+        return self.name or presets or axes or wording.name(self.base, leave_out=SHARED)
 
     @property
     def digest(self) -> str:
         """16 hexadecimal digits of a SHA-256: studies with the same trainings in the same order are equal here."""
-        own = {"variants": [variant.experiment.digest for variant in self.variants()], "seeds": self.seeds}
-        return hashlib.sha256(json.dumps(own, separators=(",", ":")).encode()).hexdigest()[:16]
+        trainings = {"variants": [variant.experiment.digest for variant in self.variants()], "seeds": self.seeds}
+        return hashlib.sha256(json.dumps(trainings, separators=(",", ":")).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
         """All entries as one JSON object."""
@@ -187,8 +185,7 @@ class Study(BaseModel):
 
     def to_short_json(self) -> str:
         """Only what differs from the defaults, for a link; `from_json` reads it back."""
-        entries = self.model_dump(mode="json", exclude_defaults=True)
-        return json.dumps(entries, separators=(",", ":"))
+        return json.dumps(self.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -205,7 +202,7 @@ class Study(BaseModel):
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Validate entries given as plain JSON types or as models. Raises: StudyError that names the first wrong one."""
+        """Validate entries given as JSON types or as models. Raises: StudyError that names the first wrong one."""
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
@@ -221,8 +218,8 @@ def check_budget(study: Study, train_examples: Callable[[Experiment], int], budg
     variants = len(study.variants())
     if variants * study.seeds > MOST_RUNS:
         raise StudyError(
-            f"This study has {variants * study.seeds:,} runs ({variants} variants times {study.seeds} seeds), but at most"
-            f" {MOST_RUNS} are allowed; choose fewer values or seeds."
+            f"This study has {variants * study.seeds:,} runs ({variants} variants times {study.seeds} seeds), but at"
+            f" most {MOST_RUNS} are allowed; choose fewer values or seeds."
         )
     remedy = "fewer variants, seeds or epochs, or a smaller training fraction"
     check_flops(study.flops(train_examples), budget, "This study", remedy, StudyError)
@@ -237,11 +234,11 @@ def _check_effects(variants: tuple[Variant, ...]) -> None:
             raise ValueError(_same(first, variant))
 
 
-def _same(one: Variant, other: Variant) -> str:
-    both = f'"{one.name}" and "{other.name}" would be the same training'
-    if "preset" in one.values:
+def _same(first: Variant, second: Variant) -> str:
+    both = f'"{first.name}" and "{second.name}" would be the same training'
+    if "preset" in first.values:
         return f"{both}; leave one of these presets out."
-    titles = [f"{FIELDS[name].title} ({name})" for name in one.values if one.values[name] != other.values[name]]
+    titles = [f"{FIELDS[name].title} ({name})" for name, value in first.values.items() if value != second.values[name]]
     has = "has" if len(titles) == 1 else "together have"
     return f"{wording.listed(titles)} {has} no effect here: {both}; leave it out, or choose a base where it matters."
 
@@ -251,24 +248,24 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
-    place = first["loc"] or ("?",)  # An entry whose name is half a surrogate pair has no place.
-    model, depth = (Axis, 2) if place[0] == "axes" and len(place) > 2 else (Study, 0)
-    path, entry = repr(".".join(map(str, place)))[:80], ".".join(map(str, place[: depth + 1]))
-    field = model.model_fields.get(str(place[depth]))
+    location = first["loc"] or ("?",)  # An entry whose name is half a surrogate pair has no location.
+    model, depth = (Axis, 2) if location[0] == "axes" and len(location) > 2 else (Study, 0)
+    path, entry = repr(".".join(map(str, location)))[:80], ".".join(map(str, location[: depth + 1]))
+    field = model.model_fields.get(str(location[depth]))
     if field is None:
         return f"The study has an unknown entry {path}; the known ones are {', '.join(model.model_fields)}."
     if first["type"] == "missing":
         return f"The study lacks {entry!r}, which must be {field.description}."
-    it = "it" if len(place) == depth + 1 else path
+    it = "it" if len(location) == depth + 1 else path
     return f"In the study, {entry!r} must be {field.description}, but {it} is {repr(first['input'])[:80]}."
 
 
-# Where the initialisation makes a difference: 0.02 of test accuracy over 5 seeds (p = 0.001), none with the base network.
+# Where the initialisation matters: 0.02 of test accuracy over 5 seeds (p = 0.001), nothing with the base network.
 DEEP = {"layers": 5, "units": 128, "activation": "tanh", "optimiser": "sgd", "learning_rate": 0.03, "batch_size": 32}
 # Few images make short epochs, so that their snapshots show the top layer saturate and recover, as figure 2 of Glorot &
 # Bengio (2010): with the sample of 6,000 images take all of them, or nothing is left to learn from.
 SATURATING = {"layers": 4, "units": 128, "activation": "sigmoid", "optimiser": "sgd", "learning_rate": 1.0}
-INITIALISERS = Axis(field="initialiser", values=("standard_uniform", "glorot_uniform"))
+STANDARD_AND_GLOROT = Axis(field="initialiser", values=("standard_uniform", "glorot_uniform"))
 
 STUDIES: dict[str, Study] = {
     "notebook": Study(name="The notebook's five", presets=("base", "dropout", "batch-norm", "l2", "lr-schedule")),
@@ -276,12 +273,12 @@ STUDIES: dict[str, Study] = {
     "initialisation-deep": Study(
         name="Glorot against standard initialisation: five tanh layers, SGD",
         base=Experiment.of({**DEEP, "epochs": 5}),
-        axes=(INITIALISERS,),
+        axes=(STANDARD_AND_GLOROT,),
         seeds=5,
     ),
     "initialisation-sigmoid": Study(
         name="Glorot against standard initialisation: saturating sigmoids",
         base=Experiment.of({**SATURATING, "batch_size": 10, "epochs": 30, "training_fraction": 0.05}),
-        axes=(INITIALISERS,),
+        axes=(STANDARD_AND_GLOROT,),
     ),
 }

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import NamedTuple
 
-from fmnist_core.experiment import speed
-from fmnist_core.experiment.cost import check_flops, cost
+from fmnist_core.experiment.cost import SHARED_EFFICIENCY, check_flops, cost, training_seconds
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
 
 ALPHA = 0.005  # The paper's bound: "statistically different ... under the null hypothesis test with p = 0.005".
@@ -189,7 +188,7 @@ def seconds(plan: Plan, available: int) -> float:
     used = round(plan.fraction(available) * available)
     steps = plan.trainings * math.ceil(used / plan.batch_size) * plan.passes(available)
     product = (plan.batch_size, plan.units, plan.units)
-    return speed.training_seconds(flops(plan, available), steps, speed.SHARED_EFFICIENCY, product)
+    return training_seconds(flops(plan, available), steps, SHARED_EFFICIENCY, product)
 
 
 def announced(plan: Plan, available: int, done: int = 0) -> str:

@@ -21,25 +21,25 @@ def choice(value: str) -> str:
     return LABELS.get(value) or value.replace("_", " ")
 
 
-def value(field: str, held: Any) -> str:
-    """A hyperparameter's value without its name."""
-    declared = FIELDS[field]
-    return choice(held) if declared.kind == "choice" else declared.write(held)
+def value(name: str, setting: Any) -> str:
+    """A hyperparameter's value without its title."""
+    field = FIELDS[name]
+    return choice(setting) if field.kind == "choice" else field.write(setting)
 
 
-def setting(field: str, held: Any) -> str:
+def setting(name: str, setting: Any) -> str:
     """A hyperparameter with its value: "Dropout 0.3", "Activation ReLU", "No batch normalisation"."""
-    declared = FIELDS[field]
-    if declared.kind == "bool":
-        return declared.title if held else f"No {inside(declared.title)}"
-    if declared.kind == "widths" and held is None:
+    field = FIELDS[name]
+    if field.kind == "bool":
+        return field.title if setting else f"No {inside(field.title)}"
+    if field.kind == "widths" and setting is None:
         return "Same width for each layer"
-    return f"{declared.title} {value(field, held)}"
+    return f"{field.title} {value(name, setting)}"
 
 
 def settings(values: Mapping[str, Any]) -> str:
     """Several settings (at least one) in one line, as the start of a sentence."""
-    first, *others = (setting(field, held) for field, held in values.items())
+    first, *others = (setting(name, value) for name, value in values.items())
     return ", ".join([first, *map(inside, others)])
 
 
@@ -48,9 +48,9 @@ def name(experiment: Experiment, leave_out: Collection[str] = ()) -> str:
     for preset in PRESETS.values():
         if preset.experiment == experiment:
             return preset.title
-    fields = [FIELDS[field] for field in experiment.query() if field not in leave_out]
-    own = {field.name: getattr(experiment, field.name) for field in fields if field.relevant(experiment)}
-    return settings(own) if own else PRESETS["base"].title
+    changed = [FIELDS[field] for field in experiment.query() if field not in leave_out]
+    values = {field.name: getattr(experiment, field.name) for field in changed if field.relevant(experiment)}
+    return settings(values) if values else PRESETS["base"].title
 
 
 def counted(number: int, word: str) -> str:

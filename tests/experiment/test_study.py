@@ -324,7 +324,7 @@ def test_long_texts_are_refused_unread() -> None:
 
 def test_a_study_cannot_be_changed_or_built_wrong() -> None:
     with pytest.raises(ValidationError):
-        Study().seeds = 5  # type: ignore[misc]
+        Study().seeds = 5
     with pytest.raises(ValidationError):
         Axis(field="seed", values=(1,))
     with pytest.raises(StudyError):

@@ -6,8 +6,7 @@ from itertools import islice
 
 import streamlit as st
 
-from fmnist_core.experiment import speed
-from fmnist_core.experiment.cost import cost
+from fmnist_core.experiment.cost import EFFICIENCY, cost, training_seconds
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.ui.shared import server
 
@@ -32,7 +31,7 @@ def words(value: float) -> str:
 def _raw(experiment: Experiment, train_examples: int) -> float:
     plan = cost(experiment, train_examples)
     steps = plan.steps_per_epoch * experiment.epochs
-    return speed.training_seconds(plan.flops, steps, speed.EFFICIENCY, PRODUCT)
+    return training_seconds(plan.flops, steps, EFFICIENCY, PRODUCT)
 
 
 @st.cache_data(show_spinner=False, ttl=20)
