@@ -13,7 +13,7 @@ from tests.support.app_server import CHROMIUM, Server, new_page
 
 # A program whose command has all these words may be started by a test with this marker only.
 PROGRAMS = (
-    (("fmnist_core.engine.cluster_host",), "engine"),
+    (("fmnist_core.engine.cluster",), "engine"),
     (("-m fmnist_core doctor",), "engine"),
     (("-m fmnist_core study",), "engine"),
     (("streamlit run", "app.py"), "engine"),

@@ -1,4 +1,4 @@
-"""What pages ask workers to find out, about a stored run or about none: the request, without the code that answers it."""
+"""What pages ask workers to find out, about a stored run or none: the request, without the code that answers it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Facts = TypeVar("Facts")
 class Analysis(Generic[Facts]):
     """An analysis whose result has these facts.
 
-    function: one of JOBS' values. run: whose it is, or "". name: of its result, see `result_store.name_of`. params: what the
-    function gets: the request, and with it run and name, under which the worker stores the result. title: what is made,
-    as the start of a sentence.
+    function: one of JOBS' values. run: whose it is, or "". name: of its result, see `result_store.name_of`.
+    params: what the function gets: the request, and run and name, under which the worker stores the result.
+    title: what is made, as the start of a sentence.
     """
 
     function: str
@@ -58,8 +58,12 @@ def grid_analysis(request: MapRequest, layers: Sequence[str]) -> Analysis[GridFa
 
 
 def separation_analysis(run: Run, split: str) -> Analysis[SeparationFacts]:
-    """How far the classes lie apart in every layer at every recorded epoch."""
-    request = {"run": run.run_id, "split": split, "points": SEPARATION_IMAGES}
+    """How far the classes lie apart in every layer at every checkpointed epoch.
+
+    A run that is trained again while a worker measures has another name for its result: it has other epochs.
+    """
+    created = run.provenance["created"]
+    request = {"run": run.run_id, "created": created, "split": split, "points": SEPARATION_IMAGES}
     return _analysis("separation", "map", request, "Separation of the classes", run.run_id)
 
 

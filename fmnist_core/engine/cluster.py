@@ -1,29 +1,35 @@
-"""A connection to worker processes: those of this machine, started for it, or those of a Dask scheduler elsewhere."""
+"""A connection to worker processes: those of a Dask scheduler elsewhere, or of one that is started on this machine.
+
+The latter is a program of its own, `python -m fmnist_core.engine.cluster`, because workers are spawned, and a spawned
+process imports the `__main__` of its parent: below Streamlit that is the page's script, which would run again in each
+worker. It also keeps the scheduler's work out of the app process, and ends with the app, whatever ends the app.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from fmnist_core.engine.job import WARM_UP, AnalysisKind
-from fmnist_core.engine.job_queue import TRAININGS
-from fmnist_core.errors import LabError
+from fmnist_core.errors import LabError, reason_of
 from fmnist_core.settings import Settings
-from fmnist_core.store.run import reason_of
 
 log = logging.getLogger(__name__)
 OnEvent = Callable[[tuple[float, Mapping[str, Any]]], None]  # with the time of sending
 ROOT = Path(__file__).parents[2]
 MEMORY_TOPIC = "worker-restart-memory"  # Dask's nannies tell here whom they ended because of its memory
 START_SECONDS, CONNECT_SECONDS = 60, 10
+TLS = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 
 
 class EngineError(LabError):
@@ -33,41 +39,44 @@ class EngineError(LabError):
 class Cluster:
     """Workers and the one client that talks to them. Raises: EngineError when they cannot be reached.
 
-    on_worker and on_memory get the events of remote.TOPIC and MEMORY_TOPIC; on_event those of this cluster's jobs.
-    All are called from the client's own thread, in the order of sending for one worker. warm_up: whether workers import
-    and compile before the first job.
+    warm_up: "module:function" that warms a worker up before its first job; "" for none. threads: jobs that a worker of
+    this machine can have at a time. on_worker and on_memory get the events of remote.TOPIC and MEMORY_TOPIC, on_event
+    those of this cluster's jobs. All are called from the client's own thread, in the order of sending for one worker.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        warm_up: bool,
-        on_event: OnEvent,
-        on_worker: OnEvent,
-        on_memory: OnEvent,
+        self, settings: Settings, warm_up: str, threads: int, on_event: OnEvent, on_worker: OnEvent, on_memory: OnEvent
     ) -> None:
         self._host: subprocess.Popen[str] | None = None
         try:
-            self.client = self._connect(settings)
+            self.client = self._connect(settings, threads)
             from fmnist_core.engine.remote import TOPIC, Greeter
 
             self.topic = f"fmnist-lab-{self.client.id}"
             for topic, handler in ((self.topic, on_event), (TOPIC, on_worker), (MEMORY_TOPIC, on_memory)):
                 self.client.subscribe_topic(topic, handler)
-            self.client.register_plugin(Greeter(WARM_UP if warm_up else ""))
+            self.client.register_plugin(Greeter(warm_up))
         except Exception as error:
             self.close()
             where = f"at {settings.engine} (FMNIST_ENGINE) cannot be reached" if settings.engine else "did not start"
             raise EngineError(f"The engine {where}: {reason_of(error)}.") from error
 
-    def _connect(self, settings: Settings) -> Any:
+    def _connect(self, settings: Settings, threads: int) -> Any:
         from distributed import Client, Security
 
         options: dict[str, Any] = {"set_as_default": False, "timeout": CONNECT_SECONDS, "name": "fmnist-lab"}
         if settings.engine:
             return Client(settings.engine, **options)
-        self._host = _start_host(settings)
-        answer = _answer(self._host)
+        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+        self._host = subprocess.Popen(
+            [sys.executable, "-m", "fmnist_core.engine.cluster"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+        request = {"workers": settings.workers, "memory": settings.worker_memory, "threads": threads}
+        answer = _ask(self._host, request)
         return Client(answer["address"], security=Security(require_encryption=True, **answer["tls"]), **options)
 
     def alive(self) -> bool:
@@ -132,26 +141,11 @@ class Cluster:
             self._host.stdout.close()
 
 
-def _start_host(settings: Settings) -> subprocess.Popen[str]:
-    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
-    host = subprocess.Popen(
-        [sys.executable, "-m", "fmnist_core.engine.cluster_host"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-    )
-    assert host.stdin
-    threads = TRAININGS + len(get_args(AnalysisKind))  # one for each job that a worker can have at a time
-    request = {"workers": settings.workers, "memory": settings.worker_memory, "threads": threads}
+def _ask(host: subprocess.Popen[str], request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of `main` in the host's program. Raises: EngineError when it ends or stays silent."""
+    assert host.stdin and host.stdout
     host.stdin.write(json.dumps(request) + "\n")
     host.stdin.flush()
-    return host
-
-
-def _answer(host: subprocess.Popen[str]) -> dict[str, Any]:
-    """The host's address and keys. Raises: EngineError when it ends or stays silent."""
-    assert host.stdout
     watchdog = threading.Timer(START_SECONDS, host.kill)
     watchdog.start()
     line = host.stdout.readline()
@@ -160,3 +154,83 @@ def _answer(host: subprocess.Popen[str]) -> dict[str, Any]:
         raise EngineError("its program ended or stayed silent; the reason is in the server's log")
     answer: dict[str, Any] = json.loads(line)
     return answer
+
+
+# --- The program that starts workers on this machine -----------------------------------------------------------------
+
+
+def main() -> None:
+    """Answer one JSON line {"workers", "memory", "threads"} with one JSON line {"address", "tls"}; serve until standard
+    input ends.
+    """
+    if hasattr(os, "setsid") and os.getpgrp() != os.getpid():
+        os.setsid()  # a session of its own: Ctrl-C in the app's terminal is the app's, and the end can take everybody
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what workers print must not fill a pipe that nobody reads
+    request = json.loads(sys.stdin.readline())
+    scratch = tempfile.mkdtemp(prefix="fashion-mnist-lab-")
+    try:
+        _serve(request, scratch, answer)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        # Everything in this session at once: a training that runs would make an orderly end slow. The store is safe.
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
+
+
+def _serve(request: dict[str, Any], scratch: str, answer: Any) -> None:
+    """A Dask scheduler and the nannies of its workers."""
+    import dask
+    from distributed import LocalCluster, Security
+
+    # After the import, which would add Dask's own worker environment to ours: its MALLOC_TRIM_THRESHOLD_ saves a tenth
+    # of the memory and costs a fifth of the speed.
+    dask.config.set(_configuration(request["workers"], scratch))
+    security = Security.temporary()
+    cluster = LocalCluster(
+        n_workers=request["workers"],
+        threads_per_worker=request["threads"],
+        memory_limit=request["memory"],
+        host="127.0.0.1",
+        dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        security=security,
+        silence_logs=logging.ERROR,
+    )
+    tls = {name: getattr(security, name) for name in TLS}
+    with answer:
+        answer.write(json.dumps({"address": cluster.scheduler_address, "tls": tls}) + "\n")
+    sys.stdin.read()
+
+
+def _configuration(workers: int, scratch: str) -> dict[str, Any]:
+    """Dask's settings for this engine."""
+    from dask.system import CPU_COUNT
+
+    counts = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    share = dict.fromkeys(counts, max(CPU_COUNT // workers, 1))  # of the processors, for each worker
+    return {
+        "temporary-directory": scratch,
+        # A worker's death is worth one more try; a job that kills two workers would kill every other.
+        "distributed.scheduler.allowed-failures": 1,
+        # The engine hands a job to a free worker only, so there is nothing to steal.
+        "distributed.scheduler.work-stealing": False,
+        # The memory is TensorFlow's, not Dask's: there is nothing to spill, and a paused worker would block the queue.
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.terminate": 0.95,
+        # Dask takes a worker off that is missing this long after it missed one, also when it is only being replaced.
+        "distributed.deploy.lost-worker-timeout": "365 days",
+        "distributed.worker.profile.enabled": False,
+        # TensorFlow holds Python's lock while it traces a network: no reason for a warning.
+        "distributed.admin.tick.limit": "60s",
+        "distributed.nanny.pre-spawn-environ": {"TF_NUM_INTEROP_THREADS": 1} | share,
+        # Dask opens its web server whatever one says: it serves nothing, on a free port of this machine.
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+    }
+
+
+if __name__ == "__main__":
+    main()

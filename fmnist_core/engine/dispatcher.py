@@ -6,22 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from fmnist_core.engine.cluster import Cluster
-from fmnist_core.engine.job import Job, died_again, died_once
-from fmnist_core.engine.job_queue import JobQueue, Workers
-from fmnist_core.errors import LabError
+from fmnist_core.engine.job import WARM_UP, AnalysisKind, Job, died_again, died_once
+from fmnist_core.engine.job_queue import TRAININGS, JobQueue, Workers
+from fmnist_core.errors import LabError, reason_of
 from fmnist_core.experiment.job_context import Started, from_message
 from fmnist_core.settings import GIB, Settings
 from fmnist_core.store.result_store import Results
-from fmnist_core.store.run import reason_of
 from fmnist_core.store.run_store import configured_store
 
 log = logging.getLogger(__name__)
 TICK = 1.0  # seconds between two looks at what sends no event: a worker or a connection that is gone
 NO_WORKER_SECONDS = 120  # a new process takes a few seconds, many on a busy machine
-MOST_FAILURES = 3  # to submit a job
+MOST_FAILURES = 2  # to submit a job, after which it is tried again
+THREADS = TRAININGS + len(get_args(AnalysisKind))  # of a worker: one for each job that it can have at a time
 
 
 class Dispatcher:
@@ -36,7 +36,7 @@ class Dispatcher:
         self.problem = ""
         self._lock = lock
         self._settings = settings
-        self._warm_up = warm_up
+        self._warm_up = WARM_UP if warm_up else ""
         self.workers = self._no_workers()
         self._changed = threading.Event()  # something that may let a job start
         self._closed = False
@@ -70,16 +70,24 @@ class Dispatcher:
     # The thread
 
     def _supervise(self) -> None:
-        """Hold a connection to workers; when it is lost or cannot be had, say so and build it anew when needed."""
+        """Hold a connection to workers; when it is lost or cannot be had, say so and build another one when needed."""
         while not self._closed:
             try:
-                cluster = Cluster(self._settings, self._warm_up, self._on_event, self._on_worker, self._on_memory)
+                self._connect_and_serve()
             except LabError as error:
                 self._fail_waiting(str(error))
-                continue
+            except Exception as error:  # nobody else would notice that this thread ended
+                log.exception("The engine's thread failed; the next job starts the engine again")
+                self._fail_waiting(f"The engine failed unexpectedly ({reason_of(error)}); see the server's log.")
+
+    def _connect_and_serve(self) -> None:
+        handlers = (self._on_event, self._on_worker, self._on_memory)
+        cluster = Cluster(self._settings, self._warm_up, THREADS, *handlers)
+        try:
             with self._lock:
                 self._cluster, self.problem = cluster, ""
             self._serve(cluster)
+        finally:
             with self._lock:
                 self._cluster, self.workers = None, self._no_workers()
                 for job in list(self.queue.running.values()):
@@ -87,8 +95,9 @@ class Dispatcher:
             cluster.close()
 
     def _serve(self, cluster: Cluster) -> None:
+        """Hand over jobs until the connection is lost, or no worker has come in the place of dead ones."""
         self._worker_seen = time.monotonic()
-        while not self._closed and cluster.alive() and not self._no_worker_for_too_long():
+        while not self._closed and cluster.alive() and time.monotonic() - self._worker_seen <= NO_WORKER_SECONDS:
             try:
                 while self._hand_over(cluster):
                     pass
@@ -114,7 +123,8 @@ class Dispatcher:
             future = cluster.submit(job.function, job.params, job.key, job.address if len(threads) > 1 else None)
         except Exception as error:
             with self._lock:
-                self._not_submitted(job, error)
+                problem = f"The engine could not hand this {job.noun} to a worker: {reason_of(error)}."
+                self._try_again(job, job.notice, problem, MOST_FAILURES)
             raise
         with self._lock:
             job.future = future
@@ -128,28 +138,23 @@ class Dispatcher:
         for job in list(self.queue.running.values()):
             if job.future is None or not threads or job.address in threads or job.key in keys or job.future.done():
                 continue
-            if job.stopping:
-                self.queue.end(job, "stopped")
-            elif job.failures:
-                memory = self._settings.worker_memory / GIB
-                self.queue.end(job, "failed", died_again(job, job.address in self.workers.out_of_memory, memory))
-            else:
-                job.failures += 1
-                self.queue.put_back(job, died_once(job, job.address in self.workers.out_of_memory))
+            self._try_again(job, self._died_once(job), self._died_again(job))
 
-    def _not_submitted(self, job: Job, error: Exception) -> None:
+    def _try_again(self, job: Job, notice: str, error: str, most_failures: int = 1) -> None:
+        """A job that failed through no fault of its own begins again, unless it is to stop or has failed too often."""
         job.failures += 1
         if job.stopping:
             self.queue.end(job, "stopped")
-        elif job.failures >= MOST_FAILURES:
-            sentence = f"The engine could not hand this {job.noun} to a worker: {reason_of(error)}."
-            self.queue.end(job, "failed", sentence)
+        elif job.failures > most_failures:
+            self.queue.end(job, "failed", error)
         else:
-            self.queue.put_back(job, job.notice)
+            self.queue.put_back(job, notice)
 
-    def _no_worker_for_too_long(self) -> bool:
-        """Whether a job has waited in vain for a worker in the place of its dead one."""
-        return time.monotonic() - self._worker_seen > NO_WORKER_SECONDS
+    def _died_once(self, job: Job) -> str:
+        return died_once(job, job.address in self.workers.out_of_memory)
+
+    def _died_again(self, job: Job) -> str:
+        return died_again(job, job.address in self.workers.out_of_memory, self._settings.worker_memory / GIB)
 
     def _fail_waiting(self, sentence: str) -> None:
         """No engine: whoever waits is told; the next job tries again."""
@@ -169,18 +174,15 @@ class Dispatcher:
             if job is None:
                 return
             content = from_message(message)
-            if isinstance(content, Started):
-                self._started(job, content.address)
-            else:
+            if not isinstance(content, Started):
                 job.add(content, message["lane"], time.monotonic())
-
-    def _started(self, job: Job, address: str) -> None:
-        job.attempts += 1
-        if job.attempts > 1:
-            job.restart(died_once(job, job.address in self.workers.out_of_memory))
-        job.address = address
-        if job.stopping:
-            self.stop(job)  # the process that was asked first is gone
+                return
+            job.attempts += 1
+            if job.attempts > 1:
+                job.restart(self._died_once(job))
+            job.address = content.address
+            if job.stopping:
+                self.stop(job)  # the process that was asked first is gone
 
     def _on_worker(self, event: tuple[float, Mapping[str, Any]]) -> None:
         with self._lock:
@@ -198,8 +200,8 @@ class Dispatcher:
     def _on_done(self, job: Job, future: Any) -> None:
         """A future came to its end. What it holds is fetched before the lock is taken: fetching needs Dask's thread."""
         outcome = future.result() if future.status == "finished" else None
-        if outcome and outcome["complete"] and (problem := _missing_result(job)):
-            outcome |= {"complete": False, "error": problem}
+        if outcome and outcome["complete"]:
+            outcome["error"] = _missing_result(job)
         error = future.exception() if future.status == "error" else None
         with self._lock:
             if job.future is not future:
@@ -207,7 +209,9 @@ class Dispatcher:
             if outcome is not None:
                 self._finished(job, outcome)
             elif error is not None:
-                self.queue.end(job, "failed", self._reason(job, error))
+                killed = type(error).__name__ == "KilledWorker"
+                reason = f"The engine could not run this job: {reason_of(error)}."
+                self.queue.end(job, "failed", self._died_again(job) if killed else reason)
             else:
                 self._lost(job)
         self.wake()
@@ -218,29 +222,19 @@ class Dispatcher:
             self.workers.retire(job.address)
         self.queue.end(job, state, outcome["error"])
 
-    def _reason(self, job: Job, error: BaseException) -> str:
-        if type(error).__name__ == "KilledWorker":
-            memory = self._settings.worker_memory / GIB
-            return died_again(job, job.address in self.workers.out_of_memory, memory)
-        return f"The engine could not run this job: {reason_of(error)}."
-
     def _lost(self, job: Job) -> None:
         """Dask lost a job together with its scheduler: it starts again, once."""
         if self._closed:
             return
-        started = job.attempts > 0
-        if job.stopping:
-            self.queue.end(job, "stopped")
-        elif started and job.failures:
-            self.queue.end(job, "failed", f"The engine failed twice during this {job.noun}; see the server's log.")
-        else:
-            job.failures += started
-            again = f"The engine failed and the {job.noun} was started again."
-            self.queue.put_back(job, again if started else job.notice)
+        if job.attempts or job.stopping:
+            notice = f"The engine failed and the {job.noun} was started again."
+            self._try_again(job, notice, f"The engine failed twice during this {job.noun}; see the server's log.")
+        else:  # no worker had begun it
+            self.queue.put_back(job, job.notice)
 
 
 def _missing_result(job: Job) -> str:
-    """Why the result of an analysis that is complete is of no use, or "". Else pages would ask for it again and again."""
+    """Why the result of an analysis that is complete is of no use, or "". Else pages would ask for it for ever."""
     if "name" not in job.params:
         return ""
     store = configured_store()

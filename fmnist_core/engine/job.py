@@ -24,7 +24,7 @@ JOBS = {
     "initial": "fmnist_core.jobs.initial_look:look_job",
     "table1": "fmnist_core.jobs.table1_trainings:table_job",
 }
-WARM_UP = "fmnist_core.jobs.warm_up:start"
+WARM_UP = "fmnist_core.jobs.train_runs:warm_up"
 
 ACTIVE = ("queued", "starting", "compiling", "training", "testing", "working", "saving")
 MOST_POINTS = 600  # of the per-step loss curve: more than a chart is wide
@@ -157,18 +157,19 @@ class JobProgress:
 class Job:
     """A job from its submission to its end. The engine's lock guards it.
 
-    key: its name at Dask, see `new_key`. function: one of JOBS' values. name: the run's, or the result's. params: JSON
-    values. experiments: what a training trains, each in a lane of its own; none for an analysis. kind: of an analysis.
-    requesters: sessions and studies. address: of the worker that has it, or is to get it. begun: when it was handed
-    over. attempts: how often a worker started it; failures: how often it could not be submitted, or a scheduler died with it.
+    function: one of JOBS' values. name: the run's, or the result's. params: JSON values. experiments: what a training
+    trains, each in a lane of its own; none for an analysis. kind: of an analysis. key: its name at Dask, which no other
+    try has, nor another app at the same scheduler. requesters: sessions and studies. address: of the worker that has
+    it, or is to get it. begun: when it was handed over. attempts: how often a worker started it; failures: how often it
+    could not be submitted, or a worker or scheduler was lost with it.
     """
 
-    key: str
     function: str
     name: str
     params: dict[str, Any]
     experiments: tuple[Experiment, ...] = ()
     kind: AnalysisKind | None = None
+    key: str = ""
     requesters: set[str] = field(default_factory=set)
     state: str = "queued"
     address: str = ""
@@ -182,7 +183,12 @@ class Job:
     lanes: tuple[JobProgress, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.key = self.key or self.new_key()
         self.restart("", "queued")
+
+    def new_key(self) -> str:
+        """A key for the next try."""
+        return f"{self.name}-{uuid.uuid4().hex[:8]}"
 
     def restart(self, notice: str, state: str = "starting") -> None:
         """From the beginning, with a sentence that says why."""
@@ -255,11 +261,6 @@ class Job:
             "notice": self.notice,
             "error": self.error,
         }
-
-
-def new_key(name: str) -> str:
-    """A name at Dask that no other try, and no other app that shares its scheduler, has."""
-    return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
 def died_once(job: Job, out_of_memory: bool) -> str:

@@ -4,10 +4,10 @@ A session or a study asks for a job. A study's jobs wait until no person does, a
 queue of their own, and run beside the trainings.
 
 Why not Dask's own queue: its priorities are fixed when a task is submitted, but a study's training becomes a person's
-when one asks for it, and whose turn it is depends on who was served last; worker resources are counted by the worker, not by
-the scheduler that chooses it, so that a job may wait at a busy worker while another one is idle; nobody can be told
-the place in that queue; and a worker is to be replaced between two jobs. So a job is handed to Dask when a worker has room
-for it. Starting it, its events, moving it to another worker after a death, and counting such deaths are Dask's.
+when one asks for it, and whose turn it is depends on who was served last; worker resources are counted by the worker,
+not by the scheduler that chooses it, so that a job may wait at a busy worker while another one is idle; nobody can be
+told the place in that queue; and a worker is to be replaced between two jobs. So a job is handed to Dask when a worker
+has room for it. Starting it, its events, moving it to another worker after a death, and counting deaths are Dask's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
-from fmnist_core.engine.job import AnalysisKind, Job, new_key
+from fmnist_core.engine.job import AnalysisKind, Job
 from fmnist_core.errors import LabError
 
 KEPT_FINISHED = 50
@@ -115,20 +115,18 @@ class JobQueue:
                 free = {a: trained[a] for a in usable if not (a in workers.retiring and trained[a])}
                 room = _with_room(job, free, workers.capacity)
             if room:
-                return self._hand_over(job, min(room, key=lambda address: load.get(address, 0)), now)
+                self._waiting(job).remove(job)
+                self._served += 1
+                if job.background:
+                    self._last_served |= dict.fromkeys(job.requesters, self._served)
+                job.state, job.begun = "starting", now
+                job.address = min(room, key=lambda address: load.get(address, 0))
+                self.running[job.key] = job
+                return job
         return None
 
-    def _hand_over(self, job: Job, address: str, now: float) -> Job:
-        self._waiting(job).remove(job)
-        self._served += 1
-        if job.background:
-            self._last_served |= dict.fromkeys(job.requesters, self._served)
-        job.state, job.address, job.begun = "starting", address, now
-        self.running[job.key] = job
-        return job
-
     def _trained(self, addresses: Iterable[str]) -> dict[str, list[Job]]:
-        """What each worker trains; a job whose worker is gone counts for the worker with the fewest, its likely next."""
+        """What each worker trains; a job whose worker is gone counts for the one with the fewest, its likely next."""
         trained: dict[str, list[Job]] = {address: [] for address in addresses}
         running = [job for job in self.running.values() if not job.kind]
         for job in sorted(running, key=lambda job: job.address not in trained):
@@ -144,7 +142,7 @@ class JobQueue:
     def put_back(self, job: Job, notice: str) -> None:
         """A running job goes first in the queue, from its beginning."""
         self.running.pop(job.key, None)
-        job.key, job.future, job.attempts = new_key(job.name), None, 0  # Dask's client returns dead futures of old keys
+        job.key, job.future, job.attempts = job.new_key(), None, 0  # Dask's client returns dead futures of old keys
         job.restart(notice, "queued")
         self._waiting(job).appendleft(job)
 

@@ -16,7 +16,7 @@ from fmnist_core.data import dataset
 from fmnist_core.engine.analyses import Analysis
 from fmnist_core.engine.cluster import EngineError
 from fmnist_core.engine.dispatcher import Dispatcher
-from fmnist_core.engine.job import JOBS, STUDY, AnalysisKind, AnalysisSnapshot, Job, Snapshot, new_key
+from fmnist_core.engine.job import JOBS, STUDY, AnalysisKind, AnalysisSnapshot, Job, Snapshot
 from fmnist_core.engine.job_queue import JobQueue
 from fmnist_core.engine.running_studies import Studies, StudySnapshot
 from fmnist_core.errors import LabError
@@ -134,13 +134,13 @@ class Engine:
         Raises:
             LabError: another training of the session is still active.
         """
-        self._add(_job(function, name, params, experiments), session)
+        self._add(Job(function, name, dict(params), tuple(experiments)), session)
 
     def submit_analysis(self, analysis: Analysis[Any], session: str) -> None:
         """Queue an analysis, or join the active one of this name; the session's earlier one of this kind is left, and
         those that nobody waits for any more make room.
         """
-        job = _job(analysis.function, analysis.name, analysis.params, kind=analysis.kind)
+        job = Job(analysis.function, analysis.name, dict(analysis.params), kind=analysis.kind)
 
         def present(requester: str) -> bool:
             return requester == session or self._present(requester)
@@ -184,7 +184,7 @@ class Engine:
         return self._studies.active(name) if name.startswith(STUDY) else self._alive(name)
 
     def stop(self, run_id: str, session: str) -> bool:
-        """Leave a job; it ends, with what it has, unless another living session asked for it. Returns whether it ends."""
+        """Leave a job; it ends, with what it has, unless another living session wants it. Returns whether it ends."""
         with self._lock:
             job = self._queue.find(run_id)
             if job is None or not job.active:
@@ -225,9 +225,9 @@ class Engine:
 def _training(experiment: Experiment, data: str) -> Job:
     """The job that trains an experiment. Raises: LabError (too expensive for this server)."""
     check_budget(experiment, training_images(experiment, data), settings().compute_budget)
-    identity = run_id(experiment, data)
-    params = {"experiment": experiment.to_json(), "data": data, "run_id": identity}
-    return _job(JOBS["train"], identity, params, [experiment])
+    name = run_id(experiment, data)
+    params = {"experiment": experiment.to_json(), "data": data, "run_id": name}
+    return Job(JOBS["train"], name, params, (experiment,))
 
 
 def race_name(experiments: Sequence[Experiment]) -> str:
@@ -235,19 +235,9 @@ def race_name(experiments: Sequence[Experiment]) -> str:
     return "race-" + "-".join(experiment.digest for experiment in experiments)
 
 
-def _job(
-    function: str,
-    name: str,
-    params: Mapping[str, Any],
-    experiments: Sequence[Experiment] = (),
-    kind: AnalysisKind | None = None,
-) -> Job:
-    return Job(new_key(name), function, name, dict(params), tuple(experiments), kind)
-
-
-def _is_stored(identity: str) -> bool:
-    stored = configured_store().find(identity)
-    return stored is not None and stored.complete
+def _is_stored(name: str) -> bool:
+    run = configured_store().find(name)
+    return run is not None and run.complete
 
 
 def check(seconds: float = 60) -> str:

@@ -1,4 +1,4 @@
-"""Maps of what layers make of images, and how far the classes lie apart in each layer: a worker's analyses of a stored run."""
+"""A worker's analyses of a stored run: maps of what its layers make of images, how far they set the classes apart."""
 
 from __future__ import annotations
 

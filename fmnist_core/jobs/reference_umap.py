@@ -1,4 +1,4 @@
-"""UMAP drawn by umap-learn itself, for reports that name it. In a worker alone: `import umap` brings TensorFlow along."""
+"""UMAP drawn by umap-learn itself, for reports that name it. In workers only: `import umap` imports TensorFlow, too."""
 
 from __future__ import annotations
 

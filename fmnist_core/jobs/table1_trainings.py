@@ -1,5 +1,6 @@
-"""Table 1 of Glorot & Bengio (2010), made in a worker process: try the learning rates, then train the best one with more
-seeds, activation by activation. `train_many` does the trainings, a ledger keeps their results."""
+"""Table 1 of Glorot & Bengio (2010), made in a worker process: try the learning rates, then train the best one with
+more seeds, activation by activation. `train_many` does the trainings, a ledger keeps their results.
+"""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ def train_many(
 ) -> list[Outcome] | None:
     """The outcome of each experiment, in their order; None after a stop.
 
-    find: the outcome of an earlier training. on_progress: called with an experiment that trains and the fraction of it that
-    is done, 1 once its result is kept; from several threads, one at a time. Raises: whatever `train` raises, when those
-    that train beside it have ended.
+    find: the outcome of an earlier training. on_progress: called with an experiment that trains and the fraction of it
+    that is done, 1 once its result is kept; from several threads, one at a time. Raises: whatever `train` raises, when
+    those that train beside it have ended.
     """
     ended = threading.Event()
     lock = threading.Lock()

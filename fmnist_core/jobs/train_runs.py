@@ -1,24 +1,27 @@
-"""The jobs of a worker process, from the first event to the stored run. Without a cluster: the training alone.
+"""Trainings, from the data to the stored run, in any process; and as jobs of a worker, which is warmed up before.
 
 TensorFlow is imported when it is needed, not before.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.job_context import JobContext
-from fmnist_core.experiment.recording import EpochRecord, Listener, Progress, Recorder, Weights
-from fmnist_core.jobs import warm_up
+from fmnist_core.experiment.recording import Listener
 from fmnist_core.store.run import Run
-from fmnist_core.store.run_store import StoreError, configured_store
-from fmnist_core.store.run_writer import RunWriter
+from fmnist_core.store.run_store import RunWriter, StoreError, configured_store
+
+log = logging.getLogger(__name__)
+PERIOD = 0.1  # seconds between two looks whether a job that waits is to end
+STARTED, WARM, TRAINING_WAITS = threading.Event(), threading.Event(), threading.Event()  # of this process
 
 
 def train_and_store(
@@ -48,12 +51,11 @@ def train_and_store_together(
     data, store = dataset.load(data_name), configured_store()
     writers: list[RunWriter] = []
     try:
-        for experiment in experiments:
-            writers.append(RunWriter(store, experiment, data.name, data.source))
-        recorders = [TeeRecorder(w, other) if other else w for w, other in zip(writers, listeners, strict=True)]
-        outcomes = training.train_together(experiments, data, recorders, should_stop)
-        for writer, recorder, outcome in zip(writers, recorders, outcomes, strict=True):
-            recorder.phase("saving")
+        for experiment, listener in zip(experiments, listeners, strict=True):
+            writers.append(RunWriter(store, experiment, data.name, data.source, listener))
+        outcomes = training.train_together(experiments, data, writers, should_stop)
+        for writer, outcome in zip(writers, outcomes, strict=True):
+            writer.phase("saving")
             with writer.errors():
                 training.save(outcome.model, writer.folder / "model.keras")
                 tensorboard_files.write(writer.folder / "tensorboard", writer.history, writer.snapshots())
@@ -62,37 +64,16 @@ def train_and_store_together(
         for writer in writers:
             writer.abandon()
         raise
-    runs = [store.find(writer.run_id) for writer in writers]
-    for writer, run in zip(writers, runs, strict=True):
+    runs = []
+    for writer in writers:
+        run = store.find(writer.run_id)
         if run is None:
             raise StoreError(f"The run {writer.run_id} is no longer in the run store {store.root}; train it again.")
-    return [run for run in runs if run]
+        runs.append(run)
+    return runs
 
 
-class TeeRecorder:
-    """Hands what a training records to the store first and to a listener then."""
-
-    def __init__(self, recorder: Recorder, listener: Listener) -> None:
-        self.recorder = recorder
-        self.listener = listener
-
-    def phase(self, name: str) -> None:
-        self.recorder.phase(name)
-        self.listener.phase(name)
-
-    def progress(self, progress: Progress) -> None:
-        self.recorder.progress(progress)
-        self.listener.progress(progress)
-
-    def epoch(self, record: EpochRecord) -> None:
-        self.recorder.epoch(record)
-        self.listener.epoch(record)
-
-    def steps(self, epoch: int, losses: NDArray[np.float32]) -> None:
-        self.recorder.steps(epoch, losses)
-
-    def snapshot(self, epoch: int, weights: Weights, probabilities: NDArray[np.float32]) -> None:
-        self.recorder.snapshot(epoch, weights, probabilities)
+# --- Jobs -------------------------------------------------------------------------------------------------------------
 
 
 def train_job(params: Mapping[str, Any], context: JobContext) -> bool:
@@ -102,8 +83,9 @@ def train_job(params: Mapping[str, Any], context: JobContext) -> bool:
     stored = configured_store().find(params["run_id"])
     if stored and stored.complete:  # by another app on the same store, while this one waited
         return True
-    return warm_up.wait(context.should_stop) and (
-        train_and_store(experiment, params["data"], context, context.should_stop).complete
+    return (
+        _warmed_up(context.should_stop)
+        and train_and_store(experiment, params["data"], context, context.should_stop).complete
     )
 
 
@@ -111,7 +93,7 @@ def race_job(params: Mapping[str, Any], context: JobContext) -> bool:
     """Train several experiments side by side; params: experiments (JSON texts) and data (name)."""
     context.phase("preparing")
     experiments = [Experiment.from_json(text) for text in params["experiments"]]
-    if not warm_up.wait(context.should_stop):
+    if not _warmed_up(context.should_stop):
         return False
     lanes = [context.lane(number) for number in range(len(experiments))]
     runs = train_and_store_together(experiments, params["data"], lanes, context.should_stop)
@@ -121,3 +103,44 @@ def race_job(params: Mapping[str, Any], context: JobContext) -> bool:
 def check_job(params: Mapping[str, Any], context: JobContext) -> bool:
     """Nothing but an answer."""
     return True
+
+
+# --- The warm-up of a worker: what the first training and map need is imported and compiled in advance ----------------
+
+
+def warm_up(on_warm: Callable[[], None]) -> None:
+    """Warm up in the background, once in a process; on_warm is called when a training could begin."""
+    if WARM.is_set():
+        on_warm()
+    elif not STARTED.is_set():
+        STARTED.set()
+        threading.Thread(target=_import_and_compile, args=(on_warm,), name="warm-up", daemon=True).start()
+
+
+def _warmed_up(should_stop: Callable[[], bool]) -> bool:
+    """Wait for the warm-up, if there is one; whether it ended before a stop was asked for."""
+    TRAINING_WAITS.set()
+    while STARTED.is_set() and not WARM.wait(PERIOD):
+        if should_stop():
+            return False
+    return True
+
+
+def _import_and_compile(on_warm: Callable[[], None]) -> None:
+    try:
+        from fmnist_core.learning import training
+
+        if not TRAINING_WAITS.is_set():  # else its own network is to be compiled, not the base network
+            training.warm_up(dataset.load())
+    except Exception as error:  # the first training will say it, to somebody who listens
+        log.warning("Warming up failed: %s", error)
+    WARM.set()
+    on_warm()
+    with suppress(OSError, AttributeError):  # Linux gives each thread its own priority: a training may run by now
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    try:
+        from fmnist_core.embedding import maps
+
+        maps.warm()
+    except Exception as error:  # the first map will say it
+        log.warning("Warming up for maps failed: %s", error)

@@ -1,7 +1,7 @@
 """Results of analyses: one file each, beside the run they were made from, or in the store's own folder.
 
-A file is a NumPy archive without pickles: named arrays, and the facts as JSON text. It is written aside and renamed into
-place, so one that is there is whole; one that is damaged or of another version is computed again.
+A file is a NumPy archive without pickles: named arrays, and the facts as JSON text. It is written under another name
+and renamed into place, so one that is there is whole; one that is damaged or of another version is computed again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ NAME = re.compile(r"[a-z0-9]+-[0-9a-f]{16}")
 FOLDER, LOOSE = "derived", ".results"
 MOST_LOOSE = 200  # of results without a run
 FACTS = "facts"
-
-
 Facts = TypeVar("Facts")
 
 
@@ -116,13 +114,13 @@ class Results:
     def _replace(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         try:
             path.parent.mkdir(parents=path.parent.name == LOOSE, exist_ok=True)  # a run that is gone stays gone
-            handle, aside = tempfile.mkstemp(prefix=".aside-", dir=path.parent)
+            handle, unfinished = tempfile.mkstemp(prefix=".aside-", dir=path.parent)
             try:
                 with os.fdopen(handle, "wb") as file:
                     np.savez(file, allow_pickle=False, **arrays)
-                Path(aside).replace(path)
+                Path(unfinished).replace(path)
             finally:
-                Path(aside).unlink(missing_ok=True)
+                Path(unfinished).unlink(missing_ok=True)
         except OSError as error:
             raise self._store.error(error) from error
 

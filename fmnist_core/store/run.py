@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fmnist_core.errors import LabError
+from fmnist_core.errors import LabError, reason_of
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.recording import EpochRecord, Weights
 
@@ -38,8 +38,9 @@ class RunDamaged(LabError):
 class Run:
     """A stored run.
 
-    metrics: test_loss (with label smoothing and the L2 penalty, together test_penalty), test_accuracy, test_loss_std, seconds, compile_seconds, stopped, best_epoch, epochs_done and
-    confusion (10 lists of 10; rows true, columns predicted). provenance: versions, data (name, source), machine.
+    metrics: test_loss (with label smoothing and the L2 penalty, together test_penalty), test_accuracy, test_loss_std,
+    seconds, compile_seconds, stopped, best_epoch, epochs_done and confusion (10 lists of 10; rows true, columns
+    predicted). provenance: versions, data (name, source), machine.
     kept: never evicted. created: when training ended, UTC.
     """
 
@@ -183,9 +184,3 @@ def _arrays(path: Path, names: Iterable[str] | None = None) -> Weights:
     """The arrays of these names, or all; np.load reads each from disk when it is asked for."""
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in names or archive.files}
-
-
-def reason_of(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).split("\n")[0][:200] or type(error).__name__

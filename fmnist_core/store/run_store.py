@@ -1,4 +1,4 @@
-"""The run store: one folder per run in standard formats, shared by processes, bounded in size.
+"""The run store, and what writes a run into it: one folder per run in standard formats, shared, bounded in size.
 
 A run is written aside and renamed into place, so a folder that is there is whole. A folder that is damaged later is
 moved to `damaged/` and named in a sentence. What is deleted goes to `.trash/` until its space is needed.
@@ -6,8 +6,10 @@ moved to `damaged/` and named in a sentence. What is deleted goes to `.trash/` u
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import platform
 import re
 import shutil
 import socket
@@ -15,19 +17,30 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from filelock import FileLock
+from numpy.typing import NDArray
 
-from fmnist_core.errors import LabError
+from fmnist_core import __version__
+from fmnist_core.errors import LabError, reason_of
+from fmnist_core.experiment.cost import cost, kept_epochs
+from fmnist_core.experiment.hyperparameters import Experiment, run_id
+from fmnist_core.experiment.optimisers import OPTIMISERS
+from fmnist_core.experiment.recording import EpochRecord, Listener, Progress, Weights, to_json_types
 from fmnist_core.settings import settings
-from fmnist_core.store.run import UNREADABLE, Run, RunDamaged, check_sizes, open_run, reason_of, user_facts
+from fmnist_core.store.run import UNREADABLE, Run, RunDamaged, check_sizes, open_run, user_facts
 
 RUN_ID = re.compile(r"[0-9a-f]{16}(-[a-z0-9]{1,16})?")
 STAGING, TRASH, DAMAGED = ".staging", ".trash", "damaged"
 TRASH_DAYS = 7
+PACKAGES = ("tensorflow", "keras", "numpy")
 
 
 class StoreError(LabError):
@@ -79,11 +92,15 @@ class RunStore:
 
     def keep(self, run_id: str, kept: bool) -> None:
         """Keep a run whatever the size budget says, or no longer. Raises: StoreError."""
-        self._annotate(run_id, {"kept": kept})
+        self.annotate(run_id, kept=kept)
 
-    def annotate(self, run_id: str, *, name: str | None = None, note: str | None = None) -> None:
-        """Give a run a name or a note. Raises: StoreError."""
-        self._annotate(run_id, {key: value for key, value in (("name", name), ("note", note)) if value is not None})
+    def annotate(self, run_id: str, **facts: str | bool) -> None:
+        """Give a run a name, a note, or another of `user_facts`. Raises: StoreError."""
+        with self._writing():
+            path = self._path(run_id)
+            unfinished = path / f".user.{os.getpid()}"
+            unfinished.write_text(json.dumps(user_facts(path) | facts))
+            unfinished.replace(path / "user.json")
 
     def damaged(self) -> list[str]:
         """One sentence for each run that was set aside because it could not be read."""
@@ -116,7 +133,9 @@ class RunStore:
                     shutil.rmtree(staged, ignore_errors=True)
                     return
                 if old:
-                    self._carry_over(target, staged)
+                    if (target / "user.json").exists():
+                        shutil.copy(target / "user.json", staged / "user.json")
+                    shutil.rmtree(target)
             staged.rename(target)
             self._touch(target)
         self.evict(protect=run_id)
@@ -169,18 +188,6 @@ class RunStore:
                 self.set_aside(path.name, reason_of(error))
             return None
         return run
-
-    def _annotate(self, run_id: str, facts: dict[str, Any]) -> None:
-        with self._writing():
-            path = self._path(run_id)
-            aside = path / f".user.{os.getpid()}"
-            aside.write_text(json.dumps(user_facts(path) | facts))
-            aside.replace(path / "user.json")
-
-    def _carry_over(self, old: Path, new: Path) -> None:
-        if (old / "user.json").exists():
-            shutil.copy(old / "user.json", new / "user.json")
-        shutil.rmtree(old)
 
     def _path(self, *parts: str) -> Path:
         path = self.root.joinpath(*parts)
@@ -248,3 +255,135 @@ def _age_days(path: Path) -> float:
 def configured_store() -> RunStore:
     """The run store that the settings name."""
     return RunStore(settings().runs, settings().runs_budget)
+
+
+class RunWriter:
+    """Records a training into a folder that appears in the store when it is complete; tells a listener of its progress.
+
+    Raises (from each method that writes): StoreError, one sentence, when the disk is full or read-only.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        experiment: Experiment,
+        data_name: str,
+        data_source: str,
+        listener: Listener | None = None,
+    ) -> None:
+        self.store = store
+        self.experiment = experiment
+        self.run_id = run_id(experiment, data_name)
+        self.data = {"name": data_name, "source": data_source}
+        self.history: list[EpochRecord] = []
+        self._listener = listener
+        self._losses: list[NDArray[np.float32]] = []
+        self.folder = store.stage(self.run_id)
+        self._check_space()
+        with self.errors():
+            (self.folder / "snapshots").mkdir()
+            (self.folder / "probabilities").mkdir()
+
+    def phase(self, name: str) -> None:
+        """Pass it on."""
+        if self._listener:
+            self._listener.phase(name)
+
+    def progress(self, progress: Progress) -> None:
+        """Pass it on."""
+        if self._listener:
+            self._listener.progress(progress)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Keep an epoch's measures, and pass them on."""
+        self.history.append(record)
+        if self._listener:
+            self._listener.epoch(record)
+
+    def steps(self, epoch: int, losses: NDArray[np.float32]) -> None:
+        """Keep each step's loss, float32 (steps,)."""
+        self._losses.append(np.asarray(losses, np.float32))
+
+    def snapshot(self, epoch: int, weights: Weights, probabilities: NDArray[np.float32]) -> None:
+        """Write weights and test probabilities of an epoch. Raises: StoreError."""
+        with self.errors():
+            np.savez(self.folder / "snapshots" / f"epoch-{epoch:03d}.npz", allow_pickle=False, **weights)
+            np.save(self.folder / "probabilities" / f"epoch-{epoch:03d}.npy", probabilities, allow_pickle=False)
+
+    def snapshots(self) -> Iterator[tuple[int, Weights]]:
+        """The written weights, epoch by epoch, read back one at a time: a run's snapshots may not fit in memory."""
+        for path in sorted((self.folder / "snapshots").glob("epoch-*.npz")):
+            with np.load(path, allow_pickle=False) as archive:
+                yield int(path.stem.removeprefix("epoch-")), {name: archive[name] for name in archive.files}
+
+    def commit(self, metrics: dict[str, Any]) -> None:
+        """Write the rest, then rename the folder into place. metrics: as Run.metrics. Raises: StoreError."""
+        with self.errors():
+            with (self.folder / "history.csv").open("w", newline="") as file:
+                writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)], lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(asdict(record) for record in self.history)
+            losses = np.concatenate(self._losses) if self._losses else np.zeros(0, np.float32)
+            np.save(self.folder / "step_losses.npy", losses, allow_pickle=False)
+            self._write("experiment.json", json.loads(self.experiment.to_json()))
+            self._write("metrics.json", to_json_types(metrics))
+            self._write("provenance.json", self._provenance())
+            self.store.commit(self.folder, self.run_id, complete=not metrics["stopped"])
+
+    def abandon(self) -> None:
+        """Remove what was written so far."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn a failed write into this folder into the store's sentence."""
+        try:
+            yield
+        except OSError as error:
+            self.abandon()
+            raise self.store.error(error) from error
+
+    def _check_space(self) -> None:
+        """Refuse at the start what cannot be stored at the end."""
+        needed = stored_bytes(self.experiment)
+        try:
+            free = shutil.disk_usage(self.folder).free
+        except OSError:
+            return
+        if needed > free:
+            self.abandon()
+            raise StoreError(
+                f"The run store {self.store.root} has {free / 1e6:,.0f} MB left, but this run needs about"
+                f" {needed / 1e6:,.0f} MB; free some space or set FMNIST_RUNS to another folder."
+            )
+
+    def _write(self, name: str, value: Any) -> None:
+        (self.folder / name).write_text(json.dumps(value, indent=1, allow_nan=False))
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            "lab": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "data": self.data,
+            "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
+            "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+            "files": {  # their sizes, so that a truncated one is noticed without reading it
+                path.relative_to(self.folder).as_posix(): path.stat().st_size
+                for path in sorted(self.folder.rglob("*"))
+                if path.is_file()
+            },
+        }
+
+
+def stored_bytes(experiment: Experiment) -> int:
+    """About how many bytes a run takes: the kept weights, the model with its optimiser's state, probabilities."""
+    kept, slots = len(kept_epochs(experiment.epochs)), OPTIMISERS[experiment.optimiser].slots
+    return 4 * cost(experiment, 1).parameters * (kept + 1 + slots) + kept * 400_000 + 1_000_000
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown processor"

@@ -37,7 +37,7 @@ def store() -> RunStore:
 
 
 def job(name: str) -> Job:
-    return Job(f"{name}-key", "kind", name, {}, (TINY,))
+    return Job("kind", name, {}, (TINY,), key=f"{name}-key")
 
 
 ONE = {"w": 2}  # a worker that has two threads
@@ -90,7 +90,7 @@ def test_only_light_jobs_of_studies_share_a_worker() -> None:
     assert queue.startable(ONE) == 2
     heavy = JobQueue()
     for seed in (0, 1):
-        wide = Job(f"{seed}", "kind", f"{seed}", {}, (Experiment(units=2048, seed=seed),))
+        wide = Job("kind", f"{seed}", {}, (Experiment(units=2048, seed=seed),))
         heavy.join(wide, STUDY + "b")
     assert heavy.startable(ONE) == 1
     take(heavy, ONE)
@@ -102,7 +102,7 @@ def test_a_long_analysis_does_not_keep_a_stale_worker_from_its_next_jobs(monkeyp
     monkeypatch.setattr(time, "monotonic", lambda: now)
     workers.update(ONE)
     for name, kind in (("table", "table"), ("map", "map")):
-        queue.join(Job(name, "function", name, {}, kind=kind), "ann")  # type: ignore[arg-type]
+        queue.join(Job("function", name, {}, kind=kind, key=name), "ann")  # type: ignore[arg-type]
     queue.add(job("first"), "ann")
     queue.add(job("second"), "bob")
     queue.add(job("third"), "cleo")
@@ -239,7 +239,7 @@ def stored(
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Run]:
-    settings_of = [{}, {"seed": 1}, {"dropout": 0.3}, {"dropout": 0.3, "seed": 1}]
+    settings_of: list[dict[str, float]] = [{}, {"seed": 1}, {"dropout": 0.3}, {"dropout": 0.3, "seed": 1}]
     figures = [(0.89, 0.37), (0.88, 0.39), (0.86, 0.32), (0.85, 0.34)]
     return [stored(tmp_path, Experiment.of(s), *f) for s, f in zip(settings_of, figures, strict=True)]
 

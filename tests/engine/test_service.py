@@ -18,6 +18,7 @@ import pytest
 
 from fmnist_core.engine import cluster
 from fmnist_core.engine.analyses import Analysis
+from fmnist_core.engine.cluster import Cluster
 from fmnist_core.engine.job import JOBS, MOST_POINTS, WARM_UP, AnalysisKind, JobProgress, LossCurve
 from fmnist_core.engine.remote import function_of
 from fmnist_core.engine.service import Engine, check
@@ -37,7 +38,7 @@ STEPS, WAIT, FAIL, ALLOCATE, GROW = (
 
 
 def state(engine: Engine, name: str) -> str:
-    return shot(engine, name).state
+    return str(shot(engine, name).state)
 
 
 def ended(engine: Engine, name: str) -> Any:
@@ -339,6 +340,24 @@ def test_the_engine_comes_back_when_its_own_processes_die(light_engine: Engine) 
     held._host.kill()
     assert ended(light_engine, "long").state == "done"
     assert shot(light_engine, "long").notice == "The engine failed and the training was started again."
+
+
+@engine_test
+def test_an_error_that_the_engine_does_not_know_is_logged_and_told(
+    light_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: Cluster) -> bool:
+        raise ZeroDivisionError("a fault in the watch")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cluster, "alive", fail)
+        light_engine.submit_job(WAIT, "unlucky", {"file": str(tmp_path / "never")}, [TINY], "s")
+        failed = ended(light_engine, "unlucky")
+    sentence = "The engine failed unexpectedly (a fault in the watch); see the server's log."
+    assert (failed.state, failed.error, light_engine.status().message) == ("failed", sentence, sentence)
+    assert "Traceback" in caplog.text and "a fault in the watch" in caplog.text
+    steps(light_engine, "after the fault", 1)
+    assert ended(light_engine, "after the fault").state == "done"
 
 
 @engine_test

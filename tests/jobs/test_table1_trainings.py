@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -22,6 +23,7 @@ from fmnist_core.cli import commands
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import table1_plan
+from fmnist_core.experiment.analysis_facts import Table1Facts
 from fmnist_core.experiment.cost import cost
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
 from fmnist_core.experiment.recording import EpochRecord, Recorder, to_json_types
@@ -329,7 +331,7 @@ def heard() -> list[tuple[float, str]]:
 
 
 @pytest.fixture(scope="module")
-def tiny(sample: Dataset, ledger: Path, heard: list[tuple[float, str]]) -> dict[str, Any]:
+def tiny(sample: Dataset, ledger: Path, heard: list[tuple[float, str]]) -> Table1Facts:
     return make_table1(TINY, sample, lambda done, what: heard.append((done, what)), ledger=Ledger(ledger))
 
 
@@ -339,7 +341,7 @@ class _Silent:
 
 
 def test_a_small_table_is_complete_and_told_as_it_goes(
-    tiny: dict[str, Any], heard: list[tuple[float, str]], sample: Dataset
+    tiny: Table1Facts, heard: list[tuple[float, str]], sample: Dataset
 ) -> None:
     assert [row["name"] for row in tiny["rows"]] == [row.name for row in ROWS]
     assert not tiny["stopped"]
@@ -351,16 +353,16 @@ def test_a_small_table_is_complete_and_told_as_it_goes(
     json.dumps(tiny)
 
 
-def test_a_cell_is_the_training_of_its_experiment(tiny: dict[str, Any], sample: Dataset) -> None:
+def test_a_cell_is_the_training_of_its_experiment(tiny: Table1Facts, sample: Dataset) -> None:
     row = next(row for row in tiny["rows"] if row["name"] == "tanh N")
     for seed, error in enumerate(row["test_error"]["seeds"]):
         experiment = TINY.experiment(Row("tanh", NORMALISED), row["learning_rate"], seed, available(sample))
-        alone = training.train(experiment, sample, _Silent())  # type: ignore[arg-type]
+        alone = training.train(experiment, sample, _Silent())
         assert error == pytest.approx(100 * (1 - alone.test_accuracy))
 
 
 def test_the_same_table_again_trains_nothing(
-    tiny: dict[str, Any], sample: Dataset, ledger: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Table1Facts, sample: Dataset, ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "train", None)
     again = make_table1(TINY, sample, ledger=Ledger(ledger))
@@ -369,7 +371,7 @@ def test_the_same_table_again_trains_nothing(
 
 
 def test_going_on_shares_out_what_was_missing_and_counts_all(
-    tiny: dict[str, Any], sample: Dataset, ledger: Path, tmp_path: Path
+    tiny: Table1Facts, sample: Dataset, ledger: Path, tmp_path: Path
 ) -> None:
     half, lines = tmp_path / "half.jsonl", ledger.read_text().splitlines()
     half.write_text("\n".join(lines[:-2]) + "\n")
@@ -388,7 +390,7 @@ def test_going_on_shares_out_what_was_missing_and_counts_all(
     )
 
 
-def test_a_torn_ledger_loses_its_torn_lines_only(tiny: dict[str, Any], ledger: Path, tmp_path: Path) -> None:
+def test_a_torn_ledger_loses_its_torn_lines_only(tiny: Table1Facts, ledger: Path, tmp_path: Path) -> None:
     lines = ledger.read_text().splitlines()
     torn = tmp_path / "torn.jsonl"
     old = json.dumps(json.loads(lines[1]) | {"versions": {"tensorflow": "1.0"}})
@@ -399,7 +401,7 @@ def test_a_torn_ledger_loses_its_torn_lines_only(tiny: dict[str, Any], ledger: P
     assert held.find(json.loads(lines[2])["run"]) is None
 
 
-def test_a_stop_keeps_what_is_complete(tiny: dict[str, Any], sample: Dataset, ledger: Path, tmp_path: Path) -> None:
+def test_a_stop_keeps_what_is_complete(tiny: Table1Facts, sample: Dataset, ledger: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.jsonl"
     kept = ledger.read_text().splitlines()[: TINY.trainings // 3]  # softsign's two rows
     half.write_text("\n".join(kept) + "\n")
@@ -410,8 +412,8 @@ def test_a_stop_keeps_what_is_complete(tiny: dict[str, Any], sample: Dataset, le
 
 
 def test_a_stop_during_a_training_is_heard(sample: Dataset) -> None:
-    asked: list[int] = []
-    found = make_table1(TINY, sample, should_stop=lambda: bool(asked.append(1)) or len(asked) > 3)
+    asked = itertools.count()
+    found = make_table1(TINY, sample, should_stop=lambda: next(asked) >= 3)
     assert found["stopped"]
     assert found["rows"] == []
 
@@ -452,7 +454,7 @@ def test_the_command_refuses_bad_values(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_command_prints_one_json_object(
-    tiny: dict[str, Any], ledger: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Table1Facts, ledger: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FMNIST_RUNS", str(ledger.parent))
     monkeypatch.setattr(table1_plan, "plan", lambda name, seeds: TINY)
@@ -465,7 +467,7 @@ def test_the_command_prints_one_json_object(
 
 
 def test_the_command_prints_a_table(
-    tiny: dict[str, Any], ledger: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Table1Facts, ledger: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FMNIST_RUNS", str(ledger.parent))
     monkeypatch.setattr(table1_plan, "plan", lambda name, seeds: TINY)

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +16,11 @@ import pytest
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.store.run import Run, RunDamaged
-from fmnist_core.store.run_store import RunStore, StoreError
-from fmnist_core.store.run_writer import RunWriter, stored_bytes
+from fmnist_core.store.run_store import RunStore, RunWriter, StoreError, stored_bytes
 from tests.support.stored_runs import store_run
 
 ROOT = Path(__file__).parents[2]
-METRICS = {
+METRICS: dict[str, Any] = {
     "test_loss": 0.5,
     "test_accuracy": 0.8,
     "test_loss_std": 1.0,
@@ -39,7 +40,7 @@ def record(epoch: int) -> EpochRecord:
     return EpochRecord(epoch, 0.1 + epoch, 0.5, 0.25, 0.5, 0.001, float("nan") if epoch == 0 else 1 / 3, 2.0, 0.1)
 
 
-def write(store: RunStore, experiment: Experiment = TINY, **metrics: object) -> Run:
+def write(store: RunStore, experiment: Experiment = TINY, **metrics: Any) -> Run:
     probabilities = np.ones((5, 10), np.float32)
     snapshots = {epoch: ({"hidden_1/kernel": np.full((784, 8), epoch, np.float32)}, probabilities) for epoch in (0, 1)}
     records, steps = [record(epoch) for epoch in (0, 1)], np.arange(7, dtype=np.float32)
@@ -168,8 +169,7 @@ def test_a_crashed_writer_leaves_nothing_behind(store: RunStore) -> None:
 import os
 from pathlib import Path
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.store.run_store import RunStore
-from fmnist_core.store.run_writer import RunWriter
+from fmnist_core.store.run_store import RunStore, RunWriter
 RunWriter(RunStore(Path({str(store.root)!r}), 10**9), Experiment(units=8, layers=1, epochs=1), "sample", "x")
 os._exit(9)
 """
@@ -214,7 +214,7 @@ def test_a_store_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Path:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
@@ -230,7 +230,7 @@ def test_a_full_disk_is_refused_at_the_start(small_disk: Path) -> None:
 
 
 def test_a_disk_that_fills_up_is_one_sentence(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fmnist_core.store.run_writer.stored_bytes", lambda experiment: 0)
+    monkeypatch.setattr("fmnist_core.store.run_store.stored_bytes", lambda experiment: 0)
     store = RunStore(small_disk, 10**9)
     writer = RunWriter(store, TINY, "sample", "x")
     with pytest.raises(StoreError, match="free some space or set FMNIST_RUNS"):
