@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
-from fmnist_core.ui.home import ways_in
+from fmnist_core.ui.home import home_page
 from fmnist_core.ui.shared import estimate, server
 from fmnist_core.ui.shared.pages import Page
 from tests.support.screens import ROOT, opened, plain, texts, url
@@ -76,13 +76,13 @@ def test_home_puts_the_seeds_of_a_network_on_one_line_and_keeps_single_runs_in_s
     assert "3 seeds · test loss 0.350" in texts(app) and "0.850\u00a0±\u00a00.050" in texts(app)
     shown = opened("pages/Compare.py", runs=".".join(several))
     assert re.search(r"\*\*Units per layer 16.*\*\* \| 3 \|", texts(shown))
-    grouped = ways_in.by_network(server.store().runs())
+    grouped = home_page.by_network(server.store().runs())
     assert sorted(sorted(run.run_id for run in own) for own in grouped) == sorted([sorted(several), [stopped], [alone]])
 
 
 @given(text.text(max_size=90), text.integers(1, 60))
 def test_a_long_name_is_parted_and_nothing_of_it_is_lost(name: str, longest: int) -> None:
-    start, rest = ways_in.in_two(name, longest)
+    start, rest = home_page.in_two(name, longest)
     assert len(start) <= longest and name in (start + rest, f"{start}, {rest}", f"{start} {rest}")
     assert (rest == "") == (name == start)
 
@@ -245,7 +245,7 @@ def test_train_is_disabled_while_ones_own_training_is_under_way() -> None:
 
 
 def test_older_runs_are_a_link(tmp_path: Path) -> None:
-    for place in range(ways_in.LATEST + 1):
+    for place in range(home_page.LATEST + 1):
         stored(tmp_path, Experiment(units=16 + 8 * place), [2.3, 0.5])
     links = {link.proto.label: link.proto.query_string for link in opened("app.py").get("page_link")}
     assert links["1 older run"] == "runs="

@@ -28,7 +28,7 @@ from fmnist_core.ui.compare import (
     dropout_explained,
     l2_explained,
     regularisers_explained,
-    schedule_explained,
+    steps_explained,
 )
 from tests.support.screens import button
 from tests.support.stored_runs import STEPS, store_run
@@ -218,7 +218,7 @@ def test_steps_have_their_rate_and_what_the_epochs_number_would_give() -> None:
     assert np.array_equal(rows["loss"], step) and np.array_equal(epoch, step // 422 + 1)
     assert rows["rate"].to_numpy() == pytest.approx(0.01 * 0.96 ** (step // 100), rel=1e-6)
     assert rows["misread"].to_numpy() == pytest.approx(np.full(len(rows), 0.01), rel=1e-6)  # 0 to 19 of 100 steps
-    text = schedule_explained._counted(rows, 422, len(losses))
+    text = steps_explained._counted(rows, 422, len(losses))
     assert "422 steps" in text and "8,440 steps (20 epochs)" in text and "0.01, almost constant" in text
     assert f"to {0.01 * 0.96**84:.2g}." in text
 
@@ -226,9 +226,9 @@ def test_steps_have_their_rate_and_what_the_epochs_number_would_give() -> None:
 def test_a_climb_is_told_and_a_rate_that_counts_epochs_stays_in_it() -> None:
     experiment = Experiment(schedule="cosine", warmup_steps=50, epochs=10)
     rows = schedule_steps.step_rows(np.ones(500, np.float32), learning_rates(experiment, 50), 50)
-    text = schedule_explained._counted(rows, 50, 500)
+    text = steps_explained._counted(rows, 50, 500)
     assert "from 2e-05 up to 0.001 and then to" in text and "ended at 0.0002." in text
-    symbols = schedule_explained._symbols(experiment, 50)
+    symbols = steps_explained._symbols(experiment, 50)
     assert "$T$ = 450 steps; $t$ counts from the end of 50 warm-up steps" in symbols
 
 
@@ -375,7 +375,8 @@ def test_a_run_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
 
 
 def test_it_loads_no_tensorflow() -> None:
-    script = "import sys, fmnist_core.ui.compare.regularisers_explained; assert not {'tensorflow', 'keras', 'scipy'} & set(sys.modules)"
+    heavy = {"tensorflow", "keras", "scipy"}
+    script = f"import sys, fmnist_core.ui.compare.regularisers_explained; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
 
 

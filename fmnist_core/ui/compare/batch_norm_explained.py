@@ -16,7 +16,6 @@ from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
-from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.per_run import per_run
 
 SIDES = {
@@ -26,7 +25,7 @@ SIDES = {
 
 
 def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
-    """The sums of one batch before and after the normalisation, before training and after it."""
+    """The pre-activations of one batch before and after the normalisation, before training and after it."""
     rows, facts = _sums(run, data)
     count = len(rows)
     text, picture = parts.columns()
@@ -39,30 +38,25 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
             " Szegedy 2015](https://arxiv.org/abs/1502.03167))"
         )
         st.latex(r"\hat z = \gamma\,\frac{z - \mu}{\sqrt{\sigma^2 + 0.001}} + \beta")
-        st.markdown(_steadiness(facts))
+        first, last = (facts[facts["layer"] == 1].iloc[row] for row in (0, -1))
+        st.markdown(
+            f"In hidden layer 1 the standard deviation of the pre-activations was {first['deviation before']:.2f}"
+            f" {first['when']} and {last['deviation before']:.2f} {last['when']}; after normalisation it was"
+            f" {first['deviation after']:.2f} and {last['deviation after']:.2f}."
+        )
     with picture:
         st.html(value_spread.key(SIDES))
         # All of up to three layers, else the first, the middle and the last.
         for number in range(1, count + 1) if count <= 3 else (1, (count + 1) // 2, count):
-            for column, (when, one) in zip(st.columns(2), rows[number].groupby("panel", sort=False), strict=False):
-                chart = value_spread.distributions(one, SIDES, "pre-activation", f"Hidden layer {number}", str(when))
+            panels = rows[number].groupby("panel", sort=False)
+            for column, (when, panel) in zip(st.columns(2), panels, strict=False):
+                chart = value_spread.distributions(panel, SIDES, "pre-activation", f"Hidden layer {number}", str(when))
                 column.altair_chart(chart, key=f"regulariser sums {number} {when}")
     parts.table(facts, ("%.2f",) * 4)
     st.caption(
-        f"Measured on “{escaped(parts.name(run))}” with {parts.BATCH} training images as one batch, all units of a layer"
-        " together. Each curve is scaled to its own peak. At test time there is no batch: running averages from"
-        " training replace $\\mu$ and $\\sigma$."
-    )
-
-
-def _steadiness(facts: pd.DataFrame) -> str:
-    """How far the sums' deviation moved in the first hidden layer, before and after the normalisation."""
-    own = facts[facts["layer"] == 1]
-    first, last = own.iloc[0], own.iloc[-1]
-    return (
-        f"In hidden layer 1 the standard deviation of the pre-activations was {first['deviation before']:.2f}"
-        f" {first['when']} and {last['deviation before']:.2f} {last['when']}; after normalisation it was"
-        f" {first['deviation after']:.2f} and {last['deviation after']:.2f}."
+        f"{parts.measured_on(run)} with {parts.BATCH} training images as one batch, all units of a layer together. Each"
+        " curve is scaled to its own peak. At test time there is no batch: running averages from training replace"
+        " $\\mu$ and $\\sigma$."
     )
 
 
@@ -70,17 +64,17 @@ def _steadiness(facts: pd.DataFrame) -> str:
 def _sums(run: Run, data: Dataset) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:
     """Per hidden layer its histograms; and the table of means and deviations. As in training: dropout is on, too."""
     pixels = data.train_images[parts.training_rows(run, data)[: parts.BATCH]]
-    held: dict[int, dict[tuple[str, str], NDArray[np.float32]]] = defaultdict(dict)
+    values: dict[int, dict[tuple[str, str], NDArray[np.float32]]] = defaultdict(dict)
     facts = []
     for epoch in sorted({run.epochs[0], run.epochs[-1]}):
-        found = dict(
-            forward.layers(run.experiment, parts.weights(run, epoch), pixels, parts.generator(run, 1), training=True)
-        )
+        when = parts.when(epoch)
+        weights, generator = parts.weights(run, epoch), parts.generator(run, 1)
+        outputs = dict(forward.layers(run.experiment, weights, pixels, generator, training=True))
         for number in range(1, len(run.experiment.hidden_widths) + 1):
-            pair = found[hidden_name(number)], found[f"batch_norm_{number}"]
+            pair = outputs[hidden_name(number)], outputs[f"batch_norm_{number}"]
             parts.check(run, epoch, *pair)
-            held[number] |= {(parts.when(epoch), side): values for side, values in zip(SIDES, pair, strict=True)}
-            facts.append((number, parts.when(epoch), *value_spread.sum_facts(*pair)))
+            values[number] |= zip(((when, side) for side in SIDES), pair, strict=True)
+            facts.append((number, when, *value_spread.sum_facts(*pair)))
     columns = ["layer", "when", "mean before", "deviation before", "mean after", "deviation after"]
     table = pd.DataFrame(facts, columns=columns).sort_values("layer", kind="stable")
-    return {number: value_spread.shares(part) for number, part in held.items()}, table
+    return {number: value_spread.shares(part) for number, part in values.items()}, table

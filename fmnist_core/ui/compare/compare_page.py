@@ -42,7 +42,7 @@ def show() -> None:
             regularisers_explained.show([member.run for member in trained], data)
             st.divider()
             foot(
-                "Download: one row per run, one row per epoch, and the study itself, which can be loaded again. The menu"
-                " of each chart saves it as PNG or SVG or shows its Vega-Lite specification.",
+                "Download: one row per run, one row per epoch, and the study itself, which can be loaded again. The"
+                " menu of each chart saves it as PNG or SVG or shows its Vega-Lite specification.",
                 *comparison_results.files(trained, view, data),
             )

@@ -16,6 +16,7 @@ from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.recording import Weights
 from fmnist_core.store.run import Run
+from fmnist_core.ui.shared.markdown import escaped
 
 PERCENT = "%.0f %%"  # a table's cell as the texts have it, "95 %"
 BATCH = 128  # Training images that pass together.
@@ -26,6 +27,11 @@ def name(run: Run) -> str:
     return run.name or wording.name(run.experiment)
 
 
+def measured_on(run: Run) -> str:
+    """How a caption begins."""
+    return f"Measured on “{escaped(name(run))}”"
+
+
 def when(epoch: int) -> str:
     """In words, to stand inside a sentence."""
     return f"after epoch {epoch}" if epoch else "before training"
@@ -33,9 +39,9 @@ def when(epoch: int) -> str:
 
 def weights(run: Run, epoch: int) -> Weights:
     """Raises: LabError where one is not a number."""
-    found = run.weights(epoch)
-    check(run, epoch, *found.values())
-    return found
+    weights = run.weights(epoch)
+    check(run, epoch, *weights.values())
+    return weights
 
 
 def check(run: Run, epoch: int, *arrays: NDArray[np.float32]) -> None:
@@ -62,6 +68,6 @@ def columns() -> Any:
 def table(rows: pd.DataFrame, formats: Iterable[str]) -> None:
     """formats: of the columns after the two that name the row; PERCENT for a share."""
     by_name = dict(zip(rows.columns[2:], formats, strict=True))
-    shares = [name for name, form in by_name.items() if form == PERCENT]
-    shown = {n: st.column_config.NumberColumn(n, format=f) for n, f in by_name.items()}
-    st.dataframe(rows.assign(**{name: 100 * rows[name] for name in shares}), hide_index=True, column_config=shown)
+    shown = rows.assign(**{name: 100 * rows[name] for name, form in by_name.items() if form == PERCENT})
+    config = {name: st.column_config.NumberColumn(name, format=form) for name, form in by_name.items()}
+    st.dataframe(shown, hide_index=True, column_config=config)

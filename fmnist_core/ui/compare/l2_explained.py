@@ -22,55 +22,54 @@ NEAR = f"within ±{value_spread.NEAR:g}"
 LOSHCHILOV = "https://arxiv.org/abs/1711.05101"
 KROGH = "https://papers.nips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html"
 
+ADAPTIVE = (
+    " {optimiser}, however, divides this push, too, by the usual size of the weight's gradient: a large weight whose"
+    " gradients are large is not pulled harder. The optimiser AdamW mends that."
+    f" ([Loshchilov & Hutter 2019]({LOSHCHILOV}))"
+)
+
 
 def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """A layer's weights as training went on, beside those of the run most alike among `runs` without the penalty."""
     other, factor = _without_l2(run, runs), run.experiment.l2
     optimiser = OPTIMISERS[run.experiment.optimiser]
-    adaptive = (
-        f" {optimiser.label}, however, divides this push, too, by the usual size of the weight's gradient: a large weight whose"
-        f" gradients are large is not pulled harder. The optimiser AdamW mends that. ([Loshchilov & Hutter 2019]({LOSHCHILOV}))"
-        if optimiser.adaptive
-        else ""
-    )
     text, picture = parts.columns()
     with text:
         st.markdown(
             f"**L2 penalty {factor:g}.** The loss is the cross-entropy $C$ plus $\\lambda = {factor:g}$ times the"
             " sum of all squared hidden weights. The gradient of this penalty, $2 \\lambda w$, pushes each weight"
             " towards 0, a large one harder than a small one. A weight stays large only where it lowers $C$ by"
-            f" more than it costs. ([Krogh & Hertz 1991]({KROGH}))" + adaptive
+            f" more than it costs. ([Krogh & Hertz 1991]({KROGH}))"
+            + (ADAPTIVE.format(optimiser=optimiser.label) if optimiser.adaptive else "")
         )
         st.latex(r"L = C + \lambda \sum_i w_i^2")
         numbers = range(1, len(run.experiment.hidden_widths) + 1)
         layer = st.selectbox("Hidden layer", numbers, key=f"l2 layer {run.run_id}", width=160)
         rows, facts = _kernels(run, other, layer)
-        st.markdown(_push(facts, layer))
+        st.markdown(_effect(facts, layer))
     with picture:
         st.html(value_spread.key(STAGES))
-        for panel, one in rows.groupby("panel", sort=False):
-            chart = value_spread.distributions(one, STAGES, "weight", str(panel), f"weights of hidden layer {layer}")
-            st.altair_chart(chart, key=f"regulariser {panel}")
+        for name, panel in rows.groupby("panel", sort=False):
+            chart = value_spread.distributions(panel, STAGES, "weight", str(name), f"weights of hidden layer {layer}")
+            st.altair_chart(chart, key=f"regulariser {name}")
     parts.table(facts, ("%.3f", parts.PERCENT, "%.2f"))
     compared = f"; the run without a penalty is “{escaped(parts.name(other))}”" if other else ""
-    st.caption(
-        f"Measured on “{escaped(parts.name(run))}”{compared}. Each curve is scaled to its own peak: compare the widths."
-    )
+    st.caption(f"{parts.measured_on(run)}{compared}. Each curve is scaled to its own peak: compare the widths.")
 
 
 def _without_l2(run: Run, runs: Sequence[Run]) -> Run | None:
     """Of the runs without the penalty and with the same layers the one that differs in the fewest settings."""
-    own = run.experiment.canonical()
+    settings = run.experiment.canonical()
 
     def differences(other: Run) -> int:
-        theirs = other.experiment.canonical()
-        return sum(own.get(name) != theirs.get(name) for name in own | theirs)
+        others = other.experiment.canonical()
+        return sum(settings.get(name) != others.get(name) for name in settings | others)
 
     same = [r for r in runs if not r.experiment.l2 and r.experiment.hidden_widths == run.experiment.hidden_widths]
     return min(same, key=differences, default=None)
 
 
-def _push(facts: pd.DataFrame, layer: int) -> str:
+def _effect(facts: pd.DataFrame, layer: int) -> str:
     """What became of a layer's weights, with the penalty and without."""
     first, last = facts.iloc[0], facts[facts["run"] == facts["run"].iloc[0]].iloc[-1]
     text = (
@@ -81,23 +80,26 @@ def _push(facts: pd.DataFrame, layer: int) -> str:
     if facts["run"].nunique() > 1:
         other = facts.iloc[-1]
         text += f" Without the penalty they end at {other['deviation']:.3f} and {wording.percent(other[NEAR])}."
-    return f"{text} At the end the penalty adds {last['penalty']:.2f} to the loss, so do not compare this loss with that of a network without a penalty."
+    return (
+        f"{text} At the end the penalty adds {last['penalty']:.2f} to the loss, so do not compare this loss with that"
+        " of a network without a penalty."
+    )
 
 
 @per_run(max_entries=100, spinner="Counting weights")
 def _kernels(run: Run, other: Run | None, layer: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Histograms of a layer's weights, and their table, at the first, the middle and the last stored epoch."""
-    held, facts = {}, []
+    values, facts = {}, []
     before, half, end = STAGES
-    for shown in (run, *([other] if other else [])):
-        factor, epochs = shown.experiment.l2, shown.epochs
+    for each in filter(None, (run, other)):
+        factor, epochs = each.experiment.l2, each.epochs
         panel = f"L2 penalty {factor:g}" if factor else "No L2 penalty"
         # With few epochs stored, the later entries replace the earlier ones.
         stages = {epochs[len(epochs) // 2]: half, epochs[-1]: end, epochs[0]: before}
         for epoch, stage in sorted(stages.items()):
-            weights = parts.weights(shown, epoch)
-            kernels = [weights[f"{name}/kernel"] for name in dense_layers(shown.experiment)[:-1]]
-            held[panel, stage] = kernels[layer - 1]
+            weights = parts.weights(each, epoch)
+            kernels = [weights[f"{name}/kernel"] for name in dense_layers(each.experiment)[:-1]]
+            values[panel, stage] = kernels[layer - 1]
             deviation, near = value_spread.weight_facts(kernels[layer - 1])
             facts.append((panel, parts.when(epoch), deviation, round(near, 2), value_spread.penalty(kernels, factor)))
-    return value_spread.shares(held), pd.DataFrame(facts, columns=["run", "when", "deviation", NEAR, "penalty"])
+    return value_spread.shares(values), pd.DataFrame(facts, columns=["run", "when", "deviation", NEAR, "penalty"])
