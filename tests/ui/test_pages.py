@@ -302,9 +302,9 @@ def test_run_names_of_sample_and_full_data_differ() -> None:
 
 def _loss_page(smoothing: float) -> None:
     from fmnist_core.experiment.hyperparameters import Experiment
-    from fmnist_core.ui.train import output_explained
+    from fmnist_core.ui.train import train_page
 
-    output_explained.reading_aid(Experiment(label_smoothing=smoothing))
+    train_page.reading_aid(Experiment(label_smoothing=smoothing))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

@@ -26,28 +26,28 @@ def show(experiment: Experiment) -> None:
     # One block, whatever comes and goes in it: a browser closes an expander whose place changes.
     with st.container():
         _presets(experiment)
-        _group(experiment, basic=True)
+        _groups(experiment, basic=True)
     with st.expander("More"):
-        _group(experiment, basic=False)
+        _groups(experiment, basic=False)
 
 
 def _presets(experiment: Experiment) -> None:
     matching = [key for key, preset in PRESETS.items() if preset.experiment == experiment]
     last = session.PRESET.get()
-    preset = last if last in matching else (matching[0] if matching else None)
+    preset = last if last in matching else next(iter(matching), None)
     heading, reset = st.columns([2, 1], vertical_alignment="center")
     heading.markdown("**Start from**")
-    reset.button(
-        "Reset", on_click=_choose, args=("base",), help="Resets every control to the base network.", type="tertiary"
-    )
-    start, rest = STATE.control("preset", preset, _choose)
+    help_text = "Resets every control to the base network."
+    reset.button("Reset", on_click=_choose, args=("base",), help=help_text, type="tertiary")
+    titles = {key: preset.title for key, preset in PRESETS.items()}
+    start, widget = STATE.control("preset", preset, _choose)
     st.pills(
         "Presets",
-        list(PRESETS),
+        list(titles),
         default=start,
-        format_func=lambda key: PRESETS[key].title,
+        format_func=titles.__getitem__,
         label_visibility="collapsed",
-        **rest,
+        **widget,
     )
     if preset:
         st.caption(PRESETS[preset].description)
@@ -59,9 +59,9 @@ def _choose(preset: str | None) -> None:
     STATE.open(PRESETS[preset].experiment if preset else STATE.view)
 
 
-def _group(current: Experiment, *, basic: bool) -> None:
+def _groups(experiment: Experiment, *, basic: bool) -> None:
     for group, heading in GROUPS.items():
-        fields = [f for f in FIELDS.values() if f.group == group and f.basic is basic and f.relevant(current)]
+        fields = [f for f in FIELDS.values() if f.group == group and f.basic is basic and f.relevant(experiment)]
         if fields:
             st.markdown(f"**{heading}**")
         for field in fields:

@@ -11,16 +11,17 @@ from fmnist_core.engine.service import Snapshot
 from fmnist_core.ui.shared import estimate, progress, server, training_progress
 
 PERIOD = 0.5  # seconds between two looks
+NAMES = ("loss", "accuracy")
 EAGER = 0.2  # until the first step is done: everybody waits for that one
 
 
-def show(identity: str) -> None:
+def show(run_id: str) -> None:
     """The live view; when the first step is done, and when the run ends, the page is drawn again."""
-    snapshot = server.running(identity)
+    snapshot = server.running(run_id)
     begun = snapshot is not None and snapshot.step > 0
 
     def read() -> Snapshot | None:
-        snapshot = server.running(identity)
+        snapshot = server.running(run_id)
         return snapshot if snapshot is not None and (snapshot.step > 0) is begun else None
 
     progress.watch(read, _draw, PERIOD if begun else EAGER)
@@ -28,11 +29,6 @@ def show(identity: str) -> None:
 
 def _draw(snapshot: Snapshot) -> None:
     training_progress.headline(snapshot)
-    _figures(snapshot)
-    _charts(snapshot)
-
-
-def _figures(snapshot: Snapshot) -> None:
     last = next((record for record in reversed(snapshot.history) if record.epoch), None)  # epoch 0 is untrained
     speed = snapshot.examples_per_second
     training_progress.metrics(
@@ -44,25 +40,18 @@ def _figures(snapshot: Snapshot) -> None:
             "Validation accuracy": f"{last.val_accuracy:.3f}" if last else "–",
         }
     )
-
-
-def _charts(snapshot: Snapshot) -> None:
-    loss, accuracy = _pictures(snapshot.run_id, snapshot.step, len(snapshot.history), snapshot)
-    left, right = st.columns(2, gap="medium")
-    left.vega_lite_chart(loss, key="live loss")
-    right.vega_lite_chart(accuracy, key="live accuracy")
+    specifications = _charts(snapshot.run_id, snapshot.step, len(snapshot.history), snapshot)
+    for column, name, specification in zip(st.columns(2, gap="medium"), NAMES, specifications, strict=True):
+        column.vega_lite_chart(specification, key=f"live {name}")
     st.caption("Thin line: the loss of each training step. Dots: after each epoch.")
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
-def _pictures(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Any]]:
+def _charts(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> list[dict[str, Any]]:
     """Loss and accuracy so far, drawn once for all who watch."""
     history = training_progress.frame(_snapshot.history if step else ())  # the untrained network alone is no curve
     per_epoch = max(_snapshot.steps_per_epoch, 1)
     steps = [(step / per_epoch, loss) for step, loss in _snapshot.step_losses]
-    end = _snapshot.experiment.epochs
-    charts = (
-        curves.curve("loss", history, end, steps, terms=_snapshot.experiment.loss_terms),
-        curves.curve("accuracy", history, end),
-    )
-    return theme.specification(charts[0]), theme.specification(charts[1])
+    experiment = _snapshot.experiment
+    loss = curves.curve("loss", history, experiment.epochs, steps, terms=experiment.loss_terms)
+    return [theme.specification(chart) for chart in (loss, curves.curve("accuracy", history, experiment.epochs))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -25,26 +26,30 @@ MOST_STEPS = 600
 
 def show(run: Run) -> None:
     """Everything about a stored run, top to bottom."""
-    history = run.history.reset_index()
-    if run.metrics["stopped"]:
-        _stopped(run)
+    history, stopped = run.history.reset_index(), run.metrics["stopped"]
+    if stopped:
+        text, button = st.columns([5, 1], vertical_alignment="center")
+        planned = wording.counted(run.experiment.epochs, "epoch")
+        text.info(f"This run was stopped after {run.metrics['epochs_done']} of {planned}.")
+        busy = server.mine() is not None
+        button.button("Train in full", on_click=server.submit, args=(run.experiment,), disabled=busy, width="stretch")
     _figures(run, history)
     _curves(run, history)
     st.markdown(run_sentences.overfitting(history))
     if math.isfinite(run.metrics["test_loss"]):
         st.markdown(run_sentences.confusion(run.metrics["confusion"], CLASSES))
-    _next(run, history)
+    st.markdown("**What to try next**")
+    for label, experiment in run_sentences.next_steps(run.experiment, history, stopped):
+        st.button(label, icon=":material/arrow_forward:", type="tertiary", on_click=STATE.open, args=(experiment,))
     _more(run, history)
-    _weights(run)
+    weights = st.expander("Weights and biases over the epochs", on_change="rerun", key=f"weights {run.run_id}")
+    if weights.open:
+        with weights:
+            if run.epochs:
+                _histograms(run)
+            else:
+                st.caption("This run has no stored weights.")
     _downloads(run)
-
-
-def _stopped(run: Run) -> None:
-    text, button = st.columns([5, 1], vertical_alignment="center")
-    planned = wording.counted(run.experiment.epochs, "epoch")
-    text.info(f"This run was stopped after {run.metrics['epochs_done']} of {planned}.")
-    busy = server.mine() is not None
-    button.button("Train in full", on_click=server.submit, args=(run.experiment,), disabled=busy, width="stretch")
 
 
 def _figures(run: Run, history: pd.DataFrame) -> None:
@@ -73,29 +78,18 @@ def _figures(run: Run, history: pd.DataFrame) -> None:
 
 
 def _curves(run: Run, history: pd.DataFrame) -> None:
-    per_epoch = run.metrics["steps_per_epoch"]
-    stride = max(1, len(run.step_losses) // MOST_STEPS)
-    steps = [((i + 1) / per_epoch, float(run.step_losses[i])) for i in range(0, len(run.step_losses), stride)]
-    epochs = max(math.ceil(len(run.step_losses) / per_epoch), 1)
-    left, right = st.columns(2, gap="medium")
+    per_epoch, losses = run.metrics["steps_per_epoch"], run.step_losses
+    stride = max(1, len(losses) // MOST_STEPS)
+    steps = [((i + 1) / per_epoch, float(losses[i])) for i in range(0, len(losses), stride)]
+    epochs = max(math.ceil(len(losses) / per_epoch), 1)
     best = run.metrics["best_epoch"] or None
     loss = curves.curve("loss", history, epochs, steps, mark=best, terms=run.experiment.loss_terms)
+    accuracy = curves.curve("accuracy", history, epochs, mark=best)
+    left, right = st.columns(2, gap="medium")
     left.vega_lite_chart(theme.specification(loss), key="loss")
-    right.vega_lite_chart(theme.specification(curves.curve("accuracy", history, epochs, mark=best)), key="accuracy")
+    right.vega_lite_chart(theme.specification(accuracy), key="accuracy")
     lowest = " Dashed: where validation loss was lowest." if best else ""
     st.caption(f"Thin line: the loss of each training step.{lowest}")
-
-
-def _next(run: Run, history: pd.DataFrame) -> None:
-    st.markdown("**What to try next**")
-    for text, experiment in run_sentences.next_steps(run.experiment, history, run.metrics["stopped"]):
-        st.button(
-            text,
-            icon=":material/arrow_forward:",
-            type="tertiary",
-            on_click=STATE.open,
-            args=(experiment,),
-        )
 
 
 def _more(run: Run, history: pd.DataFrame) -> None:
@@ -111,63 +105,41 @@ def _more(run: Run, history: pd.DataFrame) -> None:
         right.altair_chart(curves.norms(history, "weight_norm", "Norm of all weights"))
 
 
-def _weights(run: Run) -> None:
-    panel = st.expander("Weights and biases over the epochs", on_change="rerun", key=f"weights {run.run_id}")
-    if panel.open:
-        with panel:
-            if run.epochs:
-                _histograms(run)
-            else:
-                st.caption("This run has no stored weights.")
-
-
 @st.fragment
 def _histograms(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        tensor = st.selectbox("Layer", run.tensor_names, format_func=_tensor_title, width=165)
+        title = {name: name.replace("/", " ") for name in run.tensor_names}
+        tensor = st.selectbox("Layer", list(title), format_func=title.__getitem__, width=165)
         low, high = run.epochs[0], run.epochs[-1]
         first, last = st.slider("Epochs", low, high, (low, high), width=165) if low < high else (low, high)
-        kind = st.segmented_control(
-            "View", histogram_view.KINDS, format_func=histogram_view.KINDS.__getitem__, default="ridges", required=True
-        )
+        kinds = histogram_view.KINDS
+        kind = st.segmented_control("View", kinds, format_func=kinds.__getitem__, default="ridges", required=True)
     try:
         rows = histogram_view.of_weights(run, tensor)
     except LabError as error:  # outside a page's first run nobody else shows it
         markdown.error(error)
         return
     rows = rows[rows["epoch"].between(first, last)]
-    title, file = _tensor_title(tensor), f"fashion-mnist-{run.run_id}-{tensor.replace('/', '-')}"
-    histogram_view.show(
-        rows, str(kind), f"Distribution of {title}", f"The values of {title}, {histogram_view.SAMPLE}", file
-    )
-
-
-def _tensor_title(tensor: str) -> str:
-    return tensor.replace("/", " ")
+    caption = f"The values of {title[tensor]}, {histogram_view.SAMPLE}"
+    file = f"fashion-mnist-{run.run_id}-{tensor.replace('/', '-')}"
+    histogram_view.show(rows, str(kind), f"Distribution of {title[tensor]}", caption, file)
 
 
 def _downloads(run: Run) -> None:
     st.markdown("**Download**")
-    history, model, boards = st.columns(3)
     stem = f"fashion-mnist-{run.run_id}"
-    table = run.history.to_csv().encode()
-    history.download_button("History (CSV)", table, f"{stem}.csv", "text/csv", on_click="ignore", width="stretch")
-    model.download_button(
-        "Model (Keras)", (run.path / "model.keras").read_bytes, f"{stem}.keras", on_click="ignore", width="stretch"
+    files: tuple[tuple[str, Callable[[], bytes], str, str | None], ...] = (
+        ("History (CSV)", run.history.to_csv().encode, f"{stem}.csv", "text/csv"),
+        ("Model (Keras)", (run.path / "model.keras").read_bytes, f"{stem}.keras", None),
+        ("TensorBoard logs (zip)", lambda: _zip(run.path / "tensorboard"), f"{stem}-tensorboard.zip", None),
     )
-    boards.download_button(
-        "TensorBoard logs (zip)",
-        lambda: _zip(run.path / "tensorboard"),
-        f"{stem}-tensorboard.zip",
-        on_click="ignore",
-        width="stretch",
-    )
+    for column, (label, content, name, kind) in zip(st.columns(3), files, strict=True):
+        column.download_button(label, content, name, kind, on_click="ignore", width="stretch")
 
 
 def _zip(folder: Path) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder.parent))
+        for path in filter(Path.is_file, sorted(folder.rglob("*"))):
+            archive.write(path, path.relative_to(folder.parent))
     return buffer.getvalue()
