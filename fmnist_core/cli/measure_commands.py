@@ -30,9 +30,9 @@ def embed(arguments: argparse.Namespace) -> None:
 
     bar = ProgressBar(1)
     request = map_request(arguments)
-    made = layer_maps.make(request, lambda done, text, points: bar.fraction(done, text))
-    assert made is not None  # nobody stops it
-    facts, arrays = made
+    mapped = layer_maps.make(request, lambda done, text, points: bar.fraction(done, text))
+    assert mapped is not None  # nobody stops it
+    facts, arrays = mapped
     frame = facts["frames"][0]
     result = {
         "points": arrays["points"].shape[1],

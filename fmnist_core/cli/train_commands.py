@@ -117,8 +117,7 @@ def _read_study(name: str) -> Study:
 def train_study(arguments: argparse.Namespace) -> None:
     """Train what the store does not have of a study, in this process, and print the comparison."""
     from fmnist_core.findings import run_tables
-    from fmnist_core.jobs.train_many import train_many
-    from fmnist_core.jobs.train_runs import train_and_store
+    from fmnist_core.jobs.train_runs import train_and_store, train_many
     from fmnist_core.store.run_store import configured_store
 
     study = study_of(arguments)

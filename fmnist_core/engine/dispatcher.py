@@ -12,7 +12,7 @@ from fmnist_core.engine.cluster import Cluster
 from fmnist_core.engine.job import WARM_UP, AnalysisKind, Job, died_again, died_once
 from fmnist_core.engine.job_queue import TRAININGS, JobQueue, Workers
 from fmnist_core.errors import LabError, reason_of
-from fmnist_core.experiment.job_context import Started, from_message
+from fmnist_core.experiment.recording import Started, from_message
 from fmnist_core.settings import GIB, Settings
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run_store import configured_store

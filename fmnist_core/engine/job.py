@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS, cost
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.job_context import Event, Fraction, Phase
-from fmnist_core.experiment.recording import EpochRecord, Progress
+from fmnist_core.experiment.recording import EpochRecord, Event, Fraction, Phase, Progress
 
 # The functions that workers call, as "module:function": the app process must not import them, since they import
-# TensorFlow. Each is a `job_context.Job`, but for warm_up: see there.
+# TensorFlow. Each is a job as of `recording.JobContext`, but for warm_up: see there.
 JOBS = {
     "train": "fmnist_core.jobs.train_runs:train_job",
     "race": "fmnist_core.jobs.train_runs:race_job",

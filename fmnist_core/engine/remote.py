@@ -16,12 +16,12 @@ import psutil
 from distributed import WorkerPlugin, get_worker
 
 from fmnist_core.errors import LabError
-from fmnist_core.experiment.job_context import Event, JobContext, Started, to_message
+from fmnist_core.experiment.recording import Event, JobContext, Started, to_message
 
 log = logging.getLogger(__name__)
 TOPIC = "fmnist-lab-workers"
 STALE_SHARE = 0.75  # of the memory limit: a worker that holds more after a job is replaced before the next
-STOPPED: set[str] = set()  # keys of jobs that shall end; filled from outside by `stop`
+STOPPED: set[str] = set()  # keys of jobs that are to end; filled from outside by `stop`
 
 
 class Greeter(WorkerPlugin):
@@ -47,7 +47,7 @@ class Greeter(WorkerPlugin):
 
 
 def execute(function: str, params: Mapping[str, Any], topic: str, key: str) -> dict[str, Any]:
-    """Run one job inside a Dask worker. function: "module:function" of a `job_context.Job`.
+    """Run one job inside a Dask worker. function: "module:function" of a job, see `recording.JobContext`.
 
     Returns "complete" (what the job returned), "error" (a sentence or "") and "stale" (whether this process is to be
     replaced). A failure is a result, not an exception, so that Dask retries a job for one reason only: its worker died.

@@ -61,10 +61,8 @@ class Engine:
     def submit(self, experiment: Experiment, session: str) -> str:
         """Ask for a training; returns the run's name.
 
-        Nothing happens when the store has the complete run. Equal experiments share one training.
-
-        Raises:
-            LabError: too expensive for this server, or another training of the session is still active.
+        Nothing happens when the store has the complete run. Equal experiments share one training. Raises: LabError: too
+        expensive for this server, or another training of the session is still active.
         """
         job = _training(experiment, dataset.load().name)
         if not _is_stored(job.name):
@@ -74,8 +72,7 @@ class Engine:
     def submit_race(self, experiments: Sequence[Experiment], session: str) -> str:
         """Ask for trainings side by side in one worker, whether or not their runs are stored; returns the race's name.
 
-        Raises:
-            LabError: too expensive for this server, or another training of the session is still active.
+        Raises: LabError: too expensive for this server, or another training of the session is still active.
         """
         data = dataset.load().name
         if len({experiment.digest for experiment in experiments}) < len(experiments):
@@ -96,10 +93,8 @@ class Engine:
     def submit_study(self, study: Study, session: str) -> None:
         """Ask for all runs of a study that the store does not have; its name is the study's digest.
 
-        They are trained one by one, whenever no single training waits, whether or not anybody looks on.
-
-        Raises:
-            LabError: too expensive for this server, or another study of the session is still active.
+        They are trained one by one, whenever no single training waits, whether or not anybody looks on. Raises:
+        LabError: too expensive for this server, or another study of the session is still active.
         """
         data = dataset.load().name
         study_budget(study, lambda experiment: training_images(experiment, data), settings().compute_budget)
@@ -131,10 +126,14 @@ class Engine:
     ) -> None:
         """Queue a training by any function ("module:function"), or join the active one of this name.
 
-        Raises:
-            LabError: another training of the session is still active.
+        Raises: LabError: another training of the session is still active.
         """
         self._add(Job(function, name, dict(params), tuple(experiments)), session)
+
+    def _add(self, job: Job, session: str) -> None:
+        with self._lock:
+            self._queue.add(job, session)
+        self._dispatcher.wake()
 
     def submit_analysis(self, analysis: Analysis[Any], session: str) -> None:
         """Queue an analysis, or join the active one of this name; the session's earlier one of this kind is left, and
@@ -154,11 +153,6 @@ class Engine:
                 if not other.stopping and not any(map(present, other.requesters)):
                     other.stopping = True
                     self._end(other)
-        self._dispatcher.wake()
-
-    def _add(self, job: Job, session: str) -> None:
-        with self._lock:
-            self._queue.add(job, session)
         self._dispatcher.wake()
 
     def snapshot(self, run_id: str) -> Snapshot | None:
@@ -212,10 +206,9 @@ class Engine:
             present = self._dispatcher.workers.present
             count, warm = len(present), sum(present.values())
             workers = "One worker" if count == 1 else f"{count} workers"
-            message = (
-                f"{workers}, {'ready' if warm == count else 'warming up'}." if count else "The engine is starting."
-            )
-            return EngineStatus(warm > 0, count, len(self._queue.trainings), self._dispatcher.problem or message)
+            message = f"{workers}, {'ready' if warm == count else 'warming up'}."
+            problem = self._dispatcher.problem or ("" if count else "The engine is starting.")
+            return EngineStatus(warm > 0, count, len(self._queue.trainings), problem or message)
 
     def close(self) -> None:
         """End everything, running jobs included."""

@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 
 class FrameFacts(TypedDict, total=False):
-    """How far to trust the map of one epoch, see `embedding.measures` and `embedding.rank_measures`; or why there is none."""
+    """How far to trust the map of an epoch, see `embedding.measures` and `rank_measures`; or why there is none."""
 
     kl: float | None
     iterations: int | None
@@ -56,8 +56,9 @@ class SeparationRow(TypedDict):
 
 
 class SeparationFacts(TypedDict):
-    """How far the classes lie apart; its array: right, bool (epochs, layers, images), whether most of an image's neighbours
-    are of its class."""
+    """How far the classes lie apart; its array: right, bool (epochs, layers, images), whether most of an image's
+    neighbours are of its class.
+    """
 
     points: int
     rows: list[SeparationRow]
@@ -76,7 +77,8 @@ class LayerSummary(TypedDict):
 
 class InitialNetworkFacts(TypedDict):
     """One initialiser's network. layers: `diagnostics.LayerDiagnostics` of each, with "theory": `LayerTheory`.
-    breakdown: "layer" and "direction" where values stop being finite. lsuv: its rounds, "layer", "round", "variance"."""
+    breakdown: "layer" and "direction" where values stop being finite. lsuv: rounds of "layer", "round", "variance".
+    """
 
     initialiser: str
     gain: float
@@ -99,8 +101,9 @@ class InitialFacts(TypedDict):
 
 
 class Table1Facts(TypedDict):
-    """Table 1, see `table1_result.result`. seconds: of this call; training_seconds: of all trainings one after the other.
-    stopped: whether something is missing."""
+    """Table 1, see `table1_result.result`. seconds: of this call; training_seconds: of all trainings one after the
+    other. stopped: whether something is missing.
+    """
 
     protocol: dict[str, Any]
     rows: list[dict[str, Any]]

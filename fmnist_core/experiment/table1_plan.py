@@ -2,8 +2,8 @@
 
 Five hidden layers, three activations, the standard and the normalised initialisation, plain SGD, and for each row the
 learning rate with the lowest validation error. The epoch is chosen on the validation images, too: with a constant rate
-and batches of 10, the error after the very last step depends much on the last few batches. X. Glorot, Y. Bengio: Understanding the difficulty of training deep
-feedforward neural networks, AISTATS 2010, PMLR 9:249-256.
+and batches of 10, the error after the very last step depends much on the last few batches. X. Glorot, Y. Bengio:
+Understanding the difficulty of training deep feedforward neural networks, AISTATS 2010, PMLR 9:249-256.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Plan:
     standard one has made up half of what it lacks with softsign and tanh (measured: 1.2 and 1.0 points are left of
     2.8 and 1.8, over 5 and 8 seeds).
 
-    units: in each of `layers` hidden layers. images: that each network is trained on in each epoch; None: all. seeds: trainings of
-    each row. search_seeds: with how many of them, the first ones, each rate is tried.
+    units: in each of `layers` hidden layers. images: that each network is trained on in each epoch; None: all. seeds:
+    trainings of each row. search_seeds: with how many of them, the first ones, each rate is tried.
     """
 
     name: str = "quick"
@@ -160,12 +160,12 @@ def choose(searched: Mapping[float, Sequence[Measured]]) -> float | None:
     At the same error, as of networks that all still guess, the lower validation loss decides.
     """
 
-    def merit(rate: float) -> tuple[float, float]:
-        found = searched[rate]
-        return fmean(one.validation_error for one in found), fmean(one.validation_loss for one in found)
+    def error_and_loss(rate: float) -> tuple[float, float]:
+        results = searched[rate]
+        return fmean(each.validation_error for each in results), fmean(each.validation_loss for each in results)
 
-    whole = [rate for rate, found in searched.items() if found and not any(one.diverged for one in found)]
-    return min(whole, key=merit, default=None)
+    converged = [rate for rate, results in searched.items() if results and not any(r.diverged for r in results)]
+    return min(converged, key=error_and_loss, default=None)
 
 
 # --- What it costs --------------------------------------------------------------------------------------------------
@@ -194,10 +194,11 @@ def seconds(plan: Plan, available: int) -> float:
 def announced(plan: Plan, available: int, done: int = 0) -> str:
     """What the plan will cost, said before it begins or goes on. done: how many of its trainings there are already."""
     minutes = seconds(plan, available) * (1 - done / plan.trainings) / 60
-    told = f"{max(1, round(minutes))} min" if minutes < 90 else f"{minutes / 60:.0f} hours"
+    duration = f"{max(1, round(minutes))} min" if minutes < 90 else f"{minutes / 60:.0f} hours"
     if done:
-        return f"{done} of {plan.trainings} trainings are done; the rest take about {told} on this machine."
+        return f"{done} of {plan.trainings} trainings are done; the rest take about {duration} on this machine."
     return (
         f"The {plan.name} table trains {plan.trainings} networks of {plan.layers} x {plan.units:,} units,"
-        f" {plan.passes(available)} epochs each: {flops(plan, available):.1e} floating-point operations, about {told} on this machine."
+        f" {plan.passes(available)} epochs each: {flops(plan, available):.1e} floating-point operations, about"
+        f" {duration} on this machine."
     )

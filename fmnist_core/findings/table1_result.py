@@ -110,13 +110,7 @@ def _row(plan: Plan, row: Row, rate: float | None, errors: list[float], measured
         "learning_rate": rate,
         "at_edge": rate in (min(plan.rates), max(plan.rates)),
         "validation_error": validation.mean,
-        "test_error": {
-            "mean": summary.mean,
-            "std": summary.std,
-            "low": summary.low,
-            "high": summary.high,
-            "seeds": errors,
-        },
+        "test_error": {name: getattr(summary, name) for name in ("mean", "std", "low", "high")} | {"seeds": errors},
         "diverged": plan.seeds - summary.n,
         "bold": bold,
         "published": dict(zip(DATA_SETS, published, strict=True)) if published else None,
@@ -154,10 +148,10 @@ def text(result: Mapping[str, Any]) -> str:
     """The table for a terminal: bold rows have a star."""
     lines = [f"{'test error in %':14} {'Fashion-MNIST':>17} {'rate':>6}" + "".join(f"{name:>16}" for name in DATA_SETS)]
     for row in result["rows"]:
-        held = row["test_error"]
-        cell = f"{held['mean']:.2f} ± {held['std']:.2f}{'*' if row['bold'] else ' '}"
+        error = row["test_error"]
+        cell = f"{error['mean']:.2f} ± {error['std']:.2f}{'*' if row['bold'] else ' '}"
         rate = "" if row["learning_rate"] is None else f"{row['learning_rate']:g}"
-        beside = "".join(f"{error:16.2f}" for error in (row["published"] or {}).values())
+        beside = "".join(f"{published:16.2f}" for published in (row["published"] or {}).values())
         lines.append(f"{row['name']:14} {cell:>18} {rate:>6}{beside}")
     return "\n".join(lines)
 
@@ -166,20 +160,19 @@ def _test_sentence(test: Mapping[str, Any]) -> str:
     activation, n, difference = test["activation"], test["n"], test["difference"]
     if n < 2:
         return f"With {activation}, too many trainings diverged to compare the initialisations."
+    points = f"{wording.signed(difference, 2)} percentage points"
     if n < TELLING_SEEDS:
-        return f"With {activation}, {n} seeds are too few to decide: {wording.signed(difference, 2)} percentage points so far."
+        return f"With {activation}, {n} seeds are too few to decide: {points} so far."
     interval = f"95 % interval {wording.signed(test['low'], 2)} to {wording.signed(test['high'], 2)}"
-    numbers = f"{wording.signed(difference, 2)} percentage points over {n} seeds ({interval}, {_p(test['p'])})"
+    p = "p < 0.001" if test["p"] < 0.001 else f"p = {test['p']:.3g}"
+    numbers = f"{points} over {n} seeds ({interval}, {p})"
     if not test["p"] < statistics.ALPHA:
-        return f"With {activation}, there is no clear difference between normalised and standard initialisation: {numbers}."
+        no_difference = "there is no clear difference between normalised and standard initialisation"
+        return f"With {activation}, {no_difference}: {numbers}."
     if not test["differs"]:
         return f"With {activation}, the initialisations differ, but not at the paper's level of p = {ALPHA}: {numbers}."
     verdict = "lowers" if difference < 0 else "raises"
     return f"With {activation}, the normalised initialisation {verdict} the test error: {numbers}."
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
 
 
 def _best(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmnist_core.data import dataset
-from fmnist_core.experiment.job_context import JobContext
+from fmnist_core.experiment.recording import JobContext
 from fmnist_core.findings.layers_over_epochs import batch
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run_store import configured_store

@@ -19,8 +19,8 @@ from fmnist_core.embedding.map_methods import METHODS, Frame
 from fmnist_core.embedding.maps import film
 from fmnist_core.embedding.neighbours import K, Neighbours
 from fmnist_core.experiment.analysis_facts import FrameFacts, GridFacts, MapFacts, SeparationFacts, SeparationRow
-from fmnist_core.experiment.job_context import JobContext
 from fmnist_core.experiment.layer_names import PIXELS, layer_title, layers_of
+from fmnist_core.experiment.recording import JobContext
 from fmnist_core.findings.map_request import Chosen, MapRequest, RequestError, chosen, features
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
@@ -44,11 +44,11 @@ def map_job(params: Mapping[str, Any], context: JobContext) -> bool:
         if points is not None:
             results.show(run, name, points)
 
-    made = make(request, on_progress, context.should_stop)
-    if made is None:
+    result = make(request, on_progress, context.should_stop)
+    if result is None:
         results.forget_view(run, name)
         return False
-    results.write(run, name, *made)
+    results.write(run, name, *result)
     return True
 
 
@@ -177,10 +177,10 @@ def _film(
 ) -> tuple[list[FrameFacts], NDArray[np.float32]] | None:
     """The frames and points of `make`; the pixels, which are the same at every epoch, are mapped once."""
     once = replace(request, epochs=request.epochs[:1]) if request.layer == PIXELS else request
-    made = make(once, on_progress, should_stop)
-    if made is None:
+    result = make(once, on_progress, should_stop)
+    if result is None:
         return None
-    facts, arrays = made
+    facts, arrays = result
     count = len(request.epochs) // len(once.epochs)
     return facts["frames"] * count, np.repeat(arrays["points"], count, axis=0)
 

@@ -18,11 +18,10 @@ from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import table1_plan
 from fmnist_core.experiment.analysis_facts import Table1Facts
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.job_context import JobContext
-from fmnist_core.experiment.recording import EpochRecord, Progress, Weights
+from fmnist_core.experiment.recording import EpochRecord, JobContext, Progress, Weights
 from fmnist_core.experiment.table1_plan import ACTIVATIONS, ROWS, Measured, Plan, Training
 from fmnist_core.findings.table1_ledger import Ledger, TableSoFar, ledger_path
-from fmnist_core.jobs.train_many import train_many
+from fmnist_core.jobs.train_runs import train_many
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run_store import configured_store
 

@@ -1,4 +1,4 @@
-"""Trainings, from the data to the stored run, in any process; and as jobs of a worker, which is warmed up before.
+"""Trainings, from the data to the stored run, one or many, in any process; and as jobs of a worker, warmed up before.
 
 TensorFlow is imported when it is needed, not before.
 """
@@ -9,18 +9,23 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.job_context import JobContext
-from fmnist_core.experiment.recording import Listener
+from fmnist_core.experiment.recording import JobContext, Listener
 from fmnist_core.store.run import Run
 from fmnist_core.store.run_store import RunWriter, StoreError, configured_store
 
 log = logging.getLogger(__name__)
 PERIOD = 0.1  # seconds between two looks whether a job that waits is to end
+ALMOST = 0.99  # of a training whose last step is done, but whose result is not kept yet
+Outcome = TypeVar("Outcome")
+# Trains an experiment and keeps its result. Is given a function that takes the fraction that is done, and one that says
+# whether it is to stop; returns None where it was stopped.
+Train = Callable[[Experiment, Callable[[float], None], Callable[[], bool]], Outcome | None]
 STARTED, WARM, TRAINING_WAITS = threading.Event(), threading.Event(), threading.Event()  # of this process
 
 
@@ -71,6 +76,52 @@ def train_and_store_together(
             raise StoreError(f"The run {writer.run_id} is no longer in the run store {store.root}; train it again.")
         runs.append(run)
     return runs
+
+
+# --- Many trainings ---------------------------------------------------------------------------------------------------
+
+
+def train_many(
+    experiments: Sequence[Experiment],
+    find: Callable[[Experiment], Outcome | None],
+    train: Train[Outcome],
+    on_progress: Callable[[Experiment, float], None] = lambda experiment, fraction: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    at_a_time: int = 1,
+) -> list[Outcome] | None:
+    """The outcome of each experiment, in their order; None after a stop, which ends all, as an error does.
+
+    find: the outcome of an earlier training. on_progress: called with an experiment that trains and the fraction of it
+    that is done, 1 once its result is kept; from several threads, one at a time. Raises: whatever `train` raises, when
+    those that train beside it have ended.
+    """
+    ended = threading.Event()
+    lock = threading.Lock()
+
+    def stopped() -> bool:
+        if should_stop():
+            ended.set()
+        return ended.is_set()
+
+    def report(experiment: Experiment, fraction: float) -> None:
+        with lock:
+            on_progress(experiment, fraction)
+
+    def outcome_of(experiment: Experiment) -> Outcome | None:
+        if (known := find(experiment)) is not None or stopped():
+            return known
+        try:
+            outcome = train(experiment, lambda fraction: report(experiment, min(fraction, ALMOST)), stopped)
+        except BaseException:
+            ended.set()
+            raise
+        if outcome is not None:
+            report(experiment, 1.0)
+        return outcome
+
+    with ThreadPoolExecutor(at_a_time) as pool:
+        outcomes = [outcome for outcome in pool.map(outcome_of, experiments) if outcome is not None]
+    return outcomes if len(outcomes) == len(experiments) else None
 
 
 # --- Jobs -------------------------------------------------------------------------------------------------------------

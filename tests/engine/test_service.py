@@ -24,8 +24,17 @@ from fmnist_core.engine.remote import function_of
 from fmnist_core.engine.service import Engine, check
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
-from fmnist_core.experiment.job_context import Event, Fraction, JobContext, Phase, Started, from_message, to_message
-from fmnist_core.experiment.recording import EpochRecord, Progress
+from fmnist_core.experiment.recording import (
+    EpochRecord,
+    Event,
+    Fraction,
+    JobContext,
+    Phase,
+    Progress,
+    Started,
+    from_message,
+    to_message,
+)
 from fmnist_core.settings import settings
 from fmnist_core.store.run_store import RunStore
 from tests.support.engine_waits import PATIENCE, TINY, shot, until

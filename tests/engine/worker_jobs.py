@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_core.errors import LabError
-from fmnist_core.experiment.job_context import JobContext
-from fmnist_core.experiment.recording import EpochRecord, Progress
+from fmnist_core.experiment.recording import EpochRecord, JobContext, Progress
 
 STEPS = 20
 

@@ -8,7 +8,7 @@ import pytest
 
 from fmnist_core.engine import analyses
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.job_context import Event, JobContext
+from fmnist_core.experiment.recording import Event, JobContext
 from fmnist_core.jobs import layer_maps
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run

@@ -10,8 +10,8 @@ import pytest
 
 from fmnist_core.engine import analyses
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.job_context import Event, Fraction, JobContext
 from fmnist_core.experiment.layer_names import layers_of
+from fmnist_core.experiment.recording import Event, Fraction, JobContext
 from fmnist_core.findings.map_request import MapRequest
 from fmnist_core.jobs import layer_maps
 from fmnist_core.store import result_store

@@ -23,7 +23,7 @@ from fmnist_core.engine.service import EngineStatus
 from fmnist_core.errors import LabError
 from fmnist_core.experiment import table1_plan
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
-from fmnist_core.experiment.job_context import JobContext
+from fmnist_core.experiment.recording import JobContext
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.experiment.table1_plan import Measured
 from fmnist_core.findings import initial_sentences, layers_over_epochs

@@ -90,8 +90,8 @@ def _draw(analysis: Analysis[Any], snapshot: AnalysisSnapshot, draw: Draw | None
     else:
         doing = snapshot.doing or "a worker is starting"
     left = snapshot.seconds_left
-    rest = f" · about {estimate.words(left)} left" if left and left > 1 else ""
-    text = f"{analysis.title}: {doing}{rest}"
+    remaining = f" · about {estimate.words(left)} left" if left and left > 1 else ""
+    text = f"{analysis.title}: {doing}{remaining}"
     progress.bar(snapshot.fraction, text, _stop, analysis, key=f"stop {analysis.name}", notices=(snapshot.notice,))
     if draw is not None:
         draw(server.results().seen(analysis.run, analysis.name))

@@ -26,10 +26,10 @@ TAB = "tab "  # begins the name of a tab
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """The engine; started once per server, warming up in the background."""
-    made = Engine(alive=_alive)
-    made.start()
-    atexit.register(made.close)
-    return made
+    engine = Engine(alive=_alive)
+    engine.start()
+    atexit.register(engine.close)
+    return engine
 
 
 def wake() -> None:
@@ -72,7 +72,7 @@ def session() -> str:
 
 
 def tab() -> str:
-    """This tab's name at the engine. Analyses are a tab's: two maps in two tabs shall not take each other's place."""
+    """This tab's name at the engine. Analyses are a tab's: two maps in two tabs do not replace each other."""
     context = get_script_run_ctx()
     return TAB + (context.session_id if context else "")
 
@@ -82,38 +82,38 @@ def _browser(cookie: str) -> str:
     try:
         _, mask, masked, _ = cookie.split("|")
         key, text = bytes.fromhex(mask), bytes.fromhex(masked)
-        return bytes(byte ^ key[place % len(key)] for place, byte in enumerate(text)).hex()
+        return bytes(byte ^ key[index % len(key)] for index, byte in enumerate(text)).hex()
     except (ValueError, ZeroDivisionError):
         return ""
 
 
-def running(identity: str) -> Snapshot | None:
+def running(run_id: str) -> Snapshot | None:
     """The snapshot of a run that waits or trains, whoever started it; None otherwise."""
-    snapshot = engine().snapshot(identity)
+    snapshot = engine().snapshot(run_id)
     return snapshot if snapshot is not None and snapshot.active else None
 
 
 def mine() -> Snapshot | None:
     """The snapshot of the training that this session asked for and that has not ended."""
-    identity = engine().active(session())
-    return running(identity) if identity else None
+    run_id = engine().active(session())
+    return running(run_id) if run_id else None
 
 
-def notice(identity: str) -> str:
+def notice(run_id: str) -> str:
     """What happened to a run of this server that a person should know, or ""."""
-    snapshot = engine().snapshot(identity)
+    snapshot = engine().snapshot(run_id)
     return snapshot.notice if snapshot else ""
 
 
-def failed(identity: str) -> Snapshot | None:
+def failed(run_id: str) -> Snapshot | None:
     """The snapshot of a run whose last training broke."""
-    snapshot = engine().snapshot(identity)
+    snapshot = engine().snapshot(run_id)
     return snapshot if snapshot is not None and snapshot.state == "failed" else None
 
 
-def stored(identity: str) -> Run | None:
+def stored(run_id: str) -> Run | None:
     """The run in the store, whole or stopped."""
-    return store().find(identity)
+    return store().find(run_id)
 
 
 def submit(experiment: Experiment) -> None:
@@ -180,14 +180,14 @@ def stop_study(digest: str) -> None:
     engine().stop_study(digest)
 
 
-def stop(identity: str) -> None:
+def stop(run_id: str) -> None:
     """Leave a training; it ends unless somebody else asked for it. Meant as a button's callback."""
-    remembered.GOES_ON.set("" if engine().stop(identity, session()) else identity)
+    remembered.GOES_ON.set("" if engine().stop(run_id, session()) else run_id)
 
 
-def goes_on(identity: str) -> str:
+def goes_on(run_id: str) -> str:
     """Why a training goes on that this session wanted to stop, or ""."""
-    if remembered.GOES_ON.get() != identity:
+    if remembered.GOES_ON.get() != run_id:
         return ""
     return "Someone else is waiting for this training too, so it continues."
 
