@@ -1,7 +1,7 @@
-"""What a network gets right and wrong, from its probabilities and the true labels. Pure NumPy.
+"""Which predictions of a network are correct, and how confident it is, from probabilities and true labels. Pure NumPy.
 
-Everywhere: probabilities float32 (n, classes), rows that sum to 1; labels uint8 (n,). A network's answer is its most
-probable class (the first of equals), its confidence that class's probability.
+Everywhere: probabilities float32 (n, classes), rows that sum to 1; labels uint8 (n,). A network's prediction is its
+most probable class (the first of equals), its confidence that class's probability.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ class Scores(NamedTuple):
 
 
 class Reliability(NamedTuple):
-    """How often the network is right, by how confident it is. One entry a bin; empty bins hold nan.
+    """How often the prediction is correct, by how confident it is. One entry a bin; empty bins hold nan.
 
     Bin m holds the confidences in (m / bins, (m + 1) / bins]. low, high: 95 % interval of `accuracy` (Wilson 1927).
-    images: in the bin. confidence: their mean. error: expected calibration error. mean_confidence, mean_accuracy: of all images.
+    images: in the bin. confidence: their mean. error: expected calibration error. mean_confidence, mean_accuracy: of
+    all images.
     """
 
     edges: Floats
@@ -54,13 +55,14 @@ class Reliability(NamedTuple):
 
 
 def all_finite(probabilities: NDArray[np.float32]) -> bool:
-    """Whether every probability is a number; those of a network that diverged are not, and nothing follows from them."""
+    """Whether every probability is finite; those of a network that diverged are not, and nothing follows from them."""
     return bool(np.isfinite(probabilities).all())
 
 
 def predictions(probabilities: NDArray[np.float32]) -> Rows:
     """The most probable class of each image, int64 (n,)."""
-    return probabilities.argmax(axis=1)
+    classes: Rows = probabilities.argmax(axis=1)
+    return classes
 
 
 def confidences(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -79,7 +81,8 @@ def confusion(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> 
 def row_shares(counts: Rows) -> Floats:
     """Each row's counts as shares of the row; 0 for a class without images."""
     totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    shares: Floats = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    return shares
 
 
 def scores(counts: Rows) -> Scores:
@@ -107,18 +110,18 @@ def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.uint8], b
     Guo, Pleiss, Sun & Weinberger (2017), On Calibration of Modern Neural Networks, arXiv 1706.04599, equation 3:
     ECE = sum over the bins of |B_m| / n * |acc(B_m) - conf(B_m)|.
     """
-    sure = confidences(probabilities).astype(np.float64)
-    right = predictions(probabilities) == labels
+    confidence_of_each = confidences(probabilities).astype(np.float64)
+    correct = predictions(probabilities) == labels
     edges = np.linspace(0, 1, bins + 1)
     # The upper edge belongs to the bin. A float32 softmax may give a little more than 1.
-    index = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
+    index = np.clip(np.searchsorted(edges, confidence_of_each, side="left") - 1, 0, bins - 1)
     count = np.bincount(index, minlength=bins)
-    hits = np.bincount(index, weights=right, minlength=bins)
-    confidence = _ratio(np.bincount(index, weights=sure, minlength=bins), count)
+    hits = np.bincount(index, weights=correct, minlength=bins)
+    confidence = _ratio(np.bincount(index, weights=confidence_of_each, minlength=bins), count)
     accuracy = _ratio(hits, count)
     gaps = np.nan_to_num(np.abs(accuracy - confidence))
     error = float((count * gaps).sum() / max(len(labels), 1))
-    means = (float(values.mean()) if len(values) else float("nan") for values in (sure, right))
+    means = (float(values.mean()) if len(values) else float("nan") for values in (confidence_of_each, correct))
     return Reliability(edges, count, confidence, accuracy, *wilson(hits, count), error, *means)
 
 
@@ -129,13 +132,13 @@ def cell(
     predicted: int,
     doubtful_first: bool = False,
 ) -> Rows:
-    """Row numbers of the images of class `true` that were taken for `predicted`, the most confident first."""
+    """Row numbers of the images of class `true` that are predicted as `predicted`, the most confident first."""
     rows = np.flatnonzero((labels == true) & (predictions(probabilities) == predicted))
     return _by_confidence(probabilities, rows, doubtful_first)
 
 
 def mistakes(probabilities: NDArray[np.float32], labels: NDArray[np.uint8], doubtful_first: bool = False) -> Rows:
-    """Row numbers of the images with a wrong answer, the most confident first."""
+    """Row numbers of the mistakes, the most confident first."""
     return _by_confidence(probabilities, np.flatnonzero(predictions(probabilities) != labels), doubtful_first)
 
 
@@ -145,11 +148,12 @@ def top(probabilities: NDArray[np.float32], number: int = 3) -> Rows:
 
 
 def _by_confidence(probabilities: NDArray[np.float32], rows: Rows, doubtful_first: bool) -> Rows:
-    sure = confidences(probabilities[rows])
-    return rows[np.argsort(sure if doubtful_first else -sure, kind="stable")]
+    confidence = confidences(probabilities[rows])
+    return rows[np.argsort(confidence if doubtful_first else -confidence, kind="stable")]
 
 
 def _ratio(part: ArrayLike, whole: ArrayLike) -> Floats:
     """part / whole, nan where whole is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+    ratio: Floats = np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+    return ratio

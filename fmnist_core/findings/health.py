@@ -1,4 +1,4 @@
-"""Signs that a training goes wrong, in plain words: where, the number behind it, and an experiment that changes one thing.
+"""Signs that a training goes wrong, in plain words: where, the number behind it, an experiment that changes one thing.
 
 Limits with a source name it; the others are ours, set so that the notebook's networks raise no false alarm about their
 layers. A flag is a hint, not a verdict: its text gives the number, so that a reader can judge.
@@ -33,11 +33,11 @@ PEOPLE = 0.835
 
 
 class LayerState(NamedTuple):
-    """What one hidden layer does on a batch of images at one epoch.
+    """One hidden layer on a batch of images at one epoch.
 
     layer: "hidden_1", first to last. dead: share of units that are 0 for every image. saturated: share of values in the
     activation's flat part. gradient_std: standard deviation of dCost/ds over images and units. images: how many were
-    measured. finite: whether all its values and gradients are numbers.
+    measured. finite: whether all its values and gradients are finite.
     """
 
     layer: str
@@ -50,7 +50,7 @@ class LayerState(NamedTuple):
 
 @dataclass(frozen=True)
 class Flag:
-    """One sign. title: what it is called. layer: "hidden_2", or "" for the whole network. text: what was seen, with its
+    """One sign. title: what it is called. layer: "hidden_2", or "" for the whole network. text: the sign with its
     number. suggestion, experiment: a change worth trying, in words and as an experiment, or "" and None.
     """
 
@@ -83,7 +83,7 @@ def flags(
 
 
 def all_well(experiment: Experiment, records: Sequence[EpochRecord], layers: Sequence[LayerState]) -> str:
-    """The quiet sentence where nothing was found, with the numbers that were looked at."""
+    """The sentence where there is no flag, with the numbers that were compared."""
     last = records[-1]
     parts = []
     if layers and ACTIVATIONS[experiment.activation].can_die:
@@ -99,7 +99,7 @@ def all_well(experiment: Experiment, records: Sequence[EpochRecord], layers: Seq
     return f"No sign of trouble: {', '.join(parts)}."
 
 
-# --- The whole network -------------------------------------------------------------------------------------------------
+# --- The whole network ------------------------------------------------------------------------------------------------
 
 
 def _diverged(experiment: Experiment, records: Sequence[EpochRecord], layers: Sequence[LayerState]) -> Flag | None:
@@ -127,14 +127,13 @@ def _not_moving(experiment: Experiment, records: Sequence[EpochRecord], images: 
     fell = 1 - min(record.val_loss for record in trained) / first.val_loss if first.val_loss else 0.0
     if not guessing and fell >= STILL:
         return None
-    went = f"Validation loss went from {first.val_loss:.3f} to {last.val_loss:.3f} in {wording.counted(last.epoch, 'epoch')}"
-    noise = (
-        f"; validation accuracy never exceeded {_percent(best)}, which on {images:,} images is no different from guessing (10 %)"
-        if guessing
-        else ""
-    )
-    flag = Flag("The loss is not falling", "", f"{went} (a random guess: {GUESS:.3f}){noise}.")
-    return _suggest(experiment, flag, *_to_move(experiment))
+    epochs = wording.counted(last.epoch, "epoch")
+    text = f"Validation loss went from {first.val_loss:.3f} to {last.val_loss:.3f} in {epochs}"
+    text += f" (a random guess: {GUESS:.3f})"
+    if guessing:
+        text += f"; validation accuracy never exceeded {_percent(best)}, which on {images:,} images is no different"
+        text += " from guessing (10 %)"
+    return _suggest(experiment, Flag("The loss is not falling", "", f"{text}."), *_to_move(experiment))
 
 
 def _to_move(experiment: Experiment) -> list[dict[str, object]]:
@@ -168,7 +167,7 @@ def _gradients(experiment: Experiment, layers: Sequence[LayerState]) -> Flag | N
 
 
 def _to_pass_gradients(experiment: Experiment, vanishing: bool) -> list[dict[str, object]]:
-    """The initialiser that suits the activation; then what standardises the sums."""
+    """The initialiser that suits the activation; then what standardises the pre-activations."""
     changes: list[dict[str, object]] = []
     if experiment.activation == "sigmoid" and vanishing:
         changes.append({"activation": "tanh"})
@@ -209,8 +208,9 @@ def _underfitting(experiment: Experiment, records: Sequence[EpochRecord]) -> Fla
     if last.accuracy >= PEOPLE or last.accuracy > last.val_accuracy + 0.02 or last.accuracy < 0.2:
         return None
     text = (
-        f"After {wording.counted(last.epoch, 'epoch')} it is correct on {_percent(last.accuracy)} of the training images"
-        f" and {_percent(last.val_accuracy)} of the validation images; people agree with the labels on {_percent(PEOPLE)}."
+        f"After {wording.counted(last.epoch, 'epoch')} it is correct on {_percent(last.accuracy)} of the training"
+        f" images and {_percent(last.val_accuracy)} of the validation images; people agree with the labels on"
+        f" {_percent(PEOPLE)}."
     )
     changes: list[dict[str, object]] = []
     if experiment.l2:
@@ -223,19 +223,18 @@ def _underfitting(experiment: Experiment, records: Sequence[EpochRecord]) -> Fla
     return _suggest(experiment, Flag("Underfitting", "", text), *changes)
 
 
-# --- One layer ---------------------------------------------------------------------------------------------------------
+# --- One layer --------------------------------------------------------------------------------------------------------
 
 
 def _dead(experiment: Experiment, layer: LayerState) -> Flag | None:
     if not ACTIVATIONS[experiment.activation].can_die or not layer.dead >= DEAD:
         return None
     text = (
-        f"In {the_layer(layer.layer)}, {_percent(layer.dead)} of the units output 0 for all {layer.images:,} images measured:"
-        " they learn nothing from these images."
+        f"In {the_layer(layer.layer)}, {_percent(layer.dead)} of the units output 0 for all {layer.images:,} images"
+        " measured: they learn nothing from these images."
     )
-    return _suggest(
-        experiment, Flag("Dead units", layer.layer, text), {"activation": "leaky_relu"}, _slower(experiment, 3)
-    )
+    flag = Flag("Dead units", layer.layer, text)
+    return _suggest(experiment, flag, {"activation": "leaky_relu"}, _slower(experiment, 3))
 
 
 def _saturated(experiment: Experiment, layer: LayerState) -> Flag | None:
@@ -252,7 +251,7 @@ def _saturated(experiment: Experiment, layer: LayerState) -> Flag | None:
     return _suggest(experiment, Flag("Saturated units", layer.layer, text), *changes)
 
 
-# --- Words and changes -------------------------------------------------------------------------------------------------
+# --- Words and changes ------------------------------------------------------------------------------------------------
 
 
 def _suggest(experiment: Experiment, flag: Flag, *changes: dict[str, object]) -> Flag:

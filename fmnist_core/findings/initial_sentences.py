@@ -1,6 +1,6 @@
-"""What a look at networks before training shows, in sentences made from its numbers, and as a table.
+"""What the measures of networks before training show, in sentences made from their numbers, and as a table.
 
-`measured` is what `learning.live_initialisation.measure` returns.
+`measured` is what `learning.initial_measures.measure` returns.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def hidden(network: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def sentences(measured: Mapping[str, Any]) -> list[str]:
-    """One for each network: where it breaks, or how signals and gradients change on their ways; then the paper's point."""
+    """One for each network: where it breaks, or how signals and gradients change; then the paper's point."""
     pairs = list(zip(labels(measured), measured["networks"], strict=True))
     lines = [f"**{label}**: {_network(network)}" for label, network in pairs]
     whole = [network for _, network in pairs if not network["breakdown"] and not symmetric(network)]
@@ -113,7 +113,7 @@ def _part(ratio: float) -> str:
 
 
 def spreads(measured: Mapping[str, Any], quantity: str) -> str:
-    """For a figure's caption: in each network, how the spread in the first hidden layer compares with that in the last."""
+    """For a figure's caption: how the spread in each network's first hidden layer compares with that in its last."""
     changes = []
     for label, network in zip(labels(measured), measured["networks"], strict=True):
         layers = hidden(network)
@@ -148,7 +148,8 @@ def _idle(layers: Sequence[Mapping[str, Any]]) -> str:
         share = percent(worst["saturated"], 1)  # as the picture has it
         sentence += f" In {layer_title(worst['name'])}, {share} of the activations are saturated."
     if dead["dead_units"]:
-        sentence += f" In {layer_title(dead['name'])}, {dead['dead_units']:,} of {dead['units']:,} units are dead: 0 for every image."
+        units = f"{dead['dead_units']:,} of {dead['units']:,} units"
+        sentence += f" In {layer_title(dead['name'])}, {units} are dead: 0 for every image."
     return sentence
 
 

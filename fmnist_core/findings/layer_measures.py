@@ -1,4 +1,4 @@
-"""What page Inspect measures on a network's weights: its layers on a batch, and the neighbours of one image. Pure NumPy."""
+"""What page Inspect measures on a network's weights: its layers on a batch, the neighbours of one image. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_core.embedding.neighbours import Neighbours, nearest_to
-from fmnist_core.experiment.activations import ACTIVATIONS, Array
+from fmnist_core.experiment.activations import Array
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.layer_names import activation_name, dense_layers, layer_heading
 from fmnist_core.findings.health import LayerState
-from fmnist_core.network import backward, diagnostics, forward
+from fmnist_core.network import backward, forward
+from fmnist_core.network.diagnostics import dead_units, saturated_share
 
 SAMPLED = 20_000  # values of a layer that are enough for a histogram
 AT_ONCE = 500  # images whose layers are held at a time; for the largest networks 250 MB
 
 
-class LayerLook(NamedTuple):
+class LayerMeasures(NamedTuple):
     """One Dense layer on a batch of images. activations, gradients: up to SAMPLED of its z' and dCost/ds, float32."""
 
     state: LayerState
@@ -28,26 +29,24 @@ class LayerLook(NamedTuple):
     gradients: Array
 
 
-def look(
+@np.errstate(all="ignore")
+def measure_layers(
     experiment: Experiment, weights: Mapping[str, Array], images: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> list[LayerLook]:
+) -> list[LayerMeasures]:
     """Every Dense layer, hidden_1 ... output, on these images; infinite and undefined values are results, too."""
-    with np.errstate(all="ignore"):
-        return [_look(experiment, layer) for layer in backward.signals(experiment, weights, images, labels)]
-
-
-def _look(experiment: Experiment, layer: backward.Signals) -> LayerLook:
-    hidden = layer.name != "output"
-    dead = hidden and ACTIVATIONS[experiment.activation].can_die
-    state = LayerState(
-        layer.name,
-        dead=float((layer.activations == 0).all(axis=0).mean()) if dead else 0.0,
-        saturated=float(diagnostics.saturated(experiment.activation, layer.activations).mean()) if hidden else 0.0,
-        gradient_std=float(layer.gradient.std()),
-        images=len(layer.gradient),
-        finite=bool(np.isfinite(layer.activations).all() and np.isfinite(layer.gradient).all()),
-    )
-    return LayerLook(state, float(layer.activations.std()), sampled(layer.activations), sampled(layer.gradient))
+    result = []
+    for layer in backward.signals(experiment, weights, images, labels):
+        state = LayerState(
+            layer.name,
+            dead=float(dead_units(experiment.activation, layer).mean()),
+            saturated=saturated_share(experiment.activation, layer),
+            gradient_std=float(layer.gradient.std()),
+            images=len(layer.gradient),
+            finite=bool(np.isfinite(layer.activations).all() and np.isfinite(layer.gradient).all()),
+        )
+        std = float(layer.activations.std())
+        result.append(LayerMeasures(state, std, sampled(layer.activations), sampled(layer.gradient)))
+    return result
 
 
 def sampled(values: Array, most: int = SAMPLED) -> Array:
@@ -90,13 +89,12 @@ def nearest(
 
 
 def _nearest_of(parts: Sequence[Neighbours], k: int) -> Neighbours:
-    indices = np.concatenate([part.indices for part in parts], axis=1)
-    distances = np.concatenate([part.distances for part in parts], axis=1)
+    indices, distances = (np.concatenate(blocks, axis=1) for blocks in zip(*parts, strict=True))
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
     return Neighbours(np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1))
 
 
 def thinned(epochs: Sequence[int], most: int) -> tuple[int, ...]:
     """At most `most` of the epochs, evenly spread, the first and the last among them."""
-    places = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
-    return tuple(epochs[index] for index in places)
+    indices = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
+    return tuple(epochs[index] for index in indices)

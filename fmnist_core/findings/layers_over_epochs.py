@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.network.backward import Signals, signals
-from fmnist_core.network.diagnostics import saturated
+from fmnist_core.network.diagnostics import saturated_share
 from fmnist_core.store.run import Run
 
 IMAGES = 300  # The paper's number.
@@ -55,7 +55,7 @@ def _measures(activation: str, layer: Signals) -> dict[str, float]:
         "activation_mean": layer.activations.mean(dtype=np.float64),
         "activation_std": layer.activations.std(dtype=np.float64),
         "activation_high": np.quantile(layer.activations, HIGH),
-        "saturated": saturated(activation, layer.activations).mean(),
+        "saturated": saturated_share(activation, layer),
         "gradient_std": layer.gradient.std(dtype=np.float64),
         "weight_gradient_std": layer.weight_gradient.std(dtype=np.float64),
     }

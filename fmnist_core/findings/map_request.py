@@ -32,8 +32,8 @@ class RequestError(BadValueError):
 class MapImages:
     """What is mapped.
 
-    run: a stored run's name. layer: one of `layers_of`. epochs: checkpointed ones, ascending; more than one makes a film.
-    split: one of SPLITS. points: how many images, as many of each class as of any other.
+    run: a stored run's name. layer: one of `layers_of`. epochs: checkpointed ones, ascending; more than one makes a
+    film. split: one of SPLITS. points: how many images, as many of each class as of any other.
     """
 
     run: str
@@ -73,7 +73,7 @@ class MapRequest(MapSettings, MapImages):
 
 
 def features(experiment: Experiment, weights: Weights, layer: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A layer's outputs for images, float32 (n, units): pixels scaled to 0-1, activations, or the probabilities of the output.
+    """A layer's outputs for images, float32 (n, units): pixels scaled to 0-1, activations, or probabilities.
 
     Raises: RequestError (no such layer), WeightsError.
     """
@@ -99,7 +99,7 @@ def chosen(
 ) -> Chosen:
     """As many images of each class as of any other, drawn at random with the seed DRAW; all where there are fewer.
 
-    The fractions are the experiment's: they tell which images were trained on and which were held out.
+    The fractions are the experiment's: they tell which images were trained on and which for validation.
     """
     images, labels = (data.test_images, data.test_labels) if split == "test" else (data.train_images, data.train_labels)
     if split == "test":

@@ -51,22 +51,25 @@ def overfitting(history: pd.DataFrame) -> str:
     if len(rows) == 1:
         return f"Validation loss is {low} after one epoch: too early to see overfitting."
     if best.epoch == last.epoch:
-        return f"Validation loss was lowest at the very end ({low} after {where}): no overfitting visible; more epochs may help."
+        end = f"Validation loss was lowest at the very end ({low} after {where})"
+        return f"{end}: no overfitting visible; more epochs may help."
     start = f"Validation loss was lowest after {where} ({low})"
     if last.val_loss <= best.val_loss * (1 + LEVEL):
-        return f"{start} and has stayed level since ({last.val_loss:.3f} at the end): training longer did not improve the validation loss."
+        level = f"{start} and has stayed level since ({last.val_loss:.3f} at the end)"
+        return f"{level}: training longer did not improve the validation loss."
     rise = f"{start} and rose by {100 * (last.val_loss / best.val_loss - 1):.0f} % to {last.val_loss:.3f}"
     if last.loss >= best.loss:
-        return f"{rise}, and training loss did not fall either ({best.loss:.3f} to {last.loss:.3f}): this is unstable training rather than overfitting; try a lower learning rate."
-    return f"{rise}, while training loss went on falling from {best.loss:.3f} to {last.loss:.3f}: this is overfitting. {_accuracy_since(best, last)}"
-
-
-def _accuracy_since(best: pd.Series, last: pd.Series) -> str:
-    """How validation accuracy changed while validation loss rose."""
-    moved = f"Meanwhile, validation accuracy went from {best.val_accuracy:.3f} to {last.val_accuracy:.3f}"
-    if last.val_accuracy >= best.val_accuracy:
-        return f"{moved}: it makes no more mistakes, but is more confident in them."
-    return f"{moved}: it also makes more mistakes."
+        still = f"{rise}, and training loss did not fall either ({best.loss:.3f} to {last.loss:.3f})"
+        return f"{still}: this is unstable training rather than overfitting; try a lower learning rate."
+    meanwhile = (
+        "it makes no more mistakes, but is more confident in them"
+        if last.val_accuracy >= best.val_accuracy
+        else "it also makes more mistakes"
+    )
+    return (
+        f"{rise}, while training loss went on falling from {best.loss:.3f} to {last.loss:.3f}: this is overfitting."
+        f" Meanwhile, validation accuracy went from {best.val_accuracy:.3f} to {last.val_accuracy:.3f}: {meanwhile}."
+    )
 
 
 def overfits(history: pd.DataFrame) -> bool:

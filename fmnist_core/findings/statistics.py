@@ -34,7 +34,7 @@ class StatisticsError(LabError):
 
 @dataclass(frozen=True)
 class Summary:
-    """Values over seeds: number n, mean, sample standard deviation, 95 % t interval of the mean; nan where undefined."""
+    """Values over n seeds: mean, sample standard deviation, 95 % t interval of the mean; nan where undefined."""
 
     n: int
     mean: float
@@ -77,7 +77,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two networks on the same `n` images: how many images only the one, and only the other, predicts correctly; the p-value."""
+    """Two networks on the same n images: how many only the one, or only the other, predicts correctly; the p-value."""
 
     only_a: int
     only_b: int
@@ -121,7 +121,7 @@ def compare(
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> McNemar:
-    """McNemar's test (1947) in its exact, binomial form; bool (n,) each: is the network right on image i?
+    """McNemar's test (1947) in its exact, binomial form; bool (n,) each: is the prediction for image i correct?
 
     It tells two trained networks apart, not two ways of training: for those, compare several seeds.
 
@@ -146,8 +146,7 @@ def _paired(
     if not len(model):
         return NAN, NAN, NAN, NAN
     differences = model - reference
-    rounding = _rounding(model, reference)
-    return float(differences.mean()), *_t(differences, rounding, count)
+    return float(differences.mean()), *_t(differences, _rounding(model, reference), count)
 
 
 def _t(values: NDArray[np.float64], rounding: float, count: int) -> tuple[float, float, float]:
@@ -200,8 +199,8 @@ def footnote(comparisons: Sequence[Comparison]) -> str:
     together = f": {wording.percent(1 - ALPHA)} for all {count} comparisons together (Bonferroni)"
     return (
         f"Each ± is half of a {level:.4g} % interval for the mean difference from {first.baseline} over the seeds that"
-        f" both have (paired t test){together if count > 1 else ''}; if the noise is normal, at most {round(ALPHA * 100)} of 100"
-        " such studies report a difference where there is none."
+        f" both have (paired t test){together if count > 1 else ''}; if the noise is normal, at most"
+        f" {round(ALPHA * 100)} of 100 such studies report a difference where there is none."
     )
 
 
@@ -218,11 +217,13 @@ def mcnemar_sentence(name_a: str, name_b: str, result: McNemar) -> str:
 
 
 def _too_few(comparison: Comparison) -> str:
+    name, baseline = comparison.name, comparison.baseline
     if comparison.n == 1:
-        return f"One seed is not enough{_left_out(comparison)}: train {comparison.name} and {comparison.baseline} with more seeds."
+        return f"One seed is not enough{_left_out(comparison)}: train {name} and {baseline} with more seeds."
     if comparison.left_out:
-        return f"No seed can be compared: with each, {comparison.name} or {comparison.baseline} diverged; a lower learning rate may help."
-    return f"There is nothing to compare yet: train {comparison.name} and {comparison.baseline} with the same seeds."
+        diverged = f"with each, {name} or {baseline} diverged"
+        return f"No seed can be compared: {diverged}; a lower learning rate may help."
+    return f"There is nothing to compare yet: train {name} and {baseline} with the same seeds."
 
 
 def _left_out(comparison: Comparison) -> str:

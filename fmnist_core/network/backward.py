@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from fmnist_core.experiment.activations import ACTIVATIONS, Array
 from fmnist_core.experiment.cost import OUTPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
-from fmnist_core.experiment.layer_names import hidden_name
+from fmnist_core.experiment.layer_names import OUTPUT, activation_name, hidden_name
 from fmnist_core.network import forward
 
 
 class Signals(NamedTuple):
     """What passes through one Dense layer, forward and backward; all float32.
 
-    sums: (n, units), s = z W + b, before batch normalisation. activations: (n, units), z', after batch normalisation and
-    activation; of the output layer the probabilities. slopes: (n, units), dz'/ds unit by unit, of a hidden layer (with
-    batch normalisation its scale is a factor of it, its statistics count as constants); of the output layer 1, since the
-    softmax mixes its units. gradient: (n, units), dCost/ds, each image's own cost, not divided by n.
+    sums: (n, units), s = z W + b, before batch normalisation. activations: (n, units), z', after batch normalisation
+    and activation; of the output layer the probabilities. slopes: (n, units), dz'/ds unit by unit, of a hidden layer
+    (with batch normalisation its scale is a factor of it, its statistics count as constants); of the output layer 1,
+    since the softmax mixes its units. gradient: (n, units), dCost/ds, each image's own cost, not divided by n.
     weight_gradient: (fan_in, units), of the mean cost; that of the biases is the mean of `gradient` over the images.
     """
 
@@ -37,14 +37,6 @@ class Signals(NamedTuple):
     weight_gradient: Array
 
 
-class _Normalised(NamedTuple):
-    """What batch normalisation did: sums standardised by `mean` and `deviation`, then scaled and shifted."""
-
-    standardised: Array
-    deviation: Array
-    gamma: Array
-
-
 def signals(
     experiment: Experiment,
     weights: Mapping[str, Array],
@@ -54,8 +46,8 @@ def signals(
 ) -> tuple[Signals, ...]:
     """The signals of each Dense layer in order: hidden_1 ... hidden_k, output.
 
-    The cost is the categorical cross-entropy, with the experiment's label smoothing: no L2 penalty, and nothing is dropped out. images: uint8 (n, 784) or
-    (n, 28, 28). labels: uint8 (n,). weights: as for `forward.layers`.
+    The cost is the categorical cross-entropy, with the experiment's label smoothing: no L2 penalty, and nothing is
+    dropped out. images: uint8 (n, 784) or (n, 28, 28). labels: uint8 (n,). weights: as for `forward.layers`.
     training: with batch normalisation, the batch's own statistics, through which the gradient then flows, too: an
     image's dCost/ds is n times that of the batch's mean cost. Otherwise the stored statistics, which are constants.
 
@@ -65,21 +57,20 @@ def signals(
     with np.errstate(all="ignore"):  # exploding is a result, not an error
         values = dict(forward.layers(whole, weights, images, training=training))
         gradient = _output_gradient(values["output"], labels, experiment.label_smoothing)
-        found = []
-        for place in range(len(experiment.hidden_widths) + 1, 0, -1):
-            is_output = place > len(experiment.hidden_widths)
-            name = "output" if is_output else hidden_name(place)
+        result = []
+        for number in range(len(experiment.hidden_widths) + 1, 0, -1):
+            is_output = number > len(experiment.hidden_widths)
+            name = OUTPUT if is_output else hidden_name(number)
             sums = values["logits" if is_output else name]
-            activations = values["output" if is_output else f"activation_{place}"]
             slopes = np.ones_like(sums)
             if not is_output:
-                slopes, gradient = _through(experiment, weights, values, place, training, gradient)
-            inputs = values[f"activation_{place - 1}" if place > 1 else "rescale"]
+                slopes, gradient = _through(experiment, weights, values, number, training, gradient)
+            inputs = values[f"activation_{number - 1}" if number > 1 else "rescale"]
             weight_gradient = inputs.T @ gradient / np.float32(len(inputs))
-            found.append(Signals(name, sums, activations, slopes, gradient, weight_gradient))
-            if place > 1:
+            result.append(Signals(name, sums, values[activation_name(name)], slopes, gradient, weight_gradient))
+            if number > 1:
                 gradient = gradient @ weights[f"{name}/kernel"].T
-    return tuple(reversed(found))
+    return tuple(reversed(result))
 
 
 def _output_gradient(probabilities: Array, labels: NDArray[np.uint8], smoothing: float) -> Array:
@@ -93,31 +84,24 @@ def _through(
     experiment: Experiment,
     weights: Mapping[str, Array],
     values: Mapping[str, Array],
-    place: int,
+    number: int,
     training: bool,
     above: Array,
 ) -> tuple[Array, Array]:
-    """Slopes dz'/ds of hidden layer `place`, and dCost/ds from dCost/dz' (above)."""
-    sums, activations = values[hidden_name(place)], values[f"activation_{place}"]
+    """Slopes dz'/ds of a hidden layer, and dCost/ds from dCost/dz' (above)."""
+    sums, activations = values[hidden_name(number)], values[f"activation_{number}"]
     derivative = ACTIVATIONS[experiment.activation].derivative
     if not experiment.batch_norm:
         slopes = derivative(sums, activations)
         return slopes, above * slopes
-    norm = _normalised(weights, f"batch_norm_{place}", sums, training)
-    inner = derivative(values[f"batch_norm_{place}"], activations)
-    scale = norm.gamma / norm.deviation
+    name = f"batch_norm_{number}"
+    mean, deviation = forward.batch_norm_statistics(weights, name, sums, training)
+    inner, gamma = derivative(values[name], activations), weights[f"{name}/gamma"]
+    scale = gamma / deviation
     if not training:
         return inner * scale, above * inner * scale
     # Ioffe & Szegedy (2015), section 3: the batch's mean and variance depend on every image's sum.
-    scaled = above * inner * norm.gamma
-    pulled = scaled - scaled.mean(axis=0) - norm.standardised * (scaled * norm.standardised).mean(axis=0)
-    return inner * scale, pulled / norm.deviation
-
-
-def _normalised(weights: Mapping[str, Array], name: str, sums: Array, training: bool) -> _Normalised:
-    if training:
-        mean, variance = sums.mean(axis=0), sums.var(axis=0)
-    else:
-        mean, variance = weights[f"{name}/moving_mean"], weights[f"{name}/moving_variance"]
-    deviation = np.sqrt(variance + forward.EPSILON)
-    return _Normalised((sums - mean) / deviation, deviation, weights[f"{name}/gamma"])
+    standardised = (sums - mean) / deviation
+    scaled = above * inner * gamma
+    centred = scaled - scaled.mean(axis=0) - standardised * (scaled * standardised).mean(axis=0)
+    return inner * scale, centred / deviation

@@ -1,6 +1,6 @@
 """A network's forward pass in NumPy, layer by layer: for the screens, whose process has no TensorFlow.
 
-The layers, their names and their arithmetic are those of `learning.network.build`, in float32 throughout.
+The layers, their names and their arithmetic are those of `learning.keras_network.build`, in float32 throughout.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def layers(
 
     Raises: WeightsError.
     """
-    return tuple(_pass(experiment, weights, images, dropout_rng, training))
+    return tuple(_forward(experiment, weights, images, dropout_rng, training))
 
 
 def layer(
@@ -64,7 +64,7 @@ def layer(
     AT_ONCE images, 16 MB at the widest. Raises: WeightsError; KeyError where the network has no such layer.
     """
     blocks = (images[start : start + AT_ONCE] for start in range(0, max(len(images), 1), AT_ONCE))
-    return np.concatenate([_named(name, _pass(experiment, weights, block, None, False)) for block in blocks])
+    return np.concatenate([_values(name, _forward(experiment, weights, block, None, False)) for block in blocks])
 
 
 def probabilities(experiment: Experiment, weights: Mapping[str, Array], images: NDArray[np.uint8]) -> Array:
@@ -77,7 +77,7 @@ def kept(rng: np.random.Generator, rate: float, shape: tuple[int, ...]) -> NDArr
     return rng.random(shape, np.float32) >= np.float32(rate)
 
 
-def _pass(
+def _forward(
     experiment: Experiment,
     weights: Mapping[str, Array],
     images: NDArray[np.uint8],
@@ -100,10 +100,10 @@ def _pass(
     yield Layer("output", _softmax(x))
 
 
-def _named(name: str, found: Iterator[Layer]) -> Array:
-    for one in found:
-        if one.name == name:
-            return one.values
+def _values(name: str, layers: Iterator[Layer]) -> Array:
+    for layer in layers:
+        if layer.name == name:
+            return layer.values
     raise KeyError(name)
 
 
@@ -119,12 +119,17 @@ def _dense(weights: Mapping[str, Array], name: str, x: Array) -> Array:
 
 def _batch_norm(weights: Mapping[str, Array], name: str, x: Array, training: bool) -> Array:
     """Ioffe & Szegedy (2015): gamma * (x - mean) / sqrt(variance + epsilon) + beta, unit by unit."""
+    mean, deviation = batch_norm_statistics(weights, name, x, training)
+    return (x - mean) * (_get(weights, f"{name}/gamma") / deviation) + _get(weights, f"{name}/beta")
+
+
+def batch_norm_statistics(weights: Mapping[str, Array], name: str, x: Array, training: bool) -> tuple[Array, Array]:
+    """By which mean and deviation a batch normalisation standardises x, each (units,): the batch's in training."""
     if training:
         mean, variance = x.mean(axis=0), x.var(axis=0)
     else:
         mean, variance = _get(weights, f"{name}/moving_mean"), _get(weights, f"{name}/moving_variance")
-    scale = _get(weights, f"{name}/gamma") / np.sqrt(variance + EPSILON)
-    return (x - mean) * scale + _get(weights, f"{name}/beta")
+    return mean, np.sqrt(variance + EPSILON)
 
 
 def _dropout(x: Array, rate: float, rng: np.random.Generator) -> Array:
@@ -134,4 +139,5 @@ def _dropout(x: Array, rate: float, rng: np.random.Generator) -> Array:
 
 def _softmax(logits: Array) -> Array:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    shares: Array = powers / powers.sum(axis=1, keepdims=True)
+    return shares

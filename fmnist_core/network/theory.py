@@ -1,12 +1,12 @@
 """How large signals and gradients should be before training: theory, in NumPy, to lay over measurements.
 
-Two levels. Glorot & Bengio (2010) take f'(s) = 1 (their eq. 4): variances are multiplied by n Var[W] at each layer, eqs. 5
-and 6; that is `predict` with the activation "linear". For any other activation, `predict` takes the exact mean over a
-normally distributed sum s, which it is in wide layers (Poole et al. 2016, arXiv 1606.05340; Schoenholz et al. 2017, arXiv
-1611.01232). For ReLU both factors are 1/2 (He et al. 2015, arXiv 1502.01852, eqs. 10 and 14).
+Two levels. Glorot & Bengio (2010) take f'(s) = 1 (eq. 4): variances are multiplied by n Var[W] at each layer, eqs.
+5 and 6; that is `predict` with the activation "linear". For any other activation, `predict` takes the exact mean over a
+normally distributed sum s, which it is in wide layers (Poole et al. 2016, arXiv 1606.05340; Schoenholz et al. 2017,
+arXiv 1611.01232). For ReLU both factors are 1/2 (He et al. 2015, arXiv 1502.01852, eqs. 10 and 14).
 
-The paper's symbols: n_i inputs and n_{i+1} units of a layer, z activations, s = z W + b. It takes inputs of mean 0; pixels
-from 0 to 1 are not, so that their second moment E[x^2] stands where the paper has Var[x].
+The paper's symbols: n_i inputs and n_{i+1} units of a layer, z activations, s = z W + b. It takes inputs of mean 0;
+pixels from 0 to 1 are not, so that their second moment E[x^2] stands where the paper has Var[x].
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.experiment.initialisers import INITIALISERS
-from fmnist_core.experiment.layer_names import hidden_name
+from fmnist_core.experiment.layer_names import OUTPUT, hidden_name
 
 Numbers = NDArray[np.float64]
 
@@ -49,8 +49,8 @@ class LayerTheory:
     """What theory expects of one layer, over all its units and all images.
 
     weight_variance: Var[W]. sum_variance: of s. activation_mean, activation_variance: of z' (of the output layer, the
-    probabilities). gradient_variance: of dCost/ds, weight_gradient_variance: of dCost/dW, both of single images; the mean
-    cost of many has smaller weight gradients. mean_singular_value: of W^T, thus of dz'/dz with f' = 1.
+    probabilities). gradient_variance: of dCost/ds of single images. mean_singular_value: of W^T, thus of dz'/dz with
+    f' = 1.
     """
 
     name: str
@@ -59,7 +59,6 @@ class LayerTheory:
     activation_mean: float
     activation_variance: float
     gradient_variance: float
-    weight_gradient_variance: float
     mean_singular_value: float
 
 
@@ -80,10 +79,11 @@ def weight_variance(initialiser: str, fan_in: int, units: int, sigma: float = SI
 
 
 def mean_singular_value(fan_in: int, units: int, variance: float) -> float:
-    """Mean singular value of a large matrix of independent entries of that variance: over the min(fan_in, units) of them.
+    """Mean of the min(fan_in, units) singular values of a large matrix of independent entries of that variance.
 
     Square: 8 / (3 pi) sqrt(n Var[W]), 0.849 for n Var[W] = 1 and 0.490 for 1/3. Otherwise the mean of the square root
-    over the law of Marchenko & Pastur (1967), by the midpoint rule in the angle that maps its interval to a half circle.
+    over the law of Marchenko & Pastur (1967), by the midpoint rule in the angle that maps its interval to a half
+    circle.
     """
     short, long = min(fan_in, units), max(fan_in, units)
     ratio = short / long
@@ -96,7 +96,8 @@ def mean_singular_value(fan_in: int, units: int, variance: float) -> float:
 def second_moments(images: NDArray[np.uint8]) -> Numbers:
     """Mean squared pixel of each image, pixels scaled to 0-1: float64 (n,). images: uint8 (n, 784) or (n, 28, 28)."""
     pixels = images.reshape(len(images), INPUTS) * np.float32(1 / 255)
-    return np.square(pixels).mean(axis=1, dtype=np.float64)
+    moments: Numbers = np.square(pixels).mean(axis=1, dtype=np.float64)
+    return moments
 
 
 def predict(
@@ -109,42 +110,38 @@ def predict(
 ) -> tuple[LayerTheory, ...]:
     """What to expect of each layer, hidden_1 ... output, with biases 0 and no batch normalisation.
 
-    widths: units of the hidden layers. moments: as from `second_moments`; each image's signal is followed by itself, since
-    bright images saturate more. gain: multiplies the weights. lsuv: each layer's sums are scaled to variance 1 first.
-
-    Linear layers of equal width n keep to the powers of n Var[W] of eqs. 13 (gradients) and 14 (weight gradients, the same
-    for all layers). Raises: TheoryError.
+    widths: units of the hidden layers. moments: as from `second_moments`; each image's signal is followed by itself,
+    since bright images saturate more. gain: multiplies the weights. lsuv: each layer's sums are scaled to variance 1
+    first. Linear layers of equal width n keep to the powers of n Var[W] of eq. 13. Raises: TheoryError.
     """
     fans = (INPUTS, *widths, OUTPUTS)
-    names = [*map(hidden_name, range(1, len(widths) + 1)), "output"]
+    names = [*map(hidden_name, range(1, len(widths) + 1)), OUTPUT]
     second = np.array([part.mean() for part in np.array_split(np.sort(moments), min(GROUPS, len(moments)))])
-    variances, inputs, sums, firsts, seconds = [], [], [], [], []
+    variances, sums, firsts, seconds = [], [], [], []
     with np.errstate(all="ignore"):  # exploding is a result
-        for place, (fan_in, units) in enumerate(pairwise(fans)):
+        for index, (fan_in, units) in enumerate(pairwise(fans)):
             if INITIALISERS[initialiser].variance is None:
                 variance = 1 / (fan_in * float(second.mean()))
             else:
                 variance = weight_variance(initialiser, fan_in, units, sigma)
             variances.append(variance * gain**2)
-            inputs.append(second)
             sums.append(fan_in * variances[-1] * second)  # eq. 5, one layer of it
-            last = place == len(widths)
-            first, second = _probability_moments(sums[-1]) if last else _moments(activation, sums[-1])
+            is_output = index == len(widths)
+            first, second = _probability_moments(sums[-1]) if is_output else _moments(activation, sums[-1])
             firsts.append(first)
             seconds.append(second)
         gradients = _gradients(widths, activation, variances, sums, seconds[-1])
     return tuple(
         LayerTheory(
             name=name,
-            weight_variance=variances[place],
-            sum_variance=float(sums[place].mean()),
-            activation_mean=float(firsts[place].mean()),
-            activation_variance=float(seconds[place].mean() - firsts[place].mean() ** 2),
-            gradient_variance=float(gradients[place].mean()),
-            weight_gradient_variance=float((inputs[place] * gradients[place]).mean()),  # eqs. 3 and 7
-            mean_singular_value=_mean_singular_value(initialiser, fans[place], fans[place + 1], variances[place]),
+            weight_variance=variances[index],
+            sum_variance=float(sums[index].mean()),
+            activation_mean=float(firsts[index].mean()),
+            activation_variance=float(seconds[index].mean() - firsts[index].mean() ** 2),
+            gradient_variance=float(gradients[index].mean()),
+            mean_singular_value=_mean_singular_value(initialiser, fans[index], fans[index + 1], variances[index]),
         )
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     )
 
 
@@ -153,14 +150,15 @@ def _gradients(
 ) -> list[Numbers]:
     """Second moment of dCost/ds of each layer and group of images: eq. 2, squared and averaged, from the output back.
 
-    squares: mean squared probability. At the output dCost/ds = p - y; y is 1 for one of the classes (no label smoothing), which has a mean
-    probability of 1 / OUTPUTS before the network has learnt anything: E[(p - y)^2] = E[p^2] - 2 / OUTPUTS^2 + 1 / OUTPUTS.
+    squares: mean squared probability. At the output dCost/ds = p - y; y is 1 for one of the classes (no label
+    smoothing), which has a mean probability of 1 / OUTPUTS before the network has learnt anything:
+    E[(p - y)^2] = E[p^2] - 2 / OUTPUTS^2 + 1 / OUTPUTS.
     """
-    found = [squares - 2 / OUTPUTS**2 + 1 / OUTPUTS]
-    for place in range(len(widths) - 1, -1, -1):
-        above = ((*widths, OUTPUTS)[place + 1]) * variances[place + 1] * found[0]
-        found.insert(0, above * _slope(activation, sums[place]))
-    return found
+    gradients = [squares - 2 / OUTPUTS**2 + 1 / OUTPUTS]
+    for index in range(len(widths) - 1, -1, -1):
+        above = ((*widths, OUTPUTS)[index + 1]) * variances[index + 1] * gradients[0]
+        gradients.insert(0, above * _slope(activation, sums[index]))
+    return gradients
 
 
 def _moments(activation: str, variance: Numbers) -> tuple[Numbers, Numbers]:

@@ -88,13 +88,13 @@ def test_a_calibrated_network_has_nearly_no_error_and_an_overconfident_one_its_e
     labels = np.where(rng.random(len(sure)) < sure, 0, 1).astype(np.uint8)
     honest = np.stack([sure, 1 - sure], axis=1).astype(np.float32)
     assert evaluation.reliability(honest, labels).error < 0.005
-    boastful = np.tile(np.float32([1, 0]), (len(sure), 1))
+    boastful = np.tile(np.array([1, 0], np.float32), (len(sure), 1))
     assert evaluation.reliability(boastful, labels).error == pytest.approx(1 - (labels == 0).mean())
 
 
 def test_upper_edges_belong_to_their_bin() -> None:
-    probabilities = np.float32([[0.5, 0.5], [1, 0]])
-    count = evaluation.reliability(probabilities, np.uint8([0, 0]), bins=10).images
+    probabilities = np.array([[0.5, 0.5], [1, 0]], np.float32)
+    count = evaluation.reliability(probabilities, np.zeros(2, np.uint8), bins=10).images
     assert count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
 
 

@@ -81,7 +81,10 @@ def test_images_are_as_many_of_each_class_and_of_the_split(split: str) -> None:
     assert np.bincount(found.labels, minlength=10).tolist() == [30] * 10
     assert (np.diff(found.rows) > 0).all()
     parts = dataset.split(data.train_labels, 0.1)
-    allowed = {"test": np.arange(1000), "training": parts.train, "validation": parts.validation}[split]
+    rows: dict[str, np.ndarray] = {
+        "test": np.arange(1000), "training": parts.train, "validation": parts.validation
+    }  # fmt: skip
+    allowed = rows[split]
     assert np.isin(found.rows, allowed).all()
     images = data.test_images if split == "test" else data.train_images
     np.testing.assert_array_equal(found.images, images[found.rows])
@@ -98,12 +101,12 @@ def test_all_images_where_there_are_no_more() -> None:
 def test_layers_and_their_outputs() -> None:
     experiment = Experiment.of({"layers": 2, "units": 16})
     rng = np.random.default_rng(0)
-    weights = {
+    drawn = {
         "hidden_1/kernel": rng.normal(0, 0.05, (784, 16)), "hidden_1/bias": np.zeros(16),
         "hidden_2/kernel": rng.normal(0, 0.3, (16, 16)), "hidden_2/bias": np.zeros(16),
         "output/kernel": rng.normal(0, 0.3, (16, 10)), "output/bias": np.zeros(10),
     }  # fmt: skip
-    weights = {name: value.astype(np.float32) for name, value in weights.items()}
+    weights = {name: value.astype(np.float32) for name, value in drawn.items()}
     images = dataset.load("sample").test_images[:20]
     assert layers_of(experiment) == ("pixels", "hidden_1", "hidden_2", "output")
     named = {layer.name: layer.values for layer in forward.layers(experiment, weights, images)}

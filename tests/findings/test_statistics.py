@@ -51,7 +51,7 @@ def noise(measure: str = "test_accuracy", n: int = 5) -> Comparison:
 def test_summary_is_the_mean_with_students_interval() -> None:
     values = [0.369, 0.352, 0.391, 0.377]
     found = summary(values)
-    assert (found.n, found.mean) == (4, pytest.approx(0.37225))
+    assert found.n == 4 and found.mean == pytest.approx(0.37225)
     assert found.std == pytest.approx(stats.tstd(values))
     expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
     assert (found.low, found.high) == pytest.approx(expected)

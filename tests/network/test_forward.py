@@ -18,7 +18,7 @@ from fmnist_core.experiment.recording import Weights
 from fmnist_core.learning import keras_network
 from fmnist_core.network import forward
 
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums of 784 products, in another order
+TOLERANCE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums of 784 products, in another order
 
 
 @pytest.fixture(scope="module")

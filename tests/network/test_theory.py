@@ -94,7 +94,7 @@ def test_means_over_the_normal_distribution_are_those_of_quadrature(activation: 
             )
             for part in ((-12, 0), (0, 12))
         ]
-        return halves[0][0] + halves[1][0]
+        return float(halves[0][0] + halves[1][0])
 
     def value(s: np.ndarray) -> np.ndarray:
         return ACTIVATIONS[activation].function(s)
@@ -123,8 +123,6 @@ def test_linear_layers_follow_the_papers_products() -> None:
     square = theory.predict((784,) * 6, "linear", "standard_uniform", np.array([0.25]))
     gradients = [layer.gradient_variance for layer in square[:-1]]
     assert np.allclose(np.divide(gradients[:-1], gradients[1:]), 1 / 3)  # eq. 13
-    weights = [layer.weight_gradient_variance for layer in square[:-1]]
-    assert np.allclose(weights, weights[0])  # eq. 14
 
 
 def test_relu_halves_both_ways_and_he_makes_up_for_it() -> None:
@@ -173,19 +171,6 @@ def test_drawn_networks_vary_about_the_theory(activation: Any, initialiser: str,
             error = float(np.std(measured, ddof=1)) / math.sqrt(SEEDS)
             assert np.mean(measured) == pytest.approx(predicted, abs=4 * error + 0.02 * predicted), (place, predicted)
             assert error < 0.1 * predicted  # else the line above would let anything pass
-
-
-def test_the_weight_gradients_of_one_image_are_as_predicted(sample: dataset.Dataset) -> None:
-    widths = (WIDE,) * 3
-    images, labels = sample.train_images[:1], sample.train_labels[:1]
-    expected = theory.predict(widths, "tanh", "glorot_uniform", theory.second_moments(images))
-    e = Experiment(widths=widths, activation="tanh")
-    found = [backward.signals(e, drawn(widths, "glorot_uniform", seed), images, labels) for seed in range(SEEDS)]
-    for place in range(3):
-        measured = np.mean([f[place].weight_gradient.var() for f in found])
-        assert measured == pytest.approx(
-            expected[place].weight_gradient_variance, rel=0.3
-        )  # 10 outputs: sqrt(2/60) each
 
 
 def test_it_loads_neither_tensorflow_nor_scipy() -> None:

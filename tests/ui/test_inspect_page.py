@@ -105,7 +105,7 @@ def test_layers_are_measured_as_written_out() -> None:
     data, weights = dataset.load("sample"), trained(EXPERIMENT, 1)[-1]
     weights["hidden_2/bias"] = np.where(np.arange(16) < 4, np.float32(-100), weights["hidden_2/bias"])
     images, labels = data.train_images[:200], data.train_labels[:200]
-    first, second, output = layer_measures.look(EXPERIMENT, weights, images, labels)
+    first, second, output = layer_measures.measure_layers(EXPERIMENT, weights, images, labels)
     values = {one.name: one.values for one in forward.layers(EXPERIMENT, weights, images)}
     for one, name in ((first, "activation_1"), (second, "activation_2"), (output, "output")):
         assert one.activation_std == pytest.approx(values[name].std(), rel=1e-5)
@@ -119,7 +119,7 @@ def test_layers_are_measured_as_written_out() -> None:
 def test_a_layer_without_numbers_is_a_result() -> None:
     data, weights = dataset.load("sample"), trained(EXPERIMENT, 0)[-1]
     weights["hidden_2/kernel"] = np.full((32, 16), np.inf, np.float32)
-    looks = layer_measures.look(EXPERIMENT, weights, data.train_images[:50], data.train_labels[:50])
+    looks = layer_measures.measure_layers(EXPERIMENT, weights, data.train_images[:50], data.train_labels[:50])
     assert [one.state.finite for one in looks][1:] == [False, False]
     assert np.isfinite(looks[1].activations).all()
 

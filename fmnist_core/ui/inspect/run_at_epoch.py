@@ -69,7 +69,7 @@ def probabilities(run: Run, epoch: int, images: int) -> NDArray[np.float32]:
 def layer_states(run: Run, epoch: int) -> list[LayerState]:
     """The hidden layers of a run at an epoch."""
     images, labels = batch(run)
-    looks = measures.look(run.experiment, run.weights(epoch), images, labels)
+    looks = measures.measure_layers(run.experiment, run.weights(epoch), images, labels)
     return [one.state for one in looks if one.state.layer != "output"]
 
 
@@ -80,7 +80,7 @@ def over_epochs(run: Run) -> Measured:
     rows: list[dict[str, object]] = []
     values: dict[tuple[str, str], list[tuple[int, Array]]] = {}
     for epoch in measures.thinned(run.epochs, MOST_EPOCHS):
-        for one in measures.look(run.experiment, run.weights(epoch), images, labels):
+        for one in measures.measure_layers(run.experiment, run.weights(epoch), images, labels):
             state = one.state
             shares = {"dead": state.dead, "saturated": state.saturated}
             deviations = {"gradient": state.gradient_std, "activation": one.activation_std}
