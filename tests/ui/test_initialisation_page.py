@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core.charts import initial_distributions as charts
 from fmnist_core.cli import commands
 from fmnist_core.data import dataset
 from fmnist_core.engine.analyses import Analysis, initial_analysis, table1_analysis
@@ -59,7 +58,8 @@ def looked(**values: Any) -> dict[str, Any]:
     initial_look.look_job(wanted.params, NOBODY)
     found = server.results().find("", wanted.name)
     assert found
-    return found.facts
+    facts: dict[str, Any] = found.facts
+    return facts
 
 
 def live(**values: Any) -> AppTest:
@@ -68,7 +68,8 @@ def live(**values: Any) -> AppTest:
 
 def widget(app: AppTest, label: str) -> Any:
     kinds = ("slider", "select_slider", "selectbox", "multiselect", "number_input")
-    return next(found for kind in kinds for found in app.get(kind) if found.label == label)
+    found: list[Any] = [found for kind in kinds for found in app.get(kind)]
+    return next(each for each in found if each.label == label)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -94,7 +95,7 @@ def test_the_signal_vanishes_or_explodes_with_the_slider() -> None:
 def test_the_sentence_follows_from_the_factor(factor: float) -> None:
     power = (1 / 3 if factor == initialisation_view.STANDARD_FACTOR else factor) ** 10
     word = "vanishes" if power < 0.1 else "explodes" if power > 10 else "keeps its size"
-    assert f"**{word}**" in why_it_matters.told(factor)
+    assert f"**{word}**" in why_it_matters.effect(factor)
 
 
 def test_the_factors_of_a_real_network_are_those_of_the_equations() -> None:
@@ -230,7 +231,9 @@ def test_no_initialiser_at_all_is_left_as_it_was() -> None:
         ("initialisers", "zeros.zeros", ["1 to 3 different ones"]),
         ("initialisers", "zeros.lsuv.orthogonal.he_normal", ["1 to 3 different ones"]),
         ("factor", "-1", ["0.05 to 10"]),
+        ("learning_rate", "0", ["learning_rate"]),
         ("rate", "0", ["learning_rate"]),
+        ("trained_layers", "0", ["1 to 20"]),
         ("seeds", "1", ["2 to 30"]),
         ("plan", "slow", ["quick", "full"]),
         ("colour", "red", ["no setting", "Initialisation"]),
@@ -254,10 +257,10 @@ views = st.builds(
     initialisers=st.lists(st.sampled_from(hyper["initialiser"]), unique=True, min_size=1, max_size=3).map(tuple),
     gain=st.floats(0.01, 100).map(lambda gain: float(f"{gain:.6g}")),
     seed=st.integers(0, 9_999),
-    depth=st.integers(1, 20),
-    rate=st.floats(1e-6, 10).map(lambda rate: float(f"{rate:.6g}")),
-    batch=st.integers(1, 4096),
-    share=st.integers(1, 100).map(lambda share: share / 100),
+    trained_layers=st.integers(1, 20),
+    learning_rate=st.floats(1e-6, 10).map(lambda rate: float(f"{rate:.6g}")),
+    batch_size=st.integers(1, 4096),
+    training_fraction=st.integers(1, 100).map(lambda share: share / 100),
     plan=st.sampled_from(list(initialisation_view.PLANS)),
     seeds=st.integers(2, 30),
 )
@@ -274,13 +277,29 @@ def test_any_address_gives_a_view_that_can_be_shown(texts: dict[str, str]) -> No
     assert View.from_query(view.query()) == (view, [])
 
 
+def test_the_settings_of_the_trained_networks_are_read_by_their_old_names() -> None:
+    old = {"depth": "3", "width": "32", "function": "relu", "rate": "0.1", "batch": "64", "share": "0.2"}
+    query = {
+        "trained_layers": "3",
+        "trained_units": "32",
+        "trained_activation": "relu",
+        "learning_rate": "0.1",
+        "batch_size": "64",
+        "training_fraction": "0.2",
+    }
+    assert View.from_query(old) == View.from_query(query) and View.from_query(query)[0].query() == query
+    assert View.from_query({"depth": "3", "trained_layers": "4"})[0].trained_layers == 4
+    app = opened(PAGE, part="training", **old)
+    assert not app.warning and url(app) == {"part": "training", **query}
+
+
 # --- What the numbers say ---------------------------------------------------------------------------------------------
 
 
 def test_the_paper_s_point_is_made_by_its_own_network() -> None:
     facts = looked(layers=5, units=200)
     told = initial_sentences.sentences(facts)
-    layers = charts.hidden(facts["networks"][0])
+    layers = initial_sentences.hidden(facts["networks"][0])
     back, weights = (layers[0][name]["std"] / layers[-1][name]["std"] for name in ("gradient", "weight_gradient"))
     assert back < 0.25 and f"{back:.2g} times" in told[-1] and f"{weights:.2g} times" in told[-1]
     assert told[0].startswith("**Standard uniform**: The standard deviation of the activations shrinks to ")
@@ -291,7 +310,7 @@ def test_the_paper_s_point_is_made_by_its_own_network() -> None:
 
 def test_captions_compare_first_and_last_layer_by_their_numbers() -> None:
     facts = looked(layers=5, units=100, activation="sigmoid")
-    layers = charts.hidden(facts["networks"][0])
+    layers = initial_sentences.hidden(facts["networks"][0])
     ratio = layers[-1]["weight_gradient"]["std"] / layers[0]["weight_gradient"]["std"]
     told = initial_sentences.spreads(facts, "weight_gradient")
     assert ratio > 500 and f"Standard uniform: 1/{ratio:,.0f} as large in layer 1 as in the last." in told
@@ -302,7 +321,13 @@ def test_captions_compare_first_and_last_layer_by_their_numbers() -> None:
 
 # --- During training --------------------------------------------------------------------------------------------------
 
-TRAINED: dict[str, Any] = {"part": "training", "depth": 2, "width": 16, "epochs": 2, "batch": 256}
+TRAINED: dict[str, Any] = {
+    "part": "training",
+    "trained_layers": 2,
+    "trained_units": 16,
+    "epochs": 2,
+    "batch_size": 256,
+}
 
 
 def test_the_same_network_is_trained_from_each_initialiser() -> None:
@@ -318,8 +343,9 @@ def test_the_live_network_can_be_trained() -> None:
     [button] = [one for one in app.button if one.label.startswith("Use the network of the live part")]
     assert button.label.endswith("3 sigmoid layers of 32 units")
     app = button.click().run()
-    held = url(app)
-    assert (held["depth"], held["width"], held["function"], held["epochs"]) == ("3", "32", "sigmoid", "2")
+    query = url(app)
+    names = ("trained_layers", "trained_units", "trained_activation", "epochs")
+    assert tuple(query[name] for name in names) == ("3", "32", "sigmoid", "2")
     assert not any(one.label.startswith("Use the network") for one in app.button)
 
 
@@ -338,7 +364,7 @@ def test_training_is_asked_for_and_stops() -> None:
 
 @pytest.mark.parametrize("function", ["tanh", "sigmoid"])
 def test_layers_are_followed_over_training(function: str, tmp_path: Path) -> None:
-    view = View(**TRAINED, function=function)
+    view = View(**TRAINED, trained_activation=function)
     study = compared_in_training.study_of(view)
     store_study(tmp_path / "runs", study)
     app = opened(PAGE, **view.query())

@@ -35,11 +35,11 @@ def presets(app: AppTest) -> Any:
     return next(group for group in app.button_group if (group.key or "").startswith("train preset "))
 
 
-def stored(tmp_path: Path, experiment: Experiment, losses: list[float], **metrics: object) -> str:
+def stored(tmp_path: Path, experiment: Experiment, losses: list[float], **metrics: Any) -> str:
     """A run in the store with these validation losses, in which shirts and T-shirts are confused most."""
     counts = np.diag([90] * 10)
     counts[6, 0], counts[0, 6] = 17, 4
-    facts = {"confusion": counts.tolist(), "best_epoch": int(np.argmin(losses[1:])) + 1} | metrics
+    facts: dict[str, Any] = {"confusion": counts.tolist(), "best_epoch": int(np.argmin(losses[1:])) + 1} | metrics
     return store_run(tmp_path / "runs", experiment, losses, **facts).run_id
 
 

@@ -66,13 +66,13 @@ def stored(root: Path, spoil: Any = lambda weights: weights, losses: int = 2 * S
     )
 
 
-def batch_of(data: dataset.Dataset, run: Run, rows: Any = slice(128)) -> np.ndarray:
+def batch_of(data: dataset.Dataset, run: Run, rows: Any = slice(128)) -> Any:
     """Scaled training images as float64 (n, 784)."""
     train = dataset.split(data.train_labels, run.experiment.validation_fraction).train
     return data.train_images[train[rows]].reshape(-1, 784) / 255
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: Any) -> Any:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 

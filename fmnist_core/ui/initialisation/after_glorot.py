@@ -1,4 +1,4 @@
-"""What came after Glorot & Bengio (2010): one paragraph for each later initialisation, and the way to look at it live."""
+"""What came after Glorot & Bengio (2010): a paragraph for each later initialisation, and a live look at it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fmnist_core.experiment import table1_plan
-from fmnist_core.ui.initialisation.initialisation_view import View
-from fmnist_core.ui.initialisation.page_parts import way
+from fmnist_core.ui.initialisation.initialisation_view import View, view_button
 
 ICON = ":material/show_chart:"
 
 
 @dataclass(frozen=True)
 class Later:
-    """One later initialisation. formula: LaTeX, or "". look: the live view that shows it, or None; says: its link."""
+    """One later initialisation. formula: LaTeX, or "". look: the live view that shows it, if any; label: its button."""
 
     name: str
     formula: str
     text: str
     reference: str
     look: View | None = None
-    says: str = ""
+    label: str = ""
 
 
 def _view(activation: str, *initialisers: str, layers: int = 10, units: int = 300) -> View:
@@ -36,8 +35,8 @@ LATER = (
         "Considers the forward pass only: with inputs of mean 0 and variance 1, each pre-activation has variance"
         " 1. It preserves the signal (eq. 10); the gradient depends on the widths. Self-normalising networks"
         " (SELU, Klambauer et al. 2017) need exactly this one.",
-        "Y. LeCun, L. Bottou, G. Orr, K.-R. Müller: *Efficient BackProp*, in: Neural Networks: Tricks of the Trade, 1998,"
-        " [doi 10.1007/3-540-49430-8_2](https://doi.org/10.1007/3-540-49430-8_2); SELU:"
+        "Y. LeCun, L. Bottou, G. Orr, K.-R. Müller: *Efficient BackProp*, in: Neural Networks: Tricks of the Trade,"
+        " 1998, [doi 10.1007/3-540-49430-8_2](https://doi.org/10.1007/3-540-49430-8_2); SELU:"
         " [arXiv 1706.02515](https://arxiv.org/abs/1706.02515)",
         _view("selu", "lecun_normal", "glorot_uniform"),
         "LeCun and Glorot through ten SELU layers",
@@ -59,8 +58,8 @@ LATER = (
         "Random, but with orthonormal columns (or rows, if there are fewer of them): a square layer rotates its"
         " input and stretches no direction. All singular values are 1, not just their mean: in deep linear"
         " networks, learning then takes a number of steps that does not grow with depth.",
-        "A. Saxe, J. McClelland, S. Ganguli: *Exact solutions to the nonlinear dynamics of learning in deep linear neural"
-        " networks*, ICLR 2014, [arXiv 1312.6120](https://arxiv.org/abs/1312.6120)",
+        "A. Saxe, J. McClelland, S. Ganguli: *Exact solutions to the nonlinear dynamics of learning in deep linear"
+        " neural networks*, ICLR 2014, [arXiv 1312.6120](https://arxiv.org/abs/1312.6120)",
         _view("linear", "orthogonal", "glorot_normal"),
         "Orthogonal and Glorot: look at the singular values",
     ),
@@ -98,21 +97,17 @@ def show() -> None:
         " other activations, for every direction, or on the data itself."
     )
     for later in LATER:
-        _one(later)
+        with st.container(border=True):
+            st.subheader(later.name)
+            if later.formula:
+                st.latex(later.formula)
+            st.markdown(later.text)
+            st.caption(later.reference)
+            if later.look:
+                view_button(later.label, ICON, later.look)
     with st.container(border=True):
         st.subheader("And why not zeros?")
         st.markdown(
             "Biases may start at 0, weights may not: units with equal weights stay equal forever. See it happen."
         )
-        way("All units equal: zeros beside Glorot", ICON, REFUSED)
-
-
-def _one(later: Later) -> None:
-    with st.container(border=True):
-        st.subheader(later.name)
-        if later.formula:
-            st.latex(later.formula)
-        st.markdown(later.text)
-        st.caption(later.reference)
-        if later.look:
-            way(later.says, ICON, later.look)
+        view_button("All units equal: zeros beside Glorot", ICON, REFUSED)

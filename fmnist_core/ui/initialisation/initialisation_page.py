@@ -1,4 +1,4 @@
-"""Initialisation: Glorot & Bengio (2010) on one's own network: why the first weights decide whether deep layers learn."""
+"""Initialisation: Glorot & Bengio (2010) on one's own network, and why the first weights decide how it learns."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def show() -> None:
         match view.part:
             case "live":
                 with st.sidebar:
-                    live_layers.controls(view)
+                    live_layers.controls()
                 live_layers.show(view)
             case "training":
                 with st.sidebar:
-                    compared_in_training.controls(view)
+                    compared_in_training.controls()
                 compared_in_training.show(view)
             case "notebook":
                 notebook_comparison.show()

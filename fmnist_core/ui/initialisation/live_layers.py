@@ -19,8 +19,7 @@ from fmnist_core.experiment.initial_networks import InitialisationError, fits
 from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import sentences, spreads, table
 from fmnist_core.findings.layers_over_epochs import IMAGES, batch
-from fmnist_core.ui.initialisation.initialisation_view import STATE, UNITS, View
-from fmnist_core.ui.initialisation.page_parts import CARD, way
+from fmnist_core.ui.initialisation.initialisation_view import CARD, STATE, UNITS, View, view_button
 from fmnist_core.ui.shared import analysis_panel, markdown, server, session
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
@@ -31,7 +30,7 @@ PATIENCE, LOOK = 1.5, 0.02  # seconds: a wait without a progress bar, and betwee
 PROGRESS = 60  # pixels that progress takes, so that the pictures below stay where they are
 
 
-def controls(view: View) -> None:
+def controls() -> None:
     """The sidebar: which networks."""
     for name in ("layers", "units", "activation", "initialisers", "gain", "seed"):
         STATE.draw(name)
@@ -47,104 +46,98 @@ def show(view: View) -> None:
         facts = _measured(view)
     except InitialisationError as error:
         markdown.error(error)
-        _smaller(view)
+        # A way to the widest network of this depth that can be looked at.
+        units = max((u for u in UNITS if fits(view.layers, u, len(view.initialisers))), default=None)
+        if units is not None:
+            view_button(f"Use {units:,} units per layer", ":material/compress:", replace(view, units=units))
         return
     if facts is None:
         return
     st.markdown("\n".join(f"- {text}" for text in sentences(facts)))
     _figures(facts)
     _variances(facts)
-    _units(facts)
-    _lsuv(facts)
+    chart = by_layer.idle_units(facts)
+    if chart is not None and by_layer.unit_table(facts)["share"].max() >= VISIBLE:
+        st.altair_chart(chart, key="initialisation units")
+    for network in facts["networks"]:
+        if len(network["lsuv"]) > 1:
+            _lsuv(network)
     _table(facts)
-
-
-def _smaller(view: View) -> None:
-    """A way to the widest network of this depth that can be looked at."""
-    units = max((u for u in UNITS if fits(view.layers, u, len(view.initialisers))), default=None)
-    if units is not None:
-        way(f"Use {units:,} units per layer", ":material/compress:", replace(view, units=units))
 
 
 def _measured(view: View) -> Mapping[str, Any] | None:
     """What was measured: of these networks, or of the ones before while these are under way."""
-    asked = (view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed)
-    wanted = initial_analysis(*asked, dataset.load().name)
+    settings = (view.layers, view.units, view.activation, view.initialisers, view.gain, view.seed)
+    analysis = initial_analysis(*settings, dataset.load().name)
     with st.container(height=PROGRESS, border=False):
-        _wait(wanted)
-        found = analysis_panel.result(wanted)
-        if found is not None:
-            session.INITIAL.set(found.name)
-            st.caption(_what(found.facts))
-            return found.facts
-    earlier = server.results().find("", session.INITIAL.get() or wanted.name)
+        _wait(analysis)
+        if result := analysis_panel.result(analysis):
+            session.INITIAL.set(result.name)
+            facts = result.facts
+            st.caption(
+                f"{wording.counted(facts['layers'], 'hidden layer')} of {facts['units']:,} units,"
+                f" {wording.choice(facts['activation'])}, gain {facts['networks'][0]['gain']:g}, seed {facts['seed']};"
+                f" {facts['images']} images; measured in {facts['seconds']:.1f} s."
+            )
+            return facts
+    earlier = server.results().find("", session.INITIAL.get() or analysis.name)
     return earlier.facts if earlier is not None else None
 
 
-def _wait(wanted: Analysis[Any]) -> None:
-    """Wait a moment for a warm worker: an answer within a second needs no progress bar, and no second drawing of the page.
+def _wait(analysis: Analysis[Any]) -> None:
+    """Wait a moment for a warm worker: an answer within a second needs no progress bar, and no second drawing.
 
     A control that is moved meanwhile ends the wait.
     """
-    held = server.results().find("", wanted.name) or server.analysis(wanted.name)
-    if held is not None or not server.engine().status().ready:
+    known = server.results().find("", analysis.name) or server.analysis(analysis.name)
+    if known is not None or not server.engine().status().ready:
         return
-    server.submit_analysis(wanted)
-    place, end = st.empty(), time.monotonic() + PATIENCE
-    while time.monotonic() < end and (snapshot := server.analysis(wanted.name)) and snapshot.active:
-        place.caption("Measuring …")  # here Streamlit looks whether a control was moved
+    server.submit_analysis(analysis)
+    message, end = st.empty(), time.monotonic() + PATIENCE
+    while time.monotonic() < end and (snapshot := server.analysis(analysis.name)) and snapshot.active:
+        message.caption("Measuring …")  # here Streamlit looks whether a control was moved
         time.sleep(LOOK)
-    place.empty()
-
-
-def _what(facts: Mapping[str, Any]) -> str:
-    """What was measured, and how long it took."""
-    gain = facts["networks"][0]["gain"]
-    return (
-        f"{wording.counted(facts['layers'], 'hidden layer')} of {facts['units']:,} units,"
-        f" {wording.choice(facts['activation'])}, gain {gain:g}, seed {facts['seed']}; {facts['images']} images; measured in"
-        f" {facts['seconds']:.1f} s."
-    )
+    message.empty()
 
 
 # --- The figures ------------------------------------------------------------------------------------------------------
 
-READING = {
-    "activation": "One line per layer: the distribution of the values of its units.",
-    "gradient": "The same for ∂Cost/∂s: how the loss changes with each unit's pre-activation.",
-    "weight_gradient": "∂Cost/∂W, which training applies to the weights.",
-    "singular_value": "How much a layer stretches small changes, direction by direction: the singular values of"
-    " ∂z′/∂z for one typical image. Around 1, signals and gradients pass unchanged.",
+FIGURES = {
+    "activation": (
+        "Figure 6: activations",
+        "One line per layer: the distribution of the values of its units.",
+    ),
+    "gradient": (
+        "Figure 7: back-propagated gradients",
+        "The same for ∂Cost/∂s: how the loss changes with each unit's pre-activation.",
+    ),
+    "weight_gradient": ("Figure 8: weight gradients", "∂Cost/∂W, which training applies to the weights."),
+    "singular_value": (
+        "Singular values",
+        "How much a layer stretches small changes, direction by direction: the singular values of ∂z′/∂z for one"
+        " typical image. Around 1, signals and gradients pass unchanged.",
+    ),
 }
 
 
 def _figures(facts: Mapping[str, Any]) -> None:
     """As many side by side as fit; each with its networks one below the other, as in the paper."""
-    titles = {"activation": "Figure 6: activations", "gradient": "Figure 7: back-propagated gradients"}
-    titles |= {"weight_gradient": "Figure 8: weight gradients", "singular_value": "Singular values"}
     with st.container(horizontal=True, gap="medium"):
-        for quantity, title in titles.items():
+        for quantity, (title, reading) in FIGURES.items():
             with st.container(width=CARD):
                 st.subheader(title)
                 singular = quantity == "singular_value"
-                st.caption(READING[quantity] if singular else f"{READING[quantity]} {spreads(facts, quantity)}")
+                st.caption(reading if singular else f"{reading} {spreads(facts, quantity)}")
                 panels = figures.singular_values(facts) if singular else figures.panels(facts, quantity)
                 for number, chart in enumerate(panels):
                     st.altair_chart(chart, key=f"initialisation {quantity} {number}")
-    st.caption(
-        "Panels of a figure share their horizontal axis; the vertical axis ends at each panel's highest peak, so"
-        f" compare widths, not heights. {_dark_pixels()}"
-    )
-
-
-def _dark_pixels() -> str:
-    """Where the first layer's peak in figure 8 comes from."""
     images, _ = batch(dataset.load())
     dark = (images.reshape(len(images), -1) == 0).mean(axis=0)
-    return (
-        f"In figure 8, layer 1 may have its own peak at 0: {(dark >= DARK).sum()} of the {len(dark)} pixels are 0"
-        f" in at least {wording.percent(DARK)} of these images, and an image passes no gradient to the weights of"
-        " a pixel that is 0."
+    st.caption(
+        "Panels of a figure share their horizontal axis; the vertical axis ends at each panel's highest peak, so"
+        " compare widths, not heights. In figure 8, layer 1 may have its own peak at 0:"
+        f" {(dark >= DARK).sum()} of the {len(dark)} pixels are 0 in at least {wording.percent(DARK)} of these images,"
+        " and an image passes no gradient to the weights of a pixel that is 0."
     )
 
 
@@ -161,29 +154,19 @@ def _variances(facts: Mapping[str, Any]) -> None:
     )
 
 
-def _units(facts: Mapping[str, Any]) -> None:
-    chart = by_layer.idle_units(facts)
-    if chart is not None and by_layer.unit_table(facts)["share"].max() >= VISIBLE:
-        st.altair_chart(chart, key="initialisation units")
-
-
-def _lsuv(facts: Mapping[str, Any]) -> None:
+def _lsuv(network: Mapping[str, Any]) -> None:
     """LSUV at work, as far as the reader wants to see it."""
-    for network in facts["networks"]:
-        rounds = network["lsuv"]
-        if len(rounds) < 2:
-            continue
-        st.subheader("LSUV at work")
-        layers = list(dict.fromkeys(one["layer"] for one in rounds))
-        names = list(map(layer_label, layers))
-        upto = names.index(st.select_slider("Applied up to layer", names, names[-1], key=f"lsuv {len(names)}"))
-        done = [one for one in rounds if layers.index(one["layer"]) <= upto]
-        st.altair_chart(by_layer.lsuv({**network, "lsuv": done}), key="initialisation lsuv")
-        st.caption(
-            "Layer by layer, from the first: draw orthogonal weights, pass the batch through, divide the weights"
-            " by the standard deviation of the pre-activations, and measure again, until the variance is 1. Only"
-            " then continue with the next layer."
-        )
+    st.subheader("LSUV at work")
+    layers = list(dict.fromkeys(each["layer"] for each in network["lsuv"]))
+    names = list(map(layer_label, layers))
+    last = names.index(st.select_slider("Applied up to layer", names, names[-1], key=f"lsuv {len(names)}"))
+    done = [each for each in network["lsuv"] if layers.index(each["layer"]) <= last]
+    st.altair_chart(by_layer.lsuv({**network, "lsuv": done}), key="initialisation lsuv")
+    st.caption(
+        "Layer by layer, from the first: draw orthogonal weights, pass the batch through, divide the weights by the"
+        " standard deviation of the pre-activations, and measure again, until the variance is 1. Only then continue"
+        " with the next layer."
+    )
 
 
 # --- Numbers ----------------------------------------------------------------------------------------------------------
@@ -192,10 +175,7 @@ def _lsuv(facts: Mapping[str, Any]) -> None:
 def _table(facts: Mapping[str, Any]) -> None:
     rows = table(facts)
     st.subheader("The numbers")
-    shown = rows.assign(
-        initialiser=rows["initialiser"].map(wording.choice),
-        layer=rows["layer"].map(layer_label),
-    )
+    layers, initialisers = rows["layer"].map(layer_label), rows["initialiser"].map(wording.choice)
     plain = st.column_config.Column
     columns = {
         "initialiser": plain("Initialiser"),
@@ -208,7 +188,13 @@ def _table(facts: Mapping[str, Any]) -> None:
         "dead_units": plain("Dead", help="Units that are 0 for every image."),
         "distinct_units": plain("Different", help="The number of different units; 1: all have the same weights."),
     }
-    st.dataframe(shown, hide_index=True, column_order=list(columns), column_config=columns, key="initialisation table")
+    st.dataframe(
+        rows.assign(initialiser=initialisers, layer=layers),
+        hide_index=True,
+        column_order=list(columns),
+        column_config=columns,
+        key="initialisation table",
+    )
     foot(
         "An activation counts as saturated within 0.05 of a value that the function never reaches. Dead: units"
         " that are 0 for every image, which only ReLU has. Different: the number of different units, by their"
@@ -217,8 +203,8 @@ def _table(facts: Mapping[str, Any]) -> None:
     )
 
 
-def _number(rows: pd.DataFrame, name: str, title: str, told: str) -> Any:
+def _number(rows: pd.DataFrame, name: str, title: str, help: str) -> Any:
     """Three digits; with powers of ten where numbers are too large or too small to be read without."""
     sizes = rows[name].dropna().abs()
     plain = sizes.max() < LARGE and not ((sizes > 0) & (sizes < 1 / LARGE)).any()
-    return st.column_config.NumberColumn(title, format="%.3g" if plain else "%.2e", help=told)
+    return st.column_config.NumberColumn(title, format="%.3g" if plain else "%.2e", help=help)

@@ -1,4 +1,4 @@
-"""The notebook's comparison with seeds: Glorot against standard initialisation on its network, and what its time means."""
+"""The notebook's comparison with seeds: Glorot against standard initialisation, and what its time means."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.findings import run_tables, statistics
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.findings.statistics import PLUS_MINUS, Summary, spread
-from fmnist_core.ui.initialisation.initialisation_view import View
-from fmnist_core.ui.initialisation.page_parts import way
+from fmnist_core.ui.initialisation.initialisation_view import View, view_button
 from fmnist_core.ui.shared import pages, server, study_progress
 from fmnist_core.ui.shared.markdown import table
 from fmnist_core.ui.shared.pages import Page
@@ -53,7 +52,7 @@ def show() -> None:
         results(deep)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         _link("Five tanh layers with SGD, over 5 seeds, on page Compare", DEEP)
-        way("Watch it in the layers", ":material/visibility:", View(part="training"))
+        view_button("Watch it in the layers", ":material/visibility:", View(part="training"))
 
 
 def results(trained: list[Trained]) -> None:
@@ -64,18 +63,18 @@ def results(trained: list[Trained]) -> None:
         for line in lines
     ]
     table(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
-    found = statistics.compare(lines[0].model, run_tables.measures(trained), run_tables.compared(trained))
-    names = dict.fromkeys(one.name for one in found)
-    told = [statistics.sentence([one for one in found if one.name == name]) for name in names]
-    st.markdown("\n".join(f"- {text}" for text in told))
+    comparisons = statistics.compare(lines[0].model, run_tables.measures(trained), run_tables.compared(trained))
+    names = dict.fromkeys(comparison.name for comparison in comparisons)
+    texts = [statistics.sentence([each for each in comparisons if each.name == name]) for name in names]
+    st.markdown("\n".join(f"- {text}" for text in texts))
     note = "The table: mean ± standard deviation over the seeds; a single seed has none."
-    if any(one.differs for one in found):
-        note += f" The sentences: {statistics.footnote(found)}"
+    if any(comparison.differs for comparison in comparisons):
+        note += f" The sentences: {statistics.footnote(comparisons)}"
     st.caption(note)
 
 
-def _seconds(held: Summary) -> str:
-    return f"{held.mean:.1f}" + (" s" if held.n < 2 else f"{PLUS_MINUS}{held.std:.1f} s")
+def _seconds(time: Summary) -> str:
+    return f"{time.mean:.1f}" + (" s" if time.n < 2 else f"{PLUS_MINUS}{time.std:.1f} s")
 
 
 def _link(label: str, study: Study) -> None:
@@ -88,10 +87,9 @@ def _link(label: str, study: Study) -> None:
 def _time(trained: list[Trained], data_name: str) -> None:
     """The same arithmetic, and what was measured."""
     needed = {cost(v.experiment, training_images(v.experiment, data_name)).flops for v in SAME.variants()}
-    flops = max(needed)
     same = "exactly as many" if len(needed) == 1 else "about as many"
     st.markdown(
-        f"A training of this network needs {flops:.2e} floating-point operations with one initialisation and"
+        f"A training of this network needs {max(needed):.2e} floating-point operations with one initialisation and"
         f" {same} with the other: the initial weights are different numbers, and a processor multiplies any"
         " numbers at the same speed. The notebook's 127 s and 143 s are single measurements on a shared"
         f" machine.{time_sentence(trained)}"
@@ -101,19 +99,18 @@ def _time(trained: list[Trained], data_name: str) -> None:
 def time_sentence(trained: list[Trained]) -> str:
     """The paired difference of the measured seconds, a sentence to go on with; "" without two seeds of both."""
     runs: dict[str, dict[int, dict[str, float]]] = {}
-    for one in trained:
-        runs.setdefault(one.model, {})[one.seed] = {"seconds": float(one.run.metrics["seconds"])}
+    for member in trained:
+        runs.setdefault(member.model, {})[member.seed] = {"seconds": float(member.run.metrics["seconds"])}
     if len(runs) != 2:
         return ""
-    first = run_tables.models(trained)[0]
-    [found] = statistics.compare(first, runs, ["seconds"])
-    if found.n < 2:
+    first = next(iter(runs))
+    [time] = statistics.compare(first, runs, ["seconds"])
+    if time.n < 2:
         return ""
-    begin = (
-        f" Measured here over {found.n} seeds, {found.name} takes {abs(found.difference):.1f} s"
-        f" {'more' if found.difference > 0 else 'less'} than {first} on average (95 % interval {wording.signed(found.low, 1)} to"
-        f" {wording.signed(found.high, 1)} s)"
+    more = "more" if time.difference > 0 else "less"
+    reason = "since the arithmetic is the same, this is due to the machine, not to the initialisation"
+    return (
+        f" Measured here over {time.n} seeds, {time.name} takes {abs(time.difference):.1f} s {more} than {first} on"
+        f" average (95 % interval {wording.signed(time.low, 1)} to {wording.signed(time.high, 1)} s):"
+        f" {reason if time.differs else 'no difference beyond the noise'}."
     )
-    if not found.differs:
-        return f"{begin}: no difference beyond the noise."
-    return f"{begin}: since the arithmetic is the same, this is due to the machine, not to the initialisation."

@@ -1,4 +1,4 @@
-"""Table 1 of Glorot & Bengio (2010) on Fashion-MNIST: what it costs, its making, the table beside the paper's, what it says."""
+"""Table 1 of Glorot & Bengio (2010) on Fashion-MNIST: its cost, its making, the table beside the paper's."""
 
 from __future__ import annotations
 
@@ -32,42 +32,31 @@ def show(view: View) -> None:
         " difference can be distinguished from chance."
     )
     data = dataset.load()
-    _controls(view)
+    for column, name in zip(st.columns(2, gap="medium", vertical_alignment="bottom"), ("plan", "seeds"), strict=True):
+        with column:
+            STATE.draw(name)
     plan = table1_plan.plan(view.plan, view.seeds)
-    st.caption(_protocol(plan, data))
-    facts, done = _so_far(*_asked(plan, data), _changed())
+    _protocol(plan, data)
+    key = (plan.name, plan.seeds, data.name)
+    facts, done = _so_far(*key, _changed())
     if facts["stopped"]:
 
         def draw(_: object) -> None:
-            _table(_so_far(*_asked(plan, data), _changed())[0])
+            st.html(charts.html(_so_far(*key, _changed())[0]))
 
-        caption = _announced(*_asked(plan, data), done)
-        start = "Continue" if done else "Make the table"
-        analysis = table1_analysis(plan, data)
-        made = analysis_panel.result(analysis, at_once=False, draw=draw, start=start, caption=caption)
-        if made is None:
+        analysis, start = table1_analysis(plan, data), "Continue" if done else "Make the table"
+        result = analysis_panel.result(analysis, at_once=False, draw=draw, start=start, caption=_announced(*key, done))
+        if result is None:
             return
-        facts = made.facts
-    _table(facts)
-    _said(facts)
+        facts = result.facts
+    st.html(charts.html(facts))
+    _sentences(facts)
 
 
-def _controls(view: View) -> None:
-    left, right = st.columns([1, 1], gap="medium", vertical_alignment="bottom")
-    with left:
-        STATE.draw("plan")
-    with right:
-        STATE.draw("seeds")
-
-
-def _asked(plan: table1_plan.Plan, data: Dataset) -> tuple[str, int, str]:
-    return plan.name, plan.seeds, data.name
-
-
-def _protocol(plan: table1_plan.Plan, data: Dataset) -> str:
+def _protocol(plan: table1_plan.Plan, data: Dataset) -> None:
     """What this version does, beside what the paper did."""
     images = round(plan.fraction(available(data)) * available(data))
-    return (
+    st.caption(
         f"This version: {wording.counted(plan.units, 'unit')} a layer (the paper: 1,000), {images:,} training"
         f" images, {wording.counted(plan.passes(available(data)), 'epoch')}, batches of {plan.batch_size},"
         f" learning rates {', '.join(f'{rate:g}' for rate in plan.rates)}, each tried with"
@@ -92,45 +81,40 @@ def _changed() -> int:
 
 @st.cache_data(show_spinner=False, max_entries=10)
 def _so_far(plan: str, seeds: int, data_name: str, changed: int) -> tuple[Table1Facts, int]:
-    """What there is of the table, and how many of its trainings. changed: the state of the ledger that it is made from."""
+    """What there is of the table, and how many of its trainings. changed: the state of the ledger it comes from."""
     table = TableSoFar(table1_plan.plan(plan, seeds), dataset.load(data_name), Ledger(ledger_path()))
     return table.facts(), len(table.finished)
 
 
-def _table(held: Mapping[str, Any]) -> None:
-    st.html(charts.html(held))
-
-
-def _said(held: Mapping[str, Any]) -> None:
-    """Sentences, the seeds behind the numbers, and the file."""
-    st.markdown("\n".join(f"- {text}" for text in sentences(held)))
-    protocol = held["protocol"]
-    fewest = table1_plan.TELLING_SEEDS
+def _sentences(facts: Mapping[str, Any]) -> None:
+    """What the table says, the seeds behind the numbers, and the files."""
+    st.markdown("\n".join(f"- {text}" for text in sentences(facts)))
+    protocol = facts["protocol"]
     st.caption(
         "Ten classes: guessing gives an error of 90 %. Bold by the paper's rule: not different from the lowest"
-        f" mean with p = {protocol['alpha']:g} (here a {protocol['test']}; nothing with fewer than {fewest}"
-        " seeds). The paper's columns are as published; its errors are on other data sets, so compare rows with"
-        " each other, not numbers across columns. It has no row for sigmoid N."
+        f" mean with p = {protocol['alpha']:g} (here a {protocol['test']}; nothing with fewer than"
+        f" {table1_plan.TELLING_SEEDS} seeds). The paper's columns are as published; its errors are on other data"
+        " sets, so compare rows with each other, not numbers across columns. It has no row for sigmoid N."
     )
     for activation in table1_plan.ACTIVATIONS:
-        st.altair_chart(charts.seeds(held, activation), key=f"initialisation table1 {activation}")
-    seconds = held["training_seconds"]
+        st.altair_chart(charts.seeds(facts, activation), key=f"initialisation table1 {activation}")
     foot(
-        f"{protocol['trainings']} trainings, {seconds / 60:.0f} min one after the other.",
-        csv_file(lambda: _by_seed(held), "fashion-mnist-table1.csv"),
-        ("Result (JSON)", lambda: _json(held), "fashion-mnist-table1.json", "application/json"),
+        f"{protocol['trainings']} trainings, {facts['training_seconds'] / 60:.0f} min one after the other.",
+        csv_file(lambda: _by_seed(facts), "fashion-mnist-table1.csv"),
+        ("Result (JSON)", lambda: _json(facts), "fashion-mnist-table1.json", "application/json"),
     )
 
 
-def _by_seed(held: Mapping[str, Any]) -> pd.DataFrame:
+def _json(facts: Mapping[str, Any]) -> bytes:
+    return json.dumps(to_json_types(facts), indent=1, allow_nan=False).encode()
+
+
+def _by_seed(facts: Mapping[str, Any]) -> pd.DataFrame:
     """One row a seed."""
+    seeds, names = facts["protocol"]["seeds"], ("name", "activation", "initialisation", "learning_rate")
     rows = [
-        {**{name: row[name] for name in ("name", "activation", "initialisation", "learning_rate")}, "seed": seed, "test_error": error}
-        for row in held["rows"]
-        for seed, error in zip(held["protocol"]["seeds"], row["test_error"]["seeds"], strict=True)
-    ]  # fmt: skip
+        {**{name: row[name] for name in names}, "seed": seed, "test_error": error}
+        for row in facts["rows"]
+        for seed, error in zip(seeds, row["test_error"]["seeds"], strict=True)
+    ]
     return pd.DataFrame(rows)
-
-
-def _json(held: Mapping[str, Any]) -> bytes:
-    return json.dumps(to_json_types(held), indent=1, allow_nan=False).encode()

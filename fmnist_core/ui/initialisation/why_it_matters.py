@@ -1,4 +1,4 @@
-"""Why the start matters: the problem, the hypothesis and the method of Glorot & Bengio (2010), with a signal to try it on."""
+"""Why the start matters: the problem, the hypothesis and the method of Glorot & Bengio (2010), and a signal to try."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from fmnist_core.charts import signal_through_layers as signal
 from fmnist_core.experiment import table1_plan, wording
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.network import theory
-from fmnist_core.ui.initialisation.initialisation_view import STANDARD_FACTOR, STATE, View
-from fmnist_core.ui.initialisation.page_parts import CARD
+from fmnist_core.ui.initialisation.initialisation_view import CARD, STANDARD_FACTOR, STATE, View
 from fmnist_core.ui.shared import markdown
 
 REFERENCE = (
@@ -35,73 +34,18 @@ SYMBOLS = (
     " activations, with the activation function $f$; $d$ the number of layers; Cost the loss; Var the variance,"
     " over units and images."
 )
-
-
-def show(view: View) -> None:
-    """The whole part."""
-    st.header("The problem")
-    st.markdown(PROBLEM)
-    st.header("The hypothesis")
-    st.markdown(HYPOTHESIS)
-    _signal(view)
-    st.header("The method")
-    st.markdown(SYMBOLS)
-    _formulas()
-    _factors(view)
-    _limits()
-    st.caption(REFERENCE)
-
-
-def _signal(view: View) -> None:
-    """A real signal through ten layers, its variance multiplied at each."""
-    STATE.draw("factor")
-    rows = signal.passed(1 / 3 if view.factor == STANDARD_FACTOR else view.factor)
-    with st.container(horizontal=True, gap="medium"):
-        with st.container(width=CARD):
-            st.altair_chart(signal.strips(rows), key="initialisation strips")
-        with st.container(width=CARD):
-            st.altair_chart(signal.variances(rows), key="initialisation signal")
-    st.markdown(told(view.factor))
-
-
-def told(factor: float) -> str:
-    """What the chosen factor does to a signal, and to a gradient on its way back."""
-    name, value = ("1/3", 1 / 3) if factor == STANDARD_FACTOR else (f"{factor:g}", factor)
-    left = value**signal.LAYERS
-    power = f"{f'({name})' if '/' in name else name}^{{{signal.LAYERS}}}"
-    size = (
-        f"With $n\\,\\mathrm{{Var}}[W] = {name}$, {signal.LAYERS} layers multiply the variance by"
-        f" ${power} \\approx {_latex(left)}$."
-    )
-    if left < 0.1:
-        rest = "The signal **vanishes**. On the way back the gradient shrinks in the same way: the first layers barely learn."
-    elif left > 10:
-        rest = "The signal **explodes**. On the way back the gradient grows in the same way: units saturate, or training diverges."
-    else:
-        rest = "The signal **keeps its size**, and so does the gradient on its way back: all layers can learn."
-    standard = " This is the standard initialisation (eq. 15)." if factor == STANDARD_FACTOR else ""
-    return f"{size} {rest}{standard}"
-
-
-def _latex(value: float) -> str:
-    """Two significant digits, powers of ten where they read better."""
-    if 0.01 <= value < 1000:
-        return f"{value:.2g}"
-    digits, power = f"{value:.1e}".split("e")
-    return f"{digits} \\cdot 10^{{{int(power)}}}"
-
-
 # Formula, and what it says. Equation numbers: see the paper.
 STEPS = (
     (
         r"W \sim U\left[-\frac{1}{\sqrt{n}},\ \frac{1}{\sqrt{n}}\right] \qquad (1)",
-        "**Standard.** Uniform between plus and minus $1/\\sqrt n$, $n$ the layer's inputs. A uniform distribution on $[-a, a]$"
-        " has the variance $a^2/3$, so $n\\,\\mathrm{Var}[W] = 1/3$ (eq. 15).",
+        "**Standard.** Uniform between plus and minus $1/\\sqrt n$, $n$ the layer's inputs. A uniform distribution on"
+        " $[-a, a]$ has the variance $a^2/3$, so $n\\,\\mathrm{Var}[W] = 1/3$ (eq. 15).",
     ),
     (
         r"\mathrm{Var}[z^i] = \mathrm{Var}[x] \prod_{i'=0}^{i-1} n_{i'} \mathrm{Var}[W^{i'}] \qquad (5)",
-        "**Forward.** Around 0 an activation such as tanh is close to a straight line ($f'(s) \\approx 1$, eq. 4). Then each"
-        " layer multiplies the variance by $n_{i'} \\mathrm{Var}[W^{i'}]$, a sum of $n_{i'}$ independent products.",
+        "**Forward.** Around 0 an activation such as tanh is close to a straight line ($f'(s) \\approx 1$, eq. 4). Then"
+        " each layer multiplies the variance by $n_{i'} \\mathrm{Var}[W^{i'}]$, a sum of $n_{i'}$ independent"
+        " products.",
     ),
     (
         r"\mathrm{Var}\!\left[\tfrac{\partial \mathrm{Cost}}{\partial s^i}\right] ="
@@ -124,18 +68,78 @@ STEPS = (
         "**A compromise** between the two, for layers of any widths.",
     ),
     (
-        r"W \sim U\left[-\frac{\sqrt 6}{\sqrt{n_j + n_{j+1}}},\ \frac{\sqrt 6}{\sqrt{n_j + n_{j+1}}}\right] \qquad (16)",
+        r"W \sim U\left[-\frac{\sqrt 6}{\sqrt{n_j + n_{j+1}}},\ \frac{\sqrt 6}{\sqrt{n_j + n_{j+1}}}\right]"
+        r" \qquad (16)",
         "**Normalised.** The uniform distribution with this variance ($j$ counts layers as $i$ does): the"
         " *normalised initialisation*, today's `glorot_uniform` and Keras' default.",
     ),
 )
+WHAT_TO_LOOK_FOR = (
+    "- **Figures 6 and 7**: at the start, the spread of activations and of back-propagated gradients, layer"
+    " by layer. With the standard initialisation both shrink; with the normalised one the layers nearly"
+    " coincide.\n- **Figure 8**: the gradients of the *weights* have about the same variance in all layers"
+    " with either one. They are products of a shrinking signal and a shrinking gradient, and the two factors"
+    " multiply to the same value for every layer (eqs. 7 and 14). Looking only at them hides the problem.\n-"
+    " **Singular values** of a layer's Jacobian $\\partial z^{i+1} / \\partial z^i$: how much the layer"
+    " stretches a small change. The paper reports means of about 0.8 (normalised) and 0.5 (standard).\n-"
+    " **Limits**: the derivation assumes inputs with mean 0 and $f'(s) \\approx 1$. Pixels from 0 to 1 have a"
+    " mean above 0, tanh compresses signals, ReLU cuts off half of them: He et al. (2015) compensate for the"
+    " last with a factor of 2."
+)
+INITIALISERS = (table1_plan.STANDARD, table1_plan.NORMALISED)
 
 
-def _formulas() -> None:
+def show(view: View) -> None:
+    """The whole part."""
+    st.header("The problem")
+    st.markdown(PROBLEM)
+    st.header("The hypothesis")
+    st.markdown(HYPOTHESIS)
+    STATE.draw("factor")
+    rows = signal.passed(1 / 3 if view.factor == STANDARD_FACTOR else view.factor)
+    with st.container(horizontal=True, gap="medium"):
+        st.container(width=CARD).altair_chart(signal.strips(rows), key="initialisation strips")
+        st.container(width=CARD).altair_chart(signal.variances(rows), key="initialisation signal")
+    st.markdown(effect(view.factor))
+    st.header("The method")
+    st.markdown(SYMBOLS)
     for formula, text in STEPS:
         with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
             st.container(width=CARD).latex(formula)
             st.container(width=CARD).markdown(text)
+    _factors(view)
+    st.header("What to look for")
+    st.markdown(WHAT_TO_LOOK_FOR)
+    st.caption(REFERENCE)
+
+
+def effect(factor: float) -> str:
+    """What the chosen factor does to a signal, and to a gradient on its way back."""
+    value, name, power = factor, f"{factor:g}", f"{factor:g}"
+    if factor == STANDARD_FACTOR:
+        value, name, power = 1 / 3, "1/3", "(1/3)"
+    remaining = value**signal.LAYERS
+    if remaining < 0.1:
+        result = "**vanishes**. On the way back the gradient shrinks in the same way: the first layers barely learn."
+    elif remaining > 10:
+        result = (
+            "**explodes**. On the way back the gradient grows in the same way: units saturate, or training diverges."
+        )
+    else:
+        result = "**keeps its size**, and so does the gradient on its way back: all layers can learn."
+    standard = " This is the standard initialisation (eq. 15)." if factor == STANDARD_FACTOR else ""
+    return (
+        f"With $n\\,\\mathrm{{Var}}[W] = {name}$, {signal.LAYERS} layers multiply the variance by"
+        f" ${power}^{{{signal.LAYERS}}} \\approx {_latex(remaining)}$. The signal {result}{standard}"
+    )
+
+
+def _latex(value: float) -> str:
+    """Two significant digits, powers of ten where they read better."""
+    if 0.01 <= value < 1000:
+        return f"{value:.2g}"
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits} \\cdot 10^{{{int(power)}}}"
 
 
 def _factors(view: View) -> None:
@@ -148,30 +152,14 @@ def _factors(view: View) -> None:
     )
     between = "2" if view.layers == 2 else f"2 to {view.layers}"  # layers of equal width have equal factors
     names = {0: "1", **({1: between} if view.layers > 1 else {}), view.layers: "output"}
-    rows = [(name, *_factors_of(*fans[place : place + 2])) for place, name in names.items()]
+    rows = []
+    for index, name in names.items():
+        inputs, outputs = fans[index : index + 2]
+        variances = [theory.weight_variance(start, inputs, outputs) for start in INITIALISERS]
+        factors = [f"{count * variance:.3g}" for variance in variances for count in (inputs, outputs)]
+        rows.append((name, f"{inputs} → {outputs}", *factors))
     heads = ("Layer", "Inputs → outputs", "Standard: forward", "back", "Normalised: forward", "back")
     markdown.table(heads, rows)
     st.caption(
         "Forward: the factor of eq. 5, inputs times variance. Back: the factor of eq. 6, outputs times variance."
-    )
-
-
-def _factors_of(fan_in: int, units: int) -> tuple[str, ...]:
-    held = [theory.weight_variance(one, fan_in, units) for one in (table1_plan.STANDARD, table1_plan.NORMALISED)]
-    return f"{fan_in} → {units}", *(f"{count * variance:.3g}" for variance in held for count in (fan_in, units))
-
-
-def _limits() -> None:
-    st.header("What to look for")
-    st.markdown(
-        "- **Figures 6 and 7**: at the start, the spread of activations and of back-propagated gradients, layer"
-        " by layer. With the standard initialisation both shrink; with the normalised one the layers nearly"
-        " coincide.\n- **Figure 8**: the gradients of the *weights* have about the same variance in all layers"
-        " with either one. They are products of a shrinking signal and a shrinking gradient, and the two factors"
-        " multiply to the same value for every layer (eqs. 7 and 14). Looking only at them hides the problem.\n-"
-        " **Singular values** of a layer's Jacobian $\\partial z^{i+1} / \\partial z^i$: how much the layer"
-        " stretches a small change. The paper reports means of about 0.8 (normalised) and 0.5 (standard).\n-"
-        " **Limits**: the derivation assumes inputs with mean 0 and $f'(s) \\approx 1$. Pixels from 0 to 1 have a"
-        " mean above 0, tanh compresses signals, ReLU cuts off half of them: He et al. (2015) compensate for the"
-        " last with a factor of 2."
     )
