@@ -17,7 +17,7 @@ from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare.compare_view import STATE, View, draw_hyperparameter, select
-from fmnist_core.ui.shared import estimate, markdown, progress, server, training_progress
+from fmnist_core.ui.shared import estimate, markdown, progress, server
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import view_of
 
@@ -119,11 +119,11 @@ def _active(race: tuple[Experiment, ...]) -> tuple[Snapshot, ...] | None:
 
 
 def _draw(names: list[str], snapshots: tuple[Snapshot, ...]) -> None:
-    training_progress.headline(*snapshots)
+    progress.headline(*snapshots)
     for column, name, snapshot in zip(st.columns(2, gap="medium"), names, snapshots, strict=True):
         with column:
             st.markdown(f"**{name}**")
-            training_progress.metrics(
+            progress.metrics(
                 {
                     "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
                     "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
@@ -139,7 +139,7 @@ def _draw(names: list[str], snapshots: tuple[Snapshot, ...]) -> None:
 
 def _history(name: str, snapshot: Snapshot) -> pd.DataFrame:
     """What is recorded so far, as `run_tables.history` gives it for stored runs."""
-    rows = training_progress.frame(snapshot.history)
+    rows = progress.frame(snapshot.history)
     rows = rows[rows["epoch"] > 0]
     named: dict[str, Any] = {"model": name, "seed": snapshot.experiment.seed, "run_id": name}
     named["loss_terms"] = " + ".join(snapshot.experiment.loss_terms)

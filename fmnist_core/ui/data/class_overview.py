@@ -10,53 +10,49 @@ from fmnist_core.data import class_pixels, dataset
 from fmnist_core.data.class_pixels import ClassPixels
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.experiment import wording
-from fmnist_core.ui.shared.downloads import csv_file, foot
+from fmnist_core.ui.shared.downloads import csv_file, foot, png_file
 
 PAIRS = 6
 
 
 def show(data: Dataset) -> None:
     """Three sections over all training images."""
-    found = _described(data.name)
+    pixels = _described(data.name)
+    rows = _mean_rows(pixels)
     st.header("The mean image of each class")
-    _means(found)
+    st.html(images.grid(rows, 1))
+    foot(
+        "Each pixel is the mean of that pixel over all training images of the class. Where a mean image is"
+        " sharp, the images of the class agree; where it is blurred, they differ.",
+        png_file(lambda: images.sheet(rows, 1, "Mean images"), "fashion-mnist-means.png"),
+    )
     st.header("How bright the pixels are")
-    _intensities(found)
+    _intensities(pixels)
     st.header("Which classes look alike")
-    _similar(found)
+    _similar(pixels, rows)
 
 
 @st.cache_data(show_spinner="Measuring the images", max_entries=2)
 def _described(data_name: str) -> ClassPixels:
     data = dataset.load(data_name)
-    found = class_pixels.describe(
+    pixels = class_pixels.describe(
         data.train_images, data.train_labels, data.test_images, data.test_labels, len(CLASSES)
     )
     dataset.release(data)
-    return found
+    return pixels
 
 
-def _means(found: ClassPixels) -> None:
-    rows = mean_rows(found)
-    st.html(images.grid(rows, 1))
-    foot(
-        "Each pixel is the mean of that pixel over all training images of the class. Where a mean image is"
-        " sharp, the images of the class agree; where it is blurred, they differ.",
-        ("Picture (PNG)", lambda: images.sheet(rows, 1, "Mean images"), "fashion-mnist-means.png", "image/png"),
-    )
-
-
-def mean_rows(found: ClassPixels) -> list[images.Row]:
+def _mean_rows(pixels: ClassPixels) -> list[images.Row]:
     """One row a class, its mean image rounded to whole grey values."""
-    grey = found.means.round().astype("uint8")
+    grey = pixels.means.round().astype("uint8")
     return [
         images.Row(name, theme.CLASS_COLOURS[label], grey[label : label + 1], f"Mean image of class {name}")
         for label, name in enumerate(CLASSES)
     ]
 
 
-def _intensities(found: ClassPixels) -> None:
-    rows = charts.intensity_rows(found.intensities, CLASSES)
+def _intensities(pixels: ClassPixels) -> None:
+    rows = charts.intensity_rows(pixels.intensities, CLASSES)
     st.altair_chart(charts.intensity_ridges(rows, CLASSES), key="intensities")
     foot(
         "All training images. Beside each name: the share of its pixels that are exactly 0 (the background). The"
@@ -65,19 +61,19 @@ def _intensities(found: ClassPixels) -> None:
     )
 
 
-def _similar(found: ClassPixels) -> None:
+def _similar(pixels: ClassPixels, means: list[images.Row]) -> None:
     st.markdown(
         "**The measure:** of the training images of two classes, the share that lies nearer to the *other*"
         " class's mean image than to its own (Euclidean distance over the 784 pixels). At 0 % the two mean images"
         " alone separate the classes; at 50 % they are no help at all."
     )
-    rows = charts.similarity_rows(found.mixed_up, CLASSES)
+    rows = charts.similarity_rows(pixels.mixed_up, CLASSES)
     st.markdown("**The most similar pairs**")
-    st.html(images.pairs(found.closest_pairs(PAIRS), mean_rows(found)))
+    st.html(images.pairs(pixels.closest_pairs(PAIRS), means))
     st.altair_chart(charts.similarity_map(rows, CLASSES), width=680, key="similarity")
     foot(
         "Predicting the class of the nearest of the ten mean images is correct for"
-        f" {wording.percent(found.accuracy)} of the test images. The measure knows nothing but mean images: a"
+        f" {wording.percent(pixels.accuracy)} of the test images. The measure knows nothing but mean images: a"
         " network also learns finer differences, and page Train shows how far that goes.",
         csv_file(rows, "fashion-mnist-similarity.csv", "Figures (CSV)"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fmnist_core.data import dataset
-from fmnist_core.ui.data import class_overview, data_source, data_view, image_grid, preparation_steps, split_preview
+from fmnist_core.ui.data import class_overview, data_source, data_view, image_grid, preparation_steps
 from fmnist_core.ui.shared import frame
 from fmnist_core.ui.shared.pages import Page
 
@@ -21,5 +21,5 @@ def show() -> None:
         image_grid.show(data, view)
         data_source.facts(data)
         class_overview.show(data)
-        preparation_steps.show(data, view)
-        split_preview.show(data, view)
+        preparation_steps.steps(data, view)
+        preparation_steps.split(data, view)

@@ -39,35 +39,31 @@ def introduction(data: Dataset) -> None:
 
 def _offer() -> None:
     with st.container(border=True):
-        if _downloader().status.state == "running":
+        status = _downloader().status
+        if status.state == "running":
             progress.watch(_running, _progress, PERIOD)
             return
         text, button, other = st.columns([5, 3, 2], vertical_alignment="center")
         text.markdown("**This is the embedded sample**, a tenth of the data set. All pages work with it.")
-        begun = _downloader().status.state in ("stopped", "failed")
         button.button(
-            "Resume the download" if begun else "Download all 70,000 images",
+            "Resume the download" if status.state in ("stopped", "failed") else "Download all 70,000 images",
             key="data download",
             icon=":material/download:",
-            help="About 31 MB from the internet, once for everyone who uses this server. Running trainings are not disturbed.",
+            help="About 31 MB from the internet, once for everyone who uses this server. Running trainings are not"
+            " disturbed.",
             on_click=_start,
             width="stretch",
         )
         with other.popover("Other ways", width="stretch"):
             st.markdown(OTHER_WAYS)
-        _outcome()
+        if status.state == "failed":
+            markdown.error(status.text)
+        elif status.state == "stopped":
+            st.caption(status.text)
 
 
 def _start() -> None:
     _downloader().start(dataset.keras_folder(), settings().mirror)
-
-
-def _outcome() -> None:
-    status = _downloader().status
-    if status.state == "failed":
-        markdown.error(status.text)
-    elif status.state == "stopped":
-        st.caption(status.text)
 
 
 def _running() -> Status | None:
@@ -98,8 +94,8 @@ def _measured(data_name: str) -> dict[str, tuple[tuple[int, ...], str, int, int]
     """Shape, type, smallest and largest value of both image files."""
     data = dataset.load(data_name)
     files = {"training": data.train_images, "test": data.test_images}
-    found = {
+    result = {
         name: (pixels.shape, str(pixels.dtype), int(pixels.min()), int(pixels.max())) for name, pixels in files.items()
     }
     dataset.release(data)
-    return found
+    return result

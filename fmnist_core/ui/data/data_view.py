@@ -16,8 +16,8 @@ MOST_IMAGES, MOST_DRAWS = 20, 9_999
 
 @dataclass(frozen=True)
 class View(PageView):
-    """number: images per class. classes: rising indices into CLASSES, may be empty. seed: of the draw. image: row number
-    of a training image, shown step by step.
+    """number: images per class. classes: rising indices into CLASSES, may be empty. seed: of the draw. image: row
+    number of a training image, shown step by step.
     """
 
     page = Page.DATA

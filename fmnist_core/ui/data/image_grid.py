@@ -10,8 +10,9 @@ from fmnist_core.charts import images, theme
 from fmnist_core.data import dataset
 from fmnist_core.data.class_draw import draw
 from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.experiment import wording
 from fmnist_core.ui.data.data_view import MOST_DRAWS, STATE, View
-from fmnist_core.ui.shared.downloads import foot
+from fmnist_core.ui.shared.downloads import foot, png_file
 
 
 def show(data: Dataset, view: View) -> None:
@@ -20,19 +21,16 @@ def show(data: Dataset, view: View) -> None:
     if not view.classes:
         st.info("No class is chosen: choose at least one above to see its images.")
         return
-    part = (data.name, view.split, view.validation_fraction if view.split != "test" else 0.0)
-    drawing = (view.number, view.classes, view.seed)
-    st.html(_html(*part, *drawing))
-    told = caption(data, view)
+    fraction = view.validation_fraction if view.split != "test" else 0.0
+    drawing = (data.name, view.split, fraction, view.number, view.classes, view.seed)
+    st.html(_html(*drawing))
+    sample = "" if data.name == "full" else " of the embedded sample"
+    caption = (
+        f"{wording.counted(view.number, 'image')} of each class, drawn at random from the {view.split} images{sample}"
+        f" with seed {view.seed}."
+    )
     name = f"fashion-mnist-{view.split}-seed-{view.seed}.png"
-    foot(told, ("Picture (PNG)", lambda: images.sheet(_rows(*part, *drawing), view.number, told), name, "image/png"))
-
-
-def caption(data: Dataset, view: View) -> str:
-    """What the grid shows, in one sentence."""
-    each = "1 image" if view.number == 1 else f"{view.number} images"
-    name = "" if data.name == "full" else " of the embedded sample"
-    return f"{each} of each class, drawn at random from the {view.split} images{name} with seed {view.seed}."
+    foot(caption, png_file(lambda: images.sheet(_rows(*drawing), view.number, caption), name))
 
 
 def _controls(view: View) -> None:
@@ -64,20 +62,16 @@ def _rows(
     data_name: str, split: str, validation_fraction: float, number: int, classes: tuple[int, ...], seed: int
 ) -> list[images.Row]:
     data = dataset.load(data_name)
-    test = split == "test"
-    pictures, labels = (data.test_images, data.test_labels) if test else (data.train_images, data.train_labels)
-    rows = part_rows(labels, split, validation_fraction)
-    chosen = {label: draw(labels, rows, label, number, seed) for label in classes}
-    file = "test" if test else "training"
-    return [
-        images.Row(CLASSES[label], theme.CLASS_COLOURS[label], pictures[own], _description(file, label, own))
-        for label, own in chosen.items()
-    ]
-
-
-def _description(file: str, label: int, rows: NDArray[np.int32]) -> str:
-    numbers = ", ".join(f"{row:,}" for row in rows)
-    return f"{CLASSES[label]}: {file} {'image' if len(rows) == 1 else 'images'} number {numbers}"
+    pictures, labels, file = data.train_images, data.train_labels, "training"
+    if split == "test":
+        pictures, labels, file = data.test_images, data.test_labels, "test"
+    rows, result = part_rows(labels, split, validation_fraction), []
+    for label in classes:
+        drawn = draw(labels, rows, label, number, seed)
+        numbers = ", ".join(f"{row:,}" for row in drawn)
+        description = f"{CLASSES[label]}: {file} {'image' if len(drawn) == 1 else 'images'} number {numbers}"
+        result.append(images.Row(CLASSES[label], theme.CLASS_COLOURS[label], pictures[drawn], description))
+    return result
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

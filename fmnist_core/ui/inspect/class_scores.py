@@ -18,12 +18,12 @@ from fmnist_core.ui.shared.downloads import csv_file, foot
 
 def show(at: At, view: View) -> None:
     """Two parts, each with its table to take away."""
-    found = run_at_epoch.answers(at)
-    if found is None:
+    predictions = run_at_epoch.predictions(at)
+    if predictions is None:
         return
     labels = at.data.test_labels
-    _scores(evaluation.scores(evaluation.confusion(found, labels)), at)
-    _calibration(evaluation.reliability(found, labels), at)
+    _scores(evaluation.scores(evaluation.confusion(predictions, labels)), at)
+    _calibration(evaluation.reliability(predictions, labels), at)
 
 
 def _scores(scores: Scores, at: At) -> None:
@@ -33,25 +33,24 @@ def _scores(scores: Scores, at: At) -> None:
     with right:
         st.markdown("**Means over the ten classes**")
         st.markdown(
-            f"precision **{scores.macro_precision:.3f}**, recall **{scores.macro_recall:.3f}**, F1 **{scores.macro_f1:.3f}**"
+            f"precision **{scores.macro_precision:.3f}**, recall **{scores.macro_recall:.3f}**,"
+            f" F1 **{scores.macro_f1:.3f}**"
         )
         st.caption(
             "Precision: of the images predicted as the class, the share that belongs to it. Recall: of the"
             " images of the class, the share predicted as it. F1: the harmonic mean of the two, which is not a"
             " share and so has no interval of this kind."
         )
-    table = table_of(scores)
+    table = _table(scores)
     with st.expander("The numbers"):
         shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
         numbers = {name: st.column_config.NumberColumn(format="localized") for name in ("images", "predicted")}
         st.dataframe(table, hide_index=True, column_config=shares | numbers, height="content", placeholder="none")
-        foot(
-            "none: there was no such image; it counts as 0 in the mean.",
-            csv_file(table, f"{at.stem}-classes.csv"),
-        )
+        file = csv_file(table, f"{at.stem}-classes.csv")
+        foot("none: there was no such image; it counts as 0 in the mean.", file)
 
 
-def table_of(scores: Scores) -> pd.DataFrame:
+def _table(scores: Scores) -> pd.DataFrame:
     """A row a class, and their means."""
     table = pd.DataFrame(
         {
@@ -68,18 +67,18 @@ def table_of(scores: Scores) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame([last], columns=table.columns)], ignore_index=True)
 
 
-def _calibration(found: Reliability, at: At) -> None:
+def _calibration(reliability: Reliability, at: At) -> None:
     st.subheader("Is it as accurate as it is confident?")
     left, right = st.columns([3, 2], gap="large")
-    table = reliability_diagram.rows(found)
+    table = reliability_diagram.rows(reliability)
     with left.container(gap=None):
         st.altair_chart(reliability_diagram.diagram(table), key="reliability")
         st.altair_chart(reliability_diagram.counts(table), key="reliability counts")
     with right:
-        st.metric("Expected calibration error", f"{found.error:.3f}")
-        st.markdown(believed(found))
+        st.metric("Expected calibration error", f"{reliability.error:.3f}")
+        st.markdown(believed(reliability))
         st.caption(
-            f"Images are sorted into {len(found.images)} bins by the probability of the network's prediction. The"
+            f"Images are sorted into {len(reliability.images)} bins by the probability of the network's prediction. The"
             " error is the mean distance between confidence and accuracy, each bin weighted by its number of"
             " images (Guo et al. 2017, arXiv 1706.04599, equation 3). Bars: accuracy. Lines: 95 % interval"
             " (Wilson)."
@@ -87,12 +86,11 @@ def _calibration(found: Reliability, at: At) -> None:
         foot("", csv_file(table, f"{at.stem}-calibration.csv"))
 
 
-def believed(found: Reliability) -> str:
+def believed(reliability: Reliability) -> str:
     """Whether the network is overconfident, in a sentence with the numbers."""
-    sure, right = 100 * found.mean_confidence, 100 * found.mean_accuracy
-    told = f"Its mean confidence is {sure:.1f} %, and {right:.1f} % of its predictions are correct"
-    filled = found.images > 0
-    inside = (found.low <= found.confidence) & (found.confidence <= found.high)
-    if np.all(inside[filled]):
-        return f"{told}: in no bin do the two differ beyond the noise."
-    return f"{told}: it is {'overconfident' if sure > right else 'underconfident'}."
+    confidence, accuracy = 100 * reliability.mean_confidence, 100 * reliability.mean_accuracy
+    inside = (reliability.low <= reliability.confidence) & (reliability.confidence <= reliability.high)
+    verdict = f"it is {'overconfident' if confidence > accuracy else 'underconfident'}"
+    if np.all(inside[reliability.images > 0]):
+        verdict = "in no bin do the two differ beyond the noise"
+    return f"Its mean confidence is {confidence:.1f} %, and {accuracy:.1f} % of its predictions are correct: {verdict}."

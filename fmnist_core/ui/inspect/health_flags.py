@@ -9,7 +9,6 @@ from fmnist_core.data import dataset
 from fmnist_core.experiment.activations import ACTIVATIONS, Activation
 from fmnist_core.experiment.layer_names import layer_heading
 from fmnist_core.findings import health
-from fmnist_core.findings.health import Flag
 from fmnist_core.network.diagnostics import NEAR
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import View
@@ -26,26 +25,23 @@ def show(at: At, view: View) -> None:
     experiment = at.run.experiment
     records = [record for record in at.run.records if record.epoch <= at.epoch]
     layers = run_at_epoch.layer_states(at.run, at.epoch)
-    held = dataset.split_of(at.data.name, experiment.validation_fraction).validation
-    found = health.flags(experiment, records, layers, len(held))
+    validation = dataset.split_of(at.data.name, experiment.validation_fraction).validation
+    flags = health.flags(experiment, records, layers, len(validation))
     st.caption(
-        f"The state after epoch {at.epoch} of {at.run.metrics['epochs_done']}: move the slider to see when a problem began."
+        f"The state after epoch {at.epoch} of {at.run.metrics['epochs_done']}: move the slider to see when a problem"
+        " began."
     )
-    for flag in found:
-        _flag(flag)
-    if not found:
+    for flag in flags:
+        with st.container(border=True):
+            where = f" · {layer_heading(flag.layer)}" if flag.layer else ""
+            st.markdown(f"**:material/flag: {flag.title}**{where}")
+            st.markdown(flag.text)
+            if flag.experiment is not None:
+                pages.link(Page.TRAIN, f"Try: {flag.suggestion}", flag.experiment.query(), "arrow_forward")
+    if not flags:
         st.success(health.all_well(experiment, records, layers), icon=":material/check_circle:")
     if layers:
         _table(at, layers)
-
-
-def _flag(flag: Flag) -> None:
-    with st.container(border=True):
-        where = f" · {layer_heading(flag.layer)}" if flag.layer else ""
-        st.markdown(f"**:material/flag: {flag.title}**{where}")
-        st.markdown(flag.text)
-        if flag.experiment is not None:
-            pages.link(Page.TRAIN, f"Try: {flag.suggestion}", flag.experiment.query(), "arrow_forward")
 
 
 def _table(at: At, layers: list[health.LayerState]) -> None:
@@ -67,21 +63,20 @@ def _table(at: At, layers: list[health.LayerState]) -> None:
     formats = dict.fromkeys(shares, st.column_config.NumberColumn(format="%.1f %%"))
     formats[GRADIENT] = st.column_config.NumberColumn(format="%.3g")
     st.dataframe(shown, hide_index=True, column_config=formats, width="content")
-    foot(
-        _about(activation, layers[0].images),
-        csv_file(table, f"{at.stem}-health.csv"),
-    )
+    foot(_about(activation, layers[0].images), csv_file(table, f"{at.stem}-health.csv"))
 
 
 def _about(activation: Activation, images: int) -> str:
     """What the table's columns mean."""
-    told = [f"Measured on {images:,} training images, up to {run_at_epoch.BATCH} of each class."]
+    sentences = [f"Measured on {images:,} training images, up to {run_at_epoch.BATCH} of each class."]
     if activation.can_die:
-        told.append("A unit is dead if it outputs 0 for all of them.")
+        sentences.append("A unit is dead if it outputs 0 for all of them.")
     if activation.can_saturate:
-        told.append(f"A value is saturated if it is within {NEAR:g} of a limit that {activation.label} approaches.")
-    told.append(
+        sentences.append(
+            f"A value is saturated if it is within {NEAR:g} of a limit that {activation.label} approaches."
+        )
+    sentences.append(
         "dCost/ds: how the cost of one image changes with s, a unit's pre-activation; its standard deviation is"
         " taken over these images and the units of the layer."
     )
-    return " ".join(told)
+    return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""Section Inside: histograms of each layer over the epochs, the first layer's kernels as images, dead and saturated units."""
+"""Section Inside: each layer's histograms over the epochs, kernels as images, dead and saturated units."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from fmnist_core.charts import images, layer_lines, unit_images
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
-from fmnist_core.experiment.layer_names import dense_layers, layer_heading, layer_title
+from fmnist_core.experiment.layer_names import OUTPUT, dense_layers, layer_heading, layer_title
 from fmnist_core.findings import layer_measures as measures
 from fmnist_core.store.run import Run
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
 from fmnist_core.ui.shared import histogram_view
-from fmnist_core.ui.shared.downloads import csv_file, foot
+from fmnist_core.ui.shared.downloads import csv_file, foot, png_file
 from fmnist_core.ui.shared.per_run import per_run
 
-TITLES = {
-    "weight": "weights",
-    "bias": "biases",
-    "activation": "activations",
-    "gradient": "back-propagated gradients dCost/ds",
+# Of each quantity: its name in a title, and what it is.
+QUANTITIES = {
+    "weight": ("weights", f"The weights into the layer, {histogram_view.SAMPLE}"),
+    "bias": ("biases", "One bias for each unit; all start at 0."),
+    "activation": ("activations", "The outputs of the layer's units."),
+    "gradient": (
+        "back-propagated gradients dCost/ds",
+        "How the cost of each image changes with a unit's pre-activation s (cross-entropy, without L2 penalty).",
+    ),
 }
 FEW = 64  # kernels shown at first
 FOLLOWED, COLUMNS = 8, 11  # kernels shown over this many epochs
@@ -43,40 +47,27 @@ def _histograms(at: At, view: View) -> None:
     layer = view.layer if view.layer in names else names[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         STATE.draw("quantity")
-        start, rest = STATE.control("layer", layer)
-        st.selectbox(
-            "Layer", names, names.index(start) if start in names else 0, format_func=layer_heading, width=200, **rest
-        )
+        STATE.select("layer", "Layer", names, layer, format_func=layer_heading, width=200)
         STATE.draw("kind")
+    title, about = QUANTITIES[view.quantity]
     if view.quantity in ("weight", "bias"):
         tensor = f"{layer}/{'kernel' if view.quantity == 'weight' else 'bias'}"
         rows = histogram_view.of_weights(at.run, tensor)
     else:
         rows = run_at_epoch.over_epochs(at.run).spreads[view.quantity, layer]
+        epochs = len(measures.thinned(at.run.epochs, run_at_epoch.MOST_EPOCHS))
+        about += (
+            f" Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each class;"
+            " values that are exactly 0, and the outermost 1 % on either side, are not shown."
+        )
     histogram_view.show(
         rows,
         view.kind,
-        f"How the {TITLES[view.quantity]} of {layer_title(layer)} are spread, epoch by epoch",
-        _about(view, at),
+        f"How the {title} of {layer_title(layer)} are spread, epoch by epoch",
+        about,
         f"fashion-mnist-{at.run.run_id}-{layer}-{view.quantity}",
         view.quantity,
         at.epoch,
-    )
-
-
-def _about(view: View, at: At) -> str:
-    told = {
-        "weight": f"The weights into the layer, {histogram_view.SAMPLE}",
-        "bias": "One bias for each unit; all start at 0.",
-        "activation": "The outputs of the layer's units.",
-        "gradient": "How the cost of each image changes with a unit's pre-activation s (cross-entropy, without L2 penalty).",
-    }[view.quantity]
-    if view.quantity in ("weight", "bias"):
-        return told
-    epochs = len(measures.thinned(at.run.epochs, run_at_epoch.MOST_EPOCHS))
-    return (
-        f"{told} Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each"
-        " class; values that are exactly 0, and the outermost 1 % on either side, are not shown."
     )
 
 
@@ -84,50 +75,47 @@ def _about(view: View, at: At) -> str:
 
 
 def _kernels(at: At, view: View) -> None:
-    name = "hidden_1/kernel" if at.run.experiment.hidden_widths else "output/kernel"
+    layer = dense_layers(at.run.experiment)[0]
+    name = f"{layer}/kernel"
     order, largest = _order(at.run, name)
     kernel = at.run.tensor(at.epoch, name)
     few = order[:FEW]
     if len(order) > FEW and st.toggle(f"All {len(order):,} units", key="inspect all kernels"):
         few = order
     picture = unit_images.kernels(kernel, few, largest)
-    told = (
-        f"Weights from each pixel to {wording.counted(len(few), 'unit')} of {layer_title(name.split('/')[0])}"
+    title = (
+        f"Weights from each pixel to {wording.counted(len(few), 'unit')} of {layer_title(layer)}"
         f" after epoch {at.epoch}, sorted by the norm of their weights at the end of training"
     )
-    st.markdown(f"**{told}**")
-    st.html(_img(images.source(picture), told, picture.width))
-    st.html(unit_images.legend(largest))
-    foot(_kernel_words(at), ("Picture (PNG)", lambda: images.png(picture), f"{at.stem}-kernels.png", "image/png"))
-    epochs = measures.thinned(at.run.epochs, COLUMNS)
-    if len(epochs) > 1:
-        st.markdown(f"**The first {min(FOLLOWED, len(order))} of them over the epochs: {', '.join(map(str, epochs))}**")
-        content = _followed(at.run, name)
-        st.html(
-            _img(content, f"The same units, one per row, at epochs {', '.join(map(str, epochs))}", len(epochs) * 60)
-        )
-
-
-def _img(source: str, told: str, width: int) -> str:
-    return f'<img src="{source}" alt="{told}" style="width:100%;max-width:{width}px;display:block">'
-
-
-def _kernel_words(at: At) -> str:
+    caption = "There is no hidden layer: each of the ten images is what the network looks for in one class."
     if at.run.experiment.hidden_widths:
-        return (
+        caption = (
             "A unit adds up the pixels with these weights: orange pixels raise its pre-activation, blue ones lower it."
         )
-    return "There is no hidden layer: each of the ten images is what the network looks for in one class."
+    st.markdown(f"**{title}**")
+    st.html(_img(images.source(picture), title, picture.width))
+    st.html(unit_images.legend(largest))
+    foot(caption, png_file(lambda: images.png(picture), f"{at.stem}-kernels.png"))
+    epochs = measures.thinned(at.run.epochs, COLUMNS)
+    if len(epochs) > 1:
+        numbers = ", ".join(map(str, epochs))
+        st.markdown(f"**The first {min(FOLLOWED, len(order))} of them over the epochs: {numbers}**")
+        title = f"The same units, one per row, at epochs {numbers}"
+        st.html(_img(_followed(at.run, name), title, len(epochs) * 60))
+
+
+def _img(source: str, title: str, width: int) -> str:
+    return f'<img src="{source}" alt="{title}" style="width:100%;max-width:{width}px;display:block">'
 
 
 @per_run(max_entries=50)
 def _order(run: Run, name: str) -> tuple[list[int], float]:
-    """Units by the length of their weights at the last epoch that has numbers, and the weight of the full colour there."""
+    """Units by the length of their weights at the last finite epoch, and the weight of the full colour there."""
     for epoch in reversed(run.epochs):
         kernel = run.tensor(epoch, name)
         if np.isfinite(kernel).all():
             break
-    if name.startswith("output"):
+    if name.startswith(OUTPUT):
         return list(range(len(CLASSES))), unit_images.kernel_scale(kernel)
     return unit_images.kernel_order(kernel).tolist(), unit_images.kernel_scale(kernel)
 
@@ -146,20 +134,19 @@ def _followed(run: Run, name: str) -> str:
 
 def _units(at: At, view: View) -> None:
     table = run_at_epoch.over_epochs(at.run).table
-    hidden = table[table["layer"] != "output"]
+    hidden = table[table["layer"] != OUTPUT]
     activation = ACTIVATIONS[at.run.experiment.activation]
     if hidden.empty:
         st.info("This network has no hidden layer, so it has no units that could die or saturate.")
         return
-    called = hidden.assign(layer=hidden["layer"].map(layer_heading))
+    named = hidden.assign(layer=hidden["layer"].map(layer_heading))
     left, right = st.columns(2, gap="medium")
     if activation.can_die or activation.can_saturate:
         column, word = ("dead", "Dead units") if activation.can_die else ("saturated", "Saturated values")
         about = "0 for every image measured" if activation.can_die else f"in the flat part of {activation.label}"
-        rows = called[["epoch", "layer"]].assign(value=called[column])
-        left.altair_chart(
-            layer_lines.over_epochs(rows, f"{word} in each layer", about, "share", at.epoch), key="unit shares"
-        )
+        rows = named[["epoch", "layer"]].assign(value=named[column])
+        chart = layer_lines.over_epochs(rows, f"{word} in each layer", about, "share", at.epoch)
+        left.altair_chart(chart, key="unit shares")
     else:
         name = activation.label[0].upper() + activation.label[1:]
         left.info(
@@ -169,7 +156,7 @@ def _units(at: At, view: View) -> None:
             if activation.fades
             else f"{name} has no flat part that blocks the gradient: its units neither die nor saturate."
         )
-    rows = called[["epoch", "layer"]].assign(value=called["gradient"].where(called["gradient"] > 0)).dropna()
+    rows = named[["epoch", "layer"]].assign(value=named["gradient"].where(named["gradient"] > 0)).dropna()
     if not rows.empty:
         chart = layer_lines.over_epochs(
             rows,
@@ -184,6 +171,7 @@ def _units(at: At, view: View) -> None:
     epochs = table["epoch"].nunique()
     limitless = f" {activation.label} has no upper limit, so its units do not saturate." if activation.can_die else ""
     foot(
-        f"Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each class. Dashed line: the epoch of the slider.{limitless}",
+        f"Measured at {wording.counted(epochs, 'epoch')} on {run_at_epoch.BATCH} training images of each class. Dashed"
+        f" line: the epoch of the slider.{limitless}",
         csv_file(hidden, f"fashion-mnist-{at.run.run_id}-layers.csv"),
     )

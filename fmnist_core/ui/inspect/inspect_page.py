@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from fmnist_core.data import dataset
 from fmnist_core.ui.inspect import class_scores, health_flags, inside_layers, mistakes, one_image, try_it
 from fmnist_core.ui.inspect.inspect_view import STATE
 from fmnist_core.ui.inspect.run_at_epoch import At
@@ -26,15 +27,15 @@ def show() -> None:
         view = STATE.current()
         st.title("Inspect a network")
         st.markdown(
-            "What a trained network predicts correctly and where it is wrong, and what happens inside it, from the first epoch to the last."
+            "What a trained network predicts correctly and where it is wrong, and what happens inside it, from the"
+            " first epoch to the last."
         )
         STATE.show_problems()
         with st.sidebar:
             run = run_picker.choose(STATE, view.run)
         if run is None:
             run_picker.nothing_yet()
-        else:
-            data = run_picker.data_of(run)
-            epoch = epoch_slider.choose(STATE, run, view.epoch)
-            STATE.draw("section")
-            SECTIONS[view.section](At(run, data, epoch), view)
+            return
+        at = At(run, dataset.load(run.data_name), epoch_slider.choose(STATE, run, view.epoch))
+        STATE.draw("section")
+        SECTIONS[view.section](at, view)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.experiment.hyperparameters import HIGH_LAYERS
+from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.ui.shared import histogram_view
-from fmnist_core.ui.shared.page_view import PageView, ViewError, choice, epoch, pattern, run, text, whole
+from fmnist_core.ui.shared.page_view import PageView, ViewError, choice, epoch, layer, run, text, whole
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import ViewState
 
 MOST_IMAGES = 9_999
-LAYERS = ("output", *(f"hidden_{number}" for number in range(1, HIGH_LAYERS + 1)))
 SECTIONS = {
     "mistakes": "Mistakes",
     "classes": "Classes and calibration",
@@ -29,18 +29,17 @@ SOURCES = {"draw": "Draw", "upload": "Upload a picture"}
 
 
 def _cell(name: str, text: str) -> tuple[int, int]:
-    true, dash, predicted = text.partition("-")
-    if not all(len(part) == 1 and part in "0123456789" for part in (true, predicted)) or not dash:
+    if not re.fullmatch("[0-9]-[0-9]", text):
         last = len(CLASSES) - 1
         raise ViewError(f"{name} is {text[:80]!r}, but it must be two class numbers from 0 to {last}, such as 6-0.")
-    return int(true), int(predicted)
+    return int(text[0]), int(text[2])
 
 
 @dataclass(frozen=True)
 class View(PageView):
-    """cell: the true and predicted class whose images are shown, None for all mistakes. order: of those images. image: row
-    of the test image that is followed. part: of section "inside"; quantity, layer, kind: of its histograms. source: of
-    the picture to try.
+    """cell: the true and predicted class whose images are shown, None for all mistakes. order: of those images. image:
+    row of the test image that is followed. part: of section "inside"; quantity, layer, kind: of its histograms. source:
+    of the picture to try.
     """
 
     page = Page.INSPECT
@@ -53,7 +52,7 @@ class View(PageView):
     image: int = whole(0, MOST_IMAGES, label="Test image")
     part: str = choice(PARTS, "Part", heading=False)
     quantity: str = choice(QUANTITIES, "What")
-    layer: str = pattern("|".join(LAYERS), "hidden_1, hidden_2, ..., or output", "hidden_1")
+    layer: str = layer(hidden_name(1))
     kind: str = choice(histogram_view.KINDS, "View")
     source: str = choice(SOURCES, "Picture", heading=False)
 

@@ -15,33 +15,36 @@ from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import ORDERS, STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
 from fmnist_core.ui.shared import session
-from fmnist_core.ui.shared.downloads import csv_file, foot
+from fmnist_core.ui.shared.downloads import csv_file, foot, png_file
 
 AT_ONCE = 24
 
 
 def show(at: At, view: View) -> None:
     """The matrix, the largest confusion in a sentence, and images."""
-    found = run_at_epoch.answers(at)
-    if found is None:
+    predictions = run_at_epoch.predictions(at)
+    if predictions is None:
         return
-    counts = evaluation.confusion(found, at.data.test_labels)
+    counts = evaluation.confusion(predictions, at.data.test_labels)
     table = confusion_matrix.rows(counts, CLASSES, view.figures == "shares")
-    right = int(counts.trace())
+    correct = int(counts.trace())
     st.markdown(
-        f"After epoch {at.epoch}, **{right:,} of {counts.sum():,}** test images are correct"
-        f" ({100 * right / counts.sum():.1f} %). {run_sentences.confusion(counts.tolist(), CLASSES)}"
+        f"After epoch {at.epoch}, **{correct:,} of {counts.sum():,}** test images are correct"
+        f" ({100 * correct / counts.sum():.1f} %). {run_sentences.confusion(counts.tolist(), CLASSES)}"
     )
     STATE.draw("figures")
+    cell = (CLASSES[view.cell[0]], CLASSES[view.cell[1]]) if view.cell else None
     st.altair_chart(
-        confusion_matrix.matrix(table, CLASSES, tuple(CLASSES[k] for k in view.cell) if view.cell else None),  # type: ignore[arg-type]
+        confusion_matrix.matrix(table, CLASSES, cell),
         key=session.MATRIX.key(),
         on_select=_clicked,
         selection_mode=confusion_matrix.CELL,
     )
-    told = "Rows: the true class. Columns: the predicted class, the most probable one."
-    foot(told, csv_file(table[["true", "predicted", "images", "share"]], f"{at.stem}-confusion.csv"))
-    _images(at, view, found)
+    foot(
+        "Rows: the true class. Columns: the predicted class, the most probable one.",
+        csv_file(table[["true", "predicted", "images", "share"]], f"{at.stem}-confusion.csv"),
+    )
+    _images(at, view, predictions)
 
 
 def _clicked() -> None:
@@ -52,63 +55,64 @@ def _clicked() -> None:
         STATE.change(cell=(CLASSES.index(names[0]), CLASSES.index(names[1])))
 
 
-def _images(at: At, view: View, found: NDArray[np.float32]) -> None:
+def _images(at: At, view: View, predictions: NDArray[np.float32]) -> None:
     st.subheader("The images behind it")
     _choose(view)
     labels = at.data.test_labels
-    rows = behind(view, found, labels)
+    rows = behind(view, predictions, labels)
     if not len(rows):
         st.info("There is no such image at this epoch: choose another cell, or another epoch.")
         return
-    shown = rows[: _number(view, at)]
+    group = (at.run.run_id, view.cell, view.order)
+    last_group, last_number = session.MORE.get()
+    number = last_number if group == last_group else AT_ONCE  # more only for the very images that more were asked for
+    shown = rows[:number]
     items = [
-        gallery.Item(f"Test image {row:,}", at.data.test_images[row], found[row], int(labels[row])) for row in shown
+        gallery.Item(f"Test image {row:,}", at.data.test_images[row], predictions[row], int(labels[row]))
+        for row in shown
     ]
     st.html(gallery.html(items, CLASSES))
     if len(shown) < len(rows):
-        st.button(f"Show {min(AT_ONCE, len(rows) - len(shown))} more", on_click=_more, args=(view, at))
-    told = f"{len(shown):,} of {len(rows):,} images, {ORDERS[view.order].lower()}. ✓ marks the true class."
+        more = f"Show {min(AT_ONCE, len(rows) - len(shown))} more"
+        st.button(more, on_click=session.MORE.set, args=((group, number + AT_ONCE),))
+    caption = f"{len(shown):,} of {len(rows):,} images, {ORDERS[view.order].lower()}. ✓ marks the true class."
     foot(
-        told,
-        (
-            "Picture (PNG)",
-            lambda: gallery.sheet(items, CLASSES, f"{title(view)}. {told}"),
-            f"{at.stem}-images.png",
-            "image/png",
-        ),
-        csv_file(lambda: _listed(rows, found, at), f"{at.stem}-images.csv"),
+        caption,
+        png_file(lambda: gallery.sheet(items, CLASSES, f"{title(view)}. {caption}"), f"{at.stem}-images.png"),
+        csv_file(lambda: _table(rows, predictions[rows], labels[rows]), f"{at.stem}-images.csv"),
     )
-    _follow(shown)
+    STATE.select(
+        "follow",
+        "Follow one of these through training",
+        [int(row) for row in shown],
+        None,
+        take=_follow,
+        format_func=lambda row: f"Test image {row:,}",
+        placeholder="Choose an image",
+        width=320,
+    )
 
 
-def behind(view: View, found: NDArray[np.float32], labels: NDArray[np.uint8]) -> Rows:
-    """The images of the chosen cell, or all mistakes, in the chosen order. found: probabilities (n, classes)."""
+def behind(view: View, predictions: NDArray[np.float32], labels: NDArray[np.uint8]) -> Rows:
+    """The images of the chosen cell, or all mistakes, in the chosen order. predictions: float32 (n, classes)."""
     doubtful = view.order == "doubtful"
     if view.cell:
-        return evaluation.cell(found, labels, *view.cell, doubtful_first=doubtful)
-    return evaluation.mistakes(found, labels, doubtful_first=doubtful)
+        return evaluation.cell(predictions, labels, *view.cell, doubtful_first=doubtful)
+    return evaluation.mistakes(predictions, labels, doubtful_first=doubtful)
 
 
 def _choose(view: View) -> None:
     """What a click on the matrix chooses, also without a mouse."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        cell = view.cell or (None, None)
-        for label, place in (("True class", 0), ("Predicted class", 1)):
-            start, rest = STATE.control(label, cell[place], lambda _: _picked())
-            st.selectbox(
-                label,
-                range(len(CLASSES)),
-                start,
-                format_func=CLASSES.__getitem__,
-                placeholder="any",
-                width=190,
-                **rest,
-            )
+        classes = range(len(CLASSES))
+        options = {"take": _pick, "format_func": CLASSES.__getitem__, "placeholder": "any", "width": 190}
+        for label, value in zip(("True class", "Predicted class"), view.cell or (None, None), strict=True):
+            STATE.select(label, label, classes, value, **options)
         STATE.draw("order")
         st.button("All mistakes", on_click=STATE.change, kwargs={"cell": None}, disabled=view.cell is None)
 
 
-def _picked() -> None:
+def _pick(_: int | None) -> None:
     """A class was chosen; a cell has two, so nothing changes before both are."""
     true, predicted = (STATE.shown(label) for label in ("True class", "Predicted class"))
     STATE.change(cell=None if true is None or predicted is None else (true, predicted))
@@ -119,41 +123,18 @@ def title(view: View) -> str:
     return f"{CLASSES[view.cell[0]]} predicted as {CLASSES[view.cell[1]]}" if view.cell else "All mistakes"
 
 
-def _number(view: View, at: At) -> int:
-    """How many images are shown: more only for the very view that more were asked for."""
-    place, number = session.MORE.get()
-    return number if place == (at.run.run_id, view.cell, view.order) else AT_ONCE
-
-
-def _more(view: View, at: At) -> None:
-    session.MORE.set(((at.run.run_id, view.cell, view.order), _number(view, at) + AT_ONCE))
-
-
-def _follow(rows: Rows) -> None:
+def _follow(row: int | None) -> None:
     """From an image here to section One image."""
-    start, rest = STATE.control("follow", None, _followed)
-    st.selectbox(
-        "Follow one of these through training",
-        [int(row) for row in rows],
-        start,
-        format_func=lambda row: f"Test image {row:,}",
-        placeholder="Choose an image",
-        width=320,
-        **rest,
-    )
-
-
-def _followed(row: int | None) -> None:
     if row is not None:
         STATE.change(section="image", image=row)
 
 
-def _listed(rows: Rows, found: NDArray[np.float32], at: At) -> pd.DataFrame:
-    """The images in the order shown, with all probabilities."""
-    table = pd.DataFrame(found[rows], columns=list(CLASSES))
-    predicted = evaluation.predictions(found[rows])
-    table.insert(0, "confidence", evaluation.confidences(found[rows]))
-    table.insert(0, "predicted", [CLASSES[k] for k in predicted])
-    table.insert(0, "true", [CLASSES[k] for k in at.data.test_labels[rows]])
-    table.insert(0, "test_image", rows)
-    return table
+def _table(rows: Rows, predictions: NDArray[np.float32], labels: NDArray[np.uint8]) -> pd.DataFrame:
+    """Images in the order shown, with all probabilities."""
+    columns = {
+        "test_image": rows,
+        "true": [CLASSES[k] for k in labels],
+        "predicted": [CLASSES[k] for k in evaluation.predictions(predictions)],
+        "confidence": evaluation.confidences(predictions),
+    }
+    return pd.DataFrame({**columns, **dict(zip(CLASSES, predictions.T, strict=True))})

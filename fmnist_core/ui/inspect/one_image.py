@@ -1,4 +1,4 @@
-"""Section One image: its probabilities over the epochs, what it does in each layer, and the training images nearest to it."""
+"""Section One image: its probabilities over the epochs, what it does in each layer, and its nearest training images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ NEAREST, EACH = 8, 600  # neighbours shown, and training images of each class am
 class Near(NamedTuple):
     """The nearest training images in one layer: rows int32 (k,) and distances float32 (k,)."""
 
-    layer: str
     title: str
     rows: NDArray[np.int32]
     distances: NDArray[np.float32]
@@ -38,24 +37,24 @@ class Near(NamedTuple):
 
 def show(at: At, view: View) -> None:
     """Choice of the image, then three parts."""
-    found = run_at_epoch.answers(at)
-    if found is None:
+    predictions = run_at_epoch.predictions(at)
+    if predictions is None:
         return
     row = min(view.image, len(at.data.test_labels) - 1)
-    _choose(at, view, row, mistakes.behind(view, found, at.data.test_labels))
+    _choose(at, view, row, mistakes.behind(view, predictions, at.data.test_labels))
     true = int(at.data.test_labels[row])
     picture, course = st.columns([1, 3], gap="large")
-    item = gallery.Item(f"Test image {row:,}: {CLASSES[true]}", at.data.test_images[row], found[row], true)
+    item = gallery.Item(f"Test image {row:,}: {CLASSES[true]}", at.data.test_images[row], predictions[row], true)
     picture.html(gallery.html([item], CLASSES, width=210))
     table = probabilities.rows(_course(at.run, row), CLASSES, true)
     course.altair_chart(probabilities.over_epochs(table, CLASSES, at.epoch), key="course")
-    told = (
-        f"Dashed line: the epoch of the slider. Classes that stay below {wording.percent(probabilities.SHOWN)} at"
-        " every checkpointed epoch of training are not shown; before training, at epoch 0, they may have been"
-        " above."
-    )
     with course:
-        foot(told, csv_file(table[["epoch", "class", "probability"]], f"{at.stem}-image-{row}.csv"))
+        foot(
+            f"Dashed line: the epoch of the slider. Classes that stay below {wording.percent(probabilities.SHOWN)} at"
+            " every checkpointed epoch of training are not shown; before training, at epoch 0, they may have been"
+            " above.",
+            csv_file(table[["epoch", "class", "probability"]], f"{at.stem}-image-{row}.csv"),
+        )
     layers(at, at.data.test_images[row], f"{at.stem}-image-{row}")
     neighbours(at, at.data.test_images[row], f"test {row}", true)
 
@@ -65,8 +64,8 @@ def _choose(at: At, view: View, row: int, rows: evaluation.Rows) -> None:
     last = len(at.data.test_labels) - 1
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         STATE.draw("image", row, max_value=last, width=170)
-        places = {int(one): place for place, one in enumerate(rows)}
-        following = int(rows[(places.get(row, -1) + 1) % len(rows)]) if len(rows) else row
+        indices = {int(number): index for index, number in enumerate(rows)}
+        following = int(rows[(indices.get(row, -1) + 1) % len(rows)]) if len(rows) else row
         st.button(
             f"Next {mistakes.title(view)}" if view.cell else "Next mistake",
             icon=":material/skip_next:",
@@ -85,8 +84,8 @@ def _choose(at: At, view: View, row: int, rows: evaluation.Rows) -> None:
 def _course(run: Run, row: int) -> dict[int, NDArray[np.float32]]:
     """The probabilities of one test image by epoch; epochs at which they are no numbers are left out."""
     images = len(dataset.load(run.data_name).test_labels)
-    found = {epoch: run_at_epoch.probabilities(run, epoch, images)[row].copy() for epoch in run.epochs}
-    return {epoch: values for epoch, values in found.items() if np.isfinite(values).all()}
+    course = {epoch: run_at_epoch.probabilities(run, epoch, images)[row].copy() for epoch in run.epochs}
+    return {epoch: values for epoch, values in course.items() if np.isfinite(values).all()}
 
 
 # --- Parts that section Try it shows, too ----------------------------------------------------------------------------
@@ -96,35 +95,27 @@ def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
     """What the image does in each layer, unit by unit."""
     st.subheader("What happens in each layer")
     experiment = at.run.experiment
-    values = {one.name: one.values[0] for one in forward.layers(experiment, at.run.weights(at.epoch), image[None])}
-    titles = measures.shown_layers(experiment)
-    hidden = [
-        unit_images.Layer(title, told(experiment.activation, values[name]), values[name])
-        for name, title in titles.items()
+    values = {
+        layer.name: layer.values[0] for layer in forward.layers(experiment, at.run.weights(at.epoch), image[None])
+    }
+    strips = [
+        unit_images.Layer(title, _summary(experiment.activation, values[name]), values[name])
+        for name, title in measures.shown_layers(experiment).items()
         if name.startswith("activation")
     ]
-    sums = values["logits"]
-    last = unit_images.Layer(
-        "Output, before the softmax",
-        f"pre-activations of the ten classes, largest: {CLASSES[int(sums.argmax())]}",
-        sums,
-        CLASSES,
-    )
-    st.html(unit_images.layer_strips([*hidden, last]))
-    table = pd.DataFrame(
-        [
-            {"layer": layer.title, "unit": k, "value": float(value)}
-            for layer in (*hidden, last)
-            for k, value in enumerate(layer.values)
-        ]
-    )
+    logits = values["logits"]
+    summary = f"pre-activations of the ten classes, largest: {CLASSES[int(logits.argmax())]}"
+    strips.append(unit_images.Layer("Output, before the softmax", summary, logits, CLASSES))
+    st.html(unit_images.layer_strips(strips))
+    rows = [(layer.title, unit, float(value)) for layer in strips for unit, value in enumerate(layer.values)]
     foot(
-        "Each square is a unit: grey is 0, orange above, blue below; each layer has its own scale, set by its largest value.",
-        csv_file(table, f"{stem}-layers.csv", "Values (CSV)"),
+        "Each square is a unit: grey is 0, orange above, blue below; each layer has its own scale, set by its largest"
+        " value.",
+        csv_file(pd.DataFrame(rows, columns=["layer", "unit", "value"]), f"{stem}-layers.csv", "Values (CSV)"),
     )
 
 
-def told(activation: str, values: Array) -> str:
+def _summary(activation: str, values: Array) -> str:
     """A layer's values in a few words."""
     if ACTIVATIONS[activation].rectifies:
         return f"{int((values > 0).sum()):,} of {len(values):,} units above 0, largest {values.max():.2f}"
@@ -134,32 +125,18 @@ def told(activation: str, values: Array) -> str:
 def neighbours(at: At, image: NDArray[np.uint8], name: str, true: int | None) -> None:
     """The nearest training images in each layer. name: of the image, in caches. true: its class, where it has one."""
     st.subheader("The nearest training images, layer by layer")
-    rows = _rows(at.run)
-    found = _nearest(at.run, at.epoch, name, image)
-    labels = at.data.train_labels
-    st.html(
-        "".join(
-            gallery.strip(
-                near.title, _mix(labels[near.rows], true), at.data.train_images[near.rows], labels[near.rows], CLASSES
-            )
-            for near in found
-        )
-    )
-    table = pd.DataFrame(
-        [
-            {
-                "layer": near.title,
-                "training_image": int(row),
-                "class": CLASSES[labels[row]],
-                "distance": float(distance),
-            }
-            for near in found
-            for row, distance in zip(near.rows, near.distances, strict=True)
-        ]
-    )
+    pictures, labels = at.data.train_images, at.data.train_labels
+    strips, rows = [], []
+    for near in _nearest(at.run, at.epoch, name, image):
+        classes = labels[near.rows]
+        strips.append(gallery.strip(near.title, _mix(classes, true), pictures[near.rows], classes, CLASSES))
+        for row, label, distance in zip(near.rows, classes, near.distances, strict=True):
+            rows.append((near.title, int(row), CLASSES[label], float(distance)))
+    st.html("".join(strips))
+    table = pd.DataFrame(rows, columns=["layer", "training_image", "class", "distance"])
     foot(
-        f"Nearest by the Euclidean distance between the layer's values, nearest first, among {len(rows):,} of the images that the"
-        " network was trained on, equally many of each class.",
+        f"Nearest by the Euclidean distance between the layer's values, nearest first, among {len(_rows(at.run)):,} of"
+        " the images that the network was trained on, equally many of each class.",
         csv_file(table, f"{at.stem}-nearest.csv"),
     )
 
@@ -182,6 +159,6 @@ def _rows(run: Run) -> NDArray[np.int32]:
 def _nearest(run: Run, epoch: int, name: str, _image: NDArray[np.uint8]) -> list[Near]:
     rows = _rows(run)
     images = dataset.load(run.data_name).train_images[rows]
-    found = measures.nearest(run.experiment, run.weights(epoch), _image, images, NEAREST)
+    nearest = measures.nearest(run.experiment, run.weights(epoch), _image, images, NEAREST)
     titles = measures.shown_layers(run.experiment)
-    return [Near(layer, titles[layer], rows[near.indices[0]], near.distances[0]) for layer, near in found.items()]
+    return [Near(titles[layer], rows[near.indices[0]], near.distances[0]) for layer, near in nearest.items()]

@@ -1,4 +1,4 @@
-"""The run that page Inspect looks into, at one epoch, and what its sections share; results are kept for all sessions."""
+"""The run that page Inspect looks into, at one epoch, and what its sections share, computed once for all sessions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fmnist_core.data import dataset
 from fmnist_core.data.class_draw import draw
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.experiment.activations import Array
+from fmnist_core.experiment.layer_names import OUTPUT
 from fmnist_core.findings import evaluation
 from fmnist_core.findings import layer_measures as measures
 from fmnist_core.findings.health import LayerState
@@ -46,69 +47,70 @@ class Measured(NamedTuple):
     spreads: dict[tuple[str, str], pd.DataFrame]
 
 
-def answers(at: At) -> NDArray[np.float32] | None:
-    """The probabilities of the test images at the epoch; None, and a sentence on the screen, where they are no numbers."""
-    found = probabilities(at.run, at.epoch, len(at.data.test_labels))
-    if evaluation.all_finite(found):
-        return found
+def predictions(at: At) -> NDArray[np.float32] | None:
+    """The probabilities of the test images at the epoch; None, and a sentence on the screen, where they are NaN."""
+    result = probabilities(at.run, at.epoch, len(at.data.test_labels))
+    if evaluation.all_finite(result):
+        return result
     st.info(f"After epoch {at.epoch} the outputs of this network are NaN: it diverged. Section Health says more.")
     return None
 
 
 def probabilities(run: Run, epoch: int, images: int) -> NDArray[np.float32]:
     """As `Run.probabilities`. Raises: RunDamaged, where they are not of that many images."""
-    found = run.probabilities(epoch)
-    if found.shape != (images, len(CLASSES)):
+    result = run.probabilities(epoch)
+    if result.shape != (images, len(CLASSES)):
         raise RunDamaged(
-            f"The stored run {run.run_id} has predictions for {len(found):,} images, but there are {images:,} test images; train it again."
+            f"The stored run {run.run_id} has predictions for {len(result):,} images, but there are {images:,} test"
+            " images; train it again."
         )
-    return found
+    return result
 
 
 @per_run(max_entries=400)
 def layer_states(run: Run, epoch: int) -> list[LayerState]:
     """The hidden layers of a run at an epoch."""
-    images, labels = batch(run)
-    looks = measures.measure_layers(run.experiment, run.weights(epoch), images, labels)
-    return [one.state for one in looks if one.state.layer != "output"]
+    layers = measures.measure_layers(run.experiment, run.weights(epoch), *_batch(run))
+    return [layer.state for layer in layers if layer.state.layer != OUTPUT]
 
 
 @per_run(max_entries=20, spinner="Measuring the layers, epoch by epoch")
 def over_epochs(run: Run) -> Measured:
     """The layers of a run at up to MOST_EPOCHS of its epochs."""
-    images, labels = batch(run)
+    images, labels = _batch(run)
     rows: list[dict[str, object]] = []
     values: dict[tuple[str, str], list[tuple[int, Array]]] = {}
     for epoch in measures.thinned(run.epochs, MOST_EPOCHS):
-        for one in measures.measure_layers(run.experiment, run.weights(epoch), images, labels):
-            state = one.state
+        for layer in measures.measure_layers(run.experiment, run.weights(epoch), images, labels):
+            state = layer.state
             shares = {"dead": state.dead, "saturated": state.saturated}
-            deviations = {"gradient": state.gradient_std, "activation": one.activation_std}
+            deviations = {"gradient": state.gradient_std, "activation": layer.activation_std}
             rows.append({"epoch": epoch, "layer": state.layer, **shares, **deviations})
-            for quantity, sampled in (("activation", one.activations), ("gradient", one.gradients)):
+            for quantity, sampled in (("activation", layer.activations), ("gradient", layer.gradients)):
                 values.setdefault((quantity, state.layer), []).append((epoch, sampled))
-    return Measured(pd.DataFrame(rows), {key: histogram_view.counted(_middle(found)) for key, found in values.items()})
+    spreads = {key: histogram_view.counted(_middle(arrays)) for key, arrays in values.items()}
+    return Measured(pd.DataFrame(rows), spreads)
 
 
-def training_rows(run: Run, each: int) -> NDArray[np.int32]:
-    """Rows of up to `each` images of each class among those the run was trained on, sorted."""
+def training_rows(run: Run, number: int) -> NDArray[np.int32]:
+    """Rows of up to `number` images of each class among those the run was trained on, sorted."""
     labels = dataset.load(run.data_name).train_labels
     experiment = run.experiment
     rows = dataset.split_of(run.data_name, experiment.validation_fraction, experiment.training_fraction).train
-    return np.sort(np.concatenate([draw(labels, rows, label, each, seed=0) for label in range(len(CLASSES))]))
+    return np.sort(np.concatenate([draw(labels, rows, label, number, seed=0) for label in range(len(CLASSES))]))
 
 
-def batch(run: Run) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The images that layers are measured on, uint8 (n, 28, 28), and their labels: BATCH training images of each class."""
+def _batch(run: Run) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images that layers are measured on, uint8 (n, 28, 28), and their labels: BATCH of each class."""
     data, rows = dataset.load(run.data_name), training_rows(run, BATCH)
     return data.train_images[rows], data.train_labels[rows]
 
 
 def _middle(values: list[tuple[int, Array]]) -> list[tuple[int, Array]]:
-    """Without exact zeros, which would dwarf all else where units are off, and without the outermost 1 % on either side."""
-    moved = [(epoch, found[found != 0]) for epoch, found in values]
-    together = np.concatenate([found for _, found in moved])
+    """Without exact zeros, which would dwarf all else where units are off, and the outermost 1 % on either side."""
+    nonzero = [(epoch, array[array != 0]) for epoch, array in values]
+    together = np.concatenate([array for _, array in nonzero])
     if not together.size:
         return values
     low, high = np.quantile(together, (0.01, 0.99))
-    return [(epoch, found[(found >= low) & (found <= high)]) for epoch, found in moved]
+    return [(epoch, array[(array >= low) & (array <= high)]) for epoch, array in nonzero]

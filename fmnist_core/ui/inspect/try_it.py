@@ -31,10 +31,10 @@ TILE = "display:block;width:100%;max-width:160px;aspect-ratio:1;object-fit:conta
 Grey = NDArray[np.uint8]
 
 
-class Brought(NamedTuple):
-    """A file that was brought; kept while it is, since the control forgets it when it leaves the screen."""
+class Upload(NamedTuple):
+    """An uploaded file, kept here since the control forgets it when it leaves the screen."""
 
-    identity: str
+    id: str
     content: bytes
 
 
@@ -101,13 +101,14 @@ def _upload() -> Grey | None:
         "A picture of one piece of clothing",
         KINDS,
         key=UPLOAD,
-        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels (WebP 10 million). It is kept in memory until the page is closed, and never stored.",
+        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels (WebP 10 million). It is kept in memory until the"
+        " page is closed, and never stored.",
         on_change=_forget,
     )
     if file is not None:
-        session.UPLOADED.set(Brought(file.file_id, file.getvalue()))
-    brought: Brought | None = session.UPLOADED.get()
-    if brought is None:
+        session.UPLOADED.set(Upload(file.file_id, file.getvalue()))
+    upload: Upload | None = session.UPLOADED.get()
+    if upload is None:
         st.caption("Best: a single garment, seen from the front, on a uniform background.")
         return None
     if file is None:
@@ -124,34 +125,31 @@ def _upload() -> Grey | None:
         persist_state="session",
     )
     try:
-        seen = _seen(brought, {"no": False, "yes": True}.get(negative))
+        seen = _seen(upload, {"no": False, "yes": True}.get(negative))
     except LabError as error:
         markdown.error(error)
         return None
     for step, column in zip(seen.steps, st.columns(len(seen.steps)), strict=True):
-        told = f"{step.title}: {step.text}"
-        side = (
-            images.enlarged(Image.fromarray(step.image))
-            if step.image.shape == (28, 28)
-            else Image.fromarray(step.image)
-        )
+        picture = Image.fromarray(step.image)
+        if step.image.shape == (28, 28):
+            picture = images.enlarged(picture)
+        source, words = images.source(picture), f"{step.title}: {step.text}"
         column.html(
-            f'<figure style="margin:0"><img src="{images.source(side)}" alt="{told}" style="{TILE}">'
+            f'<figure style="margin:0"><img src="{source}" alt="{words}" style="{TILE}">'
             f'<figcaption style="font-size:0.85rem"><b>{step.title}</b><br>{step.text}</figcaption></figure>'
         )
     return seen.image
 
 
 def _forget() -> None:
-    """Another file, or none: what was brought before goes."""
+    """Another file, or none: the last one goes."""
     session.UPLOADED.pop()
 
 
-def _seen(brought: Brought, negative: bool | None) -> Seen:
+def _seen(upload: Upload, negative: bool | None) -> Seen:
     """The picture as the network sees it; kept for this session while it is the one uploaded."""
-    wanted = (brought.identity, negative)
-    held: tuple[tuple[str, bool | None], Seen] | None = session.PREPARED.get()
-    if held is None or held[0] != wanted:
-        held = (wanted, uploaded_picture.read(brought.content, negative))
-        session.PREPARED.set(held)
-    return held[1]
+    prepared: tuple[tuple[str, bool | None], Seen] | None = session.PREPARED.get()
+    if prepared is None or prepared[0] != (upload.id, negative):
+        prepared = ((upload.id, negative), uploaded_picture.read(upload.content, negative))
+        session.PREPARED.set(prepared)
+    return prepared[1]

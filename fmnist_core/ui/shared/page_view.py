@@ -224,8 +224,8 @@ class Choice(Setting):
 
 
 def plain(value: float) -> str:
-    """A number for a reader of a slider: 1e-05 as 0.00001."""
-    return re.sub(r"0+$", "", f"{value:.8f}").rstrip(".") if isinstance(value, float) else f"{value:,}"
+    """A number for a reader of a slider."""
+    return wording.number(value) if isinstance(value, float) else f"{value:,}"
 
 
 @dataclass(frozen=True, kw_only=True)

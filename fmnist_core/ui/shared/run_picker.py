@@ -63,11 +63,6 @@ def title(run: Run) -> str:
     return f"{run.name or wording.name(run.experiment)}{stopped}{sample} · {tested}"
 
 
-def data_of(run: Run) -> dataset.Dataset:
-    """The data set that a run was trained on. Raises: DataError, where this machine lacks it."""
-    return dataset.load(run.data_name)
-
-
 def _last(listed: dict[str, str], never: str = "") -> str:
     """The run looked at last, else that of page Train's settings, else the newest."""
     experiment: Experiment | None = view_of(Page.TRAIN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import streamlit as st
 
@@ -12,15 +12,16 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
-from fmnist_core.experiment.study import Study
+from fmnist_core.experiment.study import Study, Variant
 from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.ui.shared import estimate, markdown, pages, progress, server, training_progress
+from fmnist_core.ui.shared import estimate, markdown, pages, progress, server
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 
 PERIOD = 1.0  # seconds between two looks
 MOST_NAMED = 8
+Planned = dict[str, tuple[Variant, Experiment]]  # by the id of the run
 
 
 def show(study: Study, data: Dataset, watch: Callable[[Study], None] | None = None) -> list[Trained]:
@@ -32,46 +33,39 @@ def show(study: Study, data: Dataset, watch: Callable[[Study], None] | None = No
     )
     if refusal := server.refusal():
         markdown.error(refusal)
+
+    def running() -> StudySnapshot | None:
+        """None also when a further run has ended, so that the page is drawn again with its result."""
+        now = server.study(study.digest)
+        return now if now and now.state == "running" and len(now.done) == len(trained) else None
+
+    planned = {run_id(experiment, data.name): (variant, experiment) for variant, experiment in study.experiments()}
     snapshot = server.study(study.digest)
     if snapshot and snapshot.state == "running":
-        progress.watch(
-            lambda: _running(study, len(trained)), lambda running: _progress(study, data.name, running), PERIOD
-        )
+        progress.watch(running, lambda now: _progress(study, data.name, planned, now), PERIOD)
     else:
-        _start(study, data.name, trained, snapshot, watch)
+        _start(study, data.name, trained, watch)
     if snapshot:
-        _failures(study, data.name, snapshot)
+        _failures(planned, snapshot)
     return trained
 
 
-def missing(study: Study, data_name: str, trained: list[Trained]) -> list[Experiment]:
-    """The experiments of a study that have no run yet."""
-    stored = {result.run.run_id for result in trained}
-    return [experiment for _, experiment in study.experiments() if run_id(experiment, data_name) not in stored]
-
-
-def seconds_for(experiments: list[Experiment], data_name: str) -> float:
+def _seconds(experiments: Iterable[Experiment], data_name: str) -> float:
     """Estimated time to train them one after the other."""
     return sum(estimate.seconds(each, training_images(each, data_name)) for each in experiments)
 
 
-def _start(
-    study: Study,
-    data_name: str,
-    trained: list[Trained],
-    snapshot: StudySnapshot | None,
-    watch: Callable[[Study], None] | None,
-) -> None:
-    todo = missing(study, data_name, trained)
+def _start(study: Study, data_name: str, trained: list[Trained], watch: Callable[[Study], None] | None) -> None:
+    stored = {result.run.run_id for result in trained}
+    todo = [experiment for _, experiment in study.experiments() if run_id(experiment, data_name) not in stored]
     if not todo:
         return
     if not trained:
-        _what(study)
+        _list(study)
     button, text = st.columns([1, 3], vertical_alignment="center")
-    begun = bool(trained)
     other = server.my_study()
     button.button(
-        "Continue" if begun else "Train all",
+        "Continue" if trained else "Train all",
         type="primary",
         icon=":material/play_arrow:",
         on_click=server.submit_study,
@@ -79,17 +73,24 @@ def _start(
         disabled=other is not None,
         width="stretch",
     )
-    done = f"**{len(trained)}** of {len(trained) + len(todo)} runs are trained · " if begun else ""
+    done = f"**{len(trained)}** of {len(trained) + len(todo)} runs are trained · " if trained else ""
     text.markdown(
-        f"{done}**{len(todo)}** runs to train · about **{estimate.words(seconds_for(todo, data_name))}** on this"
+        f"{done}**{len(todo)}** runs to train · about **{estimate.words(_seconds(todo, data_name))}** on this"
         " machine. Stored runs are reused; the study continues when you leave the page, and single trainings go"
         " first."
     )
-    if other:
-        _elsewhere(other, watch)
+    if other is None:
+        return
+    text, link = st.columns([3, 1], vertical_alignment="center")
+    text.info(f"Your study is running: {escaped(other.title)}.")
+    if watch is None:
+        with link:
+            pages.link(Page.COMPARE, "Watch it", {"study": other.to_short_json()}, "visibility")
+    else:  # a link to the page that is open would leave the browser's address as it is
+        link.button("Watch it", icon=":material/visibility:", on_click=watch, args=(other,))
 
 
-def _what(study: Study) -> None:
+def _list(study: Study) -> None:
     """The networks to come, so that nobody presses the button blindly."""
     names = []
     for variant in study.variants():
@@ -103,51 +104,28 @@ def _what(study: Study) -> None:
     )
 
 
-def _elsewhere(other: Study, watch: Callable[[Study], None] | None) -> None:
-    text, link = st.columns([3, 1], vertical_alignment="center")
-    text.info(f"Your study is running: {escaped(other.title)}.")
-    if watch is None:
-        with link:
-            pages.link(Page.COMPARE, "Watch it", {"study": other.to_short_json()}, "visibility")
-    else:  # a link to the page that is open would leave the browser's address as it is
-        link.button("Watch it", icon=":material/visibility:", on_click=watch, args=(other,))
-
-
-def _running(study: Study, shown: int) -> StudySnapshot | None:
-    """None also when a further run has ended, so that the page is drawn again with its result."""
-    snapshot = server.study(study.digest)
-    return snapshot if snapshot and snapshot.state == "running" and len(snapshot.done) == shown else None
-
-
-def _progress(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
+def _progress(study: Study, data_name: str, planned: Planned, snapshot: StudySnapshot) -> None:
     total, ended = len(snapshot.names), len(snapshot.done) + len(snapshot.failed)
-    fraction = (ended + sum(map(training_progress.share, snapshot.current))) / total
-    text = f"{ended} of {total} runs · {_now(study, data_name, snapshot)}"
-    progress.bar(fraction, text, server.stop_study, study.digest)
+    fraction = (ended + sum(map(progress.share, snapshot.current))) / total
+    now = "waiting for a worker: single trainings go first"
+    if snapshot.current:
+        begun = {*snapshot.done, *snapshot.failed, *(training.run_id for training in snapshot.current)}
+        left = _seconds((experiment for name, (_, experiment) in planned.items() if name not in begun), data_name)
+        left += sum(training.seconds_left or 0.0 for training in snapshot.current)
+        current = []
+        for training in snapshot.current:
+            variant, experiment = planned[training.run_id]
+            state = f", epoch {training.epoch} of {experiment.epochs}" if training.epoch else f" ({training.state})"
+            current.append(f"{escaped(variant.name)}, seed {experiment.seed}{state}")
+        now = f"{wording.listed(current)} · about {estimate.words(left)} left"
+    progress.bar(fraction, f"{ended} of {total} runs · {now}", server.stop_study, study.digest)
 
 
-def _now(study: Study, data_name: str, snapshot: StudySnapshot) -> str:
-    """What is trained now, and the time left for all."""
-    names = {run_id(experiment, data_name): (variant, experiment) for variant, experiment in study.experiments()}
-    ended = {*snapshot.done, *snapshot.failed, *(shot.run_id for shot in snapshot.current)}
-    left = seconds_for([experiment for name, (_, experiment) in names.items() if name not in ended], data_name)
-    left += sum(shot.seconds_left or 0.0 for shot in snapshot.current)
-    if not snapshot.current:
-        return "waiting for a worker: single trainings go first"
-    current = []
-    for shot in snapshot.current:
-        variant, experiment = names[shot.run_id]
-        epoch = f", epoch {shot.epoch} of {experiment.epochs}" if shot.epoch else f" ({shot.state})"
-        current.append(f"{escaped(variant.name)}, seed {experiment.seed}{epoch}")
-    return f"{wording.listed(current)} · about {estimate.words(left)} left"
-
-
-def _failures(study: Study, data_name: str, snapshot: StudySnapshot) -> None:
+def _failures(planned: Planned, snapshot: StudySnapshot) -> None:
     """What broke, without hiding what did not."""
-    names = {run_id(experiment, data_name): experiment for _, experiment in study.experiments()}
     failed: dict[str, list[str]] = {}
     for name, reason in snapshot.failed.items():
-        failed.setdefault(reason, []).append(wording.name(names[name]) if name in names else name)
+        failed.setdefault(reason, []).append(wording.name(planned[name][1]) if name in planned else name)
     for reason, runs in failed.items():
         listed = "; ".join(runs[:3]) + (" …" if len(runs) > 3 else "")
         markdown.error(f"{wording.counted(len(runs), 'run')} failed ({listed}): {reason}")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from fmnist_core.charts import curves, theme
 from fmnist_core.engine.service import Snapshot
-from fmnist_core.ui.shared import estimate, progress, server, training_progress
+from fmnist_core.ui.shared import estimate, progress, server
 
 PERIOD = 0.5  # seconds between two looks
 NAMES = ("loss", "accuracy")
@@ -28,10 +28,10 @@ def show(run_id: str) -> None:
 
 
 def _draw(snapshot: Snapshot) -> None:
-    training_progress.headline(snapshot)
+    progress.headline(snapshot)
     last = next((record for record in reversed(snapshot.history) if record.epoch), None)  # epoch 0 is untrained
     speed = snapshot.examples_per_second
-    training_progress.metrics(
+    progress.metrics(
         {
             "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
             "Time left": "–" if snapshot.seconds_left is None else estimate.words(snapshot.seconds_left),
@@ -49,7 +49,7 @@ def _draw(snapshot: Snapshot) -> None:
 @st.cache_data(show_spinner=False, max_entries=20)
 def _charts(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> list[dict[str, Any]]:
     """Loss and accuracy so far, drawn once for all who watch."""
-    history = training_progress.frame(_snapshot.history if step else ())  # the untrained network alone is no curve
+    history = progress.frame(_snapshot.history if step else ())  # the untrained network alone is no curve
     per_epoch = max(_snapshot.steps_per_epoch, 1)
     steps = [(step / per_epoch, loss) for step, loss in _snapshot.step_losses]
     experiment = _snapshot.experiment
