@@ -162,7 +162,7 @@ def test_class_pixels_are_what_plain_numpy_says(sample: dataset.Dataset) -> None
 def test_closest_pairs_are_the_highest_shares_once_each() -> None:
     nearer = np.array([[0.0, 0.4, 0.1], [0.2, 0.0, 0.0], [0.3, 0.1, 0.0]])
     found = class_pixels.ClassPixels(
-        np.array([10, 10, 30]), np.zeros((3, 28, 28), np.float32), np.zeros((3, 256)), nearer, 0
+        np.array([10, 10, 30]), np.zeros((3, 28, 28), np.float32), np.zeros((3, 256), np.int64), nearer, 0
     )
     assert found.mixed_up[0, 2] == pytest.approx((0.1 * 10 + 0.3 * 30) / 40)
     assert [pair[:2] for pair in found.closest_pairs(9)] == [(0, 1), (0, 2), (1, 2)]

@@ -57,9 +57,11 @@ def test_a_map_is_asked_for_at_once_and_can_be_stopped(run: Run) -> None:
     snapshot = server.analysis(name)
     assert snapshot and snapshot.active
     pressed(app, "Stop")
-    assert server.analysis(name).state == "stopped"
+    stopped = server.analysis(name)
+    assert stopped and stopped.state == "stopped"
     pressed(app, "Compute")
-    assert server.analysis(name).active
+    again = server.analysis(name)
+    assert again and again.active
 
 
 def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
@@ -88,8 +90,11 @@ def test_a_film_serves_every_epoch(run: Run) -> None:
 
 
 def test_an_opened_image_has_its_neighbours_in_the_layer(run: Run) -> None:
-    made(MapRequest(run.run_id, epochs=(3,), points=200, method="pca"))
-    rows = Results(server.store()).find(run.run_id, analyses.map_analysis(MapRequest(run.run_id, epochs=(3,), points=200, method="pca")).name).arrays["rows"]  # fmt: skip
+    request = MapRequest(run.run_id, epochs=(3,), points=200, method="pca")
+    made(request)
+    result = Results(server.store()).find(run.run_id, analyses.map_analysis(request).name)
+    assert result
+    rows = result.arrays["rows"]
     app = opened(PAGE, points="200", method="pca", image=str(rows[7]))
     shown = texts(app)
     assert "The image you opened" in shown and "Nearest in the output layer" in shown
@@ -115,6 +120,7 @@ def test_separation_is_answered_by_numbers(run: Run) -> None:
     assert "Does separation improve over the layers?" in shown
     # Random weights that do not change: no claim that anything improved over training.
     found = Results(server.store()).find(run.run_id, analyses.separation_analysis(run, "test").name)
+    assert found
     votes = {(row["epoch"], row["layer"]): row["value"] for row in found.facts["rows"] if row["measure"] == "knn"}
     assert set(votes) == {(epoch, layer) for epoch in run.epochs for layer in layers_of(run.experiment)}
     assert votes[0, "output"] == votes[3, "output"]
@@ -156,7 +162,8 @@ def test_a_damaged_or_old_map_is_made_anew(run: Run, monkeypatch: pytest.MonkeyP
     path = server.results()._path(run.run_id, analyses.map_analysis(request).name)
     path.write_bytes(path.read_bytes()[:100])
     app = opened(PAGE, points="200", method="pca")
-    assert server.analysis(analyses.map_analysis(request).name).active
+    snapshot = server.analysis(analyses.map_analysis(request).name)
+    assert snapshot and snapshot.active
     assert "For now: the first principal components" in texts(app)
     monkeypatch.setattr(result_store, "VERSION", result_store.VERSION + 1)
     made(request)
@@ -167,7 +174,7 @@ def test_a_collapsed_layer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     """All units dead: every image is the same to the layer."""
     experiment = Experiment.of({"units": 16, "layers": 1, "epochs": 1})
     run = store_run(tmp_path / "runs", experiment, test_accuracy=0.1, test_loss=2.3)
-    dead = {name: np.zeros_like(value) for name, value in run.weights(1).items()}
+    dead: dict[str, Any] = {name: np.zeros_like(value) for name, value in run.weights(1).items()}
     np.savez(run.path / "snapshots" / "epoch-001.npz", **dead)
     with pytest.raises(Exception) as caught:
         layer_maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(1,), points=200), lambda *told: None)

@@ -144,11 +144,11 @@ def test_thinned_epochs_keep_both_ends() -> None:
 
 def test_belief_is_told_with_its_numbers() -> None:
     labels = np.zeros(400, np.uint8)
-    sure = np.tile(np.float32([0.99, 0.01]), (400, 1))
+    sure = np.tile(np.array([0.99, 0.01], np.float32), (400, 1))
     sure[:100] = (0.01, 0.99)
     text = class_scores.believed(evaluation.reliability(sure, labels))
     assert "99.0 %" in text and "75.0 %" in text and text.endswith("overconfident.")
-    honest = np.tile(np.float32([0.75, 0.25]), (400, 1))
+    honest = np.tile(np.array([0.75, 0.25], np.float32), (400, 1))
     honest[:100] = (0.25, 0.75)
     assert "beyond the noise" in class_scores.believed(evaluation.reliability(honest, labels))
 
@@ -311,7 +311,8 @@ def test_an_uploaded_picture_is_answered_or_refused(tmp_path: Path) -> None:
 
 def test_the_pages_code_needs_no_tensorflow_and_no_numba() -> None:
     code = (
-        "import sys, fmnist_core.ui.inspect.try_it, fmnist_core.ui.inspect.inside_layers, fmnist_core.ui.inspect.health_flags\n"
+        "import sys\n"
+        "from fmnist_core.ui.inspect import health_flags, inside_layers, try_it\n"
         "bad = {'tensorflow', 'keras', 'umap', 'openTSNE', 'numba', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "assert not bad, bad"
     )

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 def cloud(at: Any, **changes: Any) -> scatter_map.Cloud:
     count = len(at)
-    made = {
+    values: dict[str, Any] = {
         "points": np.asarray(at, np.float32),
         "colours": np.arange(count, dtype=np.uint8) % 2,
         "palette": ("#cc6677", "#5d50c6"),
@@ -40,19 +40,20 @@ def cloud(at: Any, **changes: Any) -> scatter_map.Cloud:
         "atlas": "",
         "classes": ("One", "Two"),
     }
-    return scatter_map.Cloud(**(made | changes))
+    return scatter_map.Cloud(**(values | changes))
 
 
 def read(message: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """The header, and the arrays: read independently of how they are written."""
     (length,) = struct.unpack_from("<I", message)
     header = json.loads(message[4 : 4 + length])
-    n, d, at, held = header["n"], header["dimensions"], 4 + length, {}
+    n, d, at = header["n"], header["dimensions"], 4 + length
+    values: dict[str, Any] = {}
     kinds = {"points": ("<i2", n * d), "numbers": ("<u2", n), "colours": ("u1", n), "true": ("u1", n)}
     for name, (kind, count) in (kinds | {"predicted": ("u1", n), "confidence": ("u1", n), "lasso": ("u1", -1)}).items():
-        held[name] = np.frombuffer(message, kind, count, at)
-        at += held[name].nbytes
-    return header, held
+        values[name] = np.frombuffer(message, kind, count, at)
+        at += values[name].nbytes
+    return header, values
 
 
 @given(
@@ -76,7 +77,9 @@ def test_maps_that_share_a_box_keep_their_places_and_points_outside_it() -> None
     box = np.array([[-1, -1], [1, 1]], np.float32)
     header, held = read(scatter_map.message(cloud([[0, 0], [0.5, -1], [3, 0]], corners=box), 620, None, (), "map"))
     assert header["reach"] == 3
-    np.testing.assert_allclose(held["points"].reshape(-1, 2) * 3.0 / 32767, [[0, 0], [0.5, -1], [3, 0]], atol=1e-4)
+    np.testing.assert_allclose(
+        held["points"].reshape(-1, 2) * 3.0 / 32767, np.array([[0, 0], [0.5, -1], [3, 0]]), atol=1e-4
+    )
 
 
 def test_ten_thousand_points_are_about_a_hundred_kilobytes() -> None:
@@ -410,7 +413,8 @@ def test_a_map_in_three_dimensions_turns(page: Page) -> None:
 
 
 DISTINCT = """
-const canvas = document.querySelector("[data-testid=stBidiComponentIsolated]").shadowRoot.querySelector(".stage > canvas");
+const component = document.querySelector("[data-testid=stBidiComponentIsolated]");
+const canvas = component.shadowRoot.querySelector(".stage > canvas");
 const seen = window.seen = new Set();
 const look = () => {
   const row = canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data;
@@ -429,8 +433,8 @@ def test_points_move_smoothly_unless_the_reader_wants_less_motion(page: Page, ca
     to_epoch(page, 0)
     if calm:
         page.wait_for_function("window.seen.size > 1")
-        frames = "new Promise(done => { let n = 40; const f = () => n-- ? requestAnimationFrame(f) : done(seen.size); f(); })"
-        assert page.evaluate(frames) == 2
+        frames = "let n = 40; const next = () => n-- ? requestAnimationFrame(next) : done(seen.size); next();"
+        assert page.evaluate(f"new Promise(done => {{ {frames} }})") == 2
     else:
         page.wait_for_function("window.seen.size > 4")
 

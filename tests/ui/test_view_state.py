@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.runtime.scriptrunner import RerunData
 from streamlit.testing.v1 import AppTest, local_script_runner
 
 from fmnist_core.experiment.hyperparameters import Experiment
@@ -36,7 +37,7 @@ def went_back(app: AppTest, monkeypatch: pytest.MonkeyPatch, **query: str) -> Ap
     for name, text in query.items():
         app.query_params[name] = text
     with monkeypatch.context() as patch:
-        plain_run = local_script_runner.RerunData
+        plain_run = RerunData
         patch.setattr(
             local_script_runner, "RerunData", lambda **kwargs: plain_run(**kwargs, is_history_navigation=True)
         )

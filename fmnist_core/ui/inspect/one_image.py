@@ -134,9 +134,10 @@ def neighbours(at: At, image: NDArray[np.uint8], name: str, true: int | None) ->
             rows.append((near.title, int(row), CLASSES[label], float(distance)))
     st.html("".join(strips))
     table = pd.DataFrame(rows, columns=["layer", "training_image", "class", "distance"])
+    number = len(run_at_epoch.training_rows(at.run, EACH))
     foot(
-        f"Nearest by the Euclidean distance between the layer's values, nearest first, among {len(_rows(at.run)):,} of"
-        " the images that the network was trained on, equally many of each class.",
+        f"Nearest by the Euclidean distance between the layer's values, nearest first, among {number:,} of the images"
+        " that the network was trained on, equally many of each class.",
         csv_file(table, f"{at.stem}-nearest.csv"),
     )
 
@@ -150,14 +151,9 @@ def _mix(labels: NDArray[np.uint8], true: int | None) -> str:
     return f"{counts[most]} of {len(labels)} are {CLASSES[most]}"
 
 
-@per_run(max_entries=20)
-def _rows(run: Run) -> NDArray[np.int32]:
-    return run_at_epoch.training_rows(run, EACH)
-
-
 @per_run(max_entries=200, spinner="Comparing with training images")
 def _nearest(run: Run, epoch: int, name: str, _image: NDArray[np.uint8]) -> list[Near]:
-    rows = _rows(run)
+    rows = run_at_epoch.training_rows(run, EACH)
     images = dataset.load(run.data_name).train_images[rows]
     nearest = measures.nearest(run.experiment, run.weights(epoch), _image, images, NEAREST)
     titles = measures.shown_layers(run.experiment)

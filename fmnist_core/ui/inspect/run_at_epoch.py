@@ -92,6 +92,7 @@ def over_epochs(run: Run) -> Measured:
     return Measured(pd.DataFrame(rows), spreads)
 
 
+@per_run(max_entries=40)
 def training_rows(run: Run, number: int) -> NDArray[np.int32]:
     """Rows of up to `number` images of each class among those the run was trained on, sorted."""
     labels = dataset.load(run.data_name).train_labels

@@ -47,26 +47,19 @@ def show(at: At, view: View) -> None:
     if image is None:
         return
     values = forward.probabilities(at.run.experiment, at.run.weights(at.epoch), image[None])[0]
-    with right:
-        _answer(at, values)
     if not np.isfinite(values).all():
+        right.info(f"After epoch {at.epoch} the outputs of this network are NaN: it diverged.")
         return
+    with right:
+        st.markdown(f"After epoch {at.epoch}, the network predicts")
+        st.markdown(f"### {CLASSES[int(values.argmax())]}")
+        st.html(f'<div style="max-width:26rem">{gallery.bars(values, CLASSES, None, number=len(CLASSES))}</div>')
+        st.caption(
+            "The ten probabilities always add up to 100 %: a network that knows only clothes classifies anything as"
+            " a piece of clothing, often with high confidence."
+        )
     one_image.layers(at, image, f"{at.stem}-picture")
     one_image.neighbours(at, image, hashlib.sha256(image.tobytes()).hexdigest(), None)
-
-
-def _answer(at: At, values: NDArray[np.float32]) -> None:
-    if not np.isfinite(values).all():
-        st.info(f"After epoch {at.epoch} the outputs of this network are NaN: it diverged.")
-        return
-    best = int(values.argmax())
-    st.markdown(f"After epoch {at.epoch}, the network predicts")
-    st.markdown(f"### {CLASSES[best]}")
-    st.html(f'<div style="max-width:26rem">{gallery.bars(values, CLASSES, None, number=len(CLASSES))}</div>')
-    st.caption(
-        "The ten probabilities always add up to 100 %: a network that knows only clothes classifies anything as"
-        " a piece of clothing, often with high confidence."
-    )
 
 
 # --- Drawing ---------------------------------------------------------------------------------------------------------

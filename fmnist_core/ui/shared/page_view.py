@@ -35,36 +35,29 @@ class ViewError(LabError):
     """A URL parameter cannot be used; the text names it, its value and what is allowed."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Setting:
-    """One part of a view. label, help: of its control. implies: parts that follow where an address has this one."""
+    """One part of a view.
+
+    read: the value of a URL parameter, given its name and text; raises LabError. write: the text of a value, which
+    `read` reads back. draw: its control, given the value it starts with, and arguments of Streamlit's function, the key
+    and the callback among them. value: the value that its control shows. optional: whether None is a value. implies:
+    parts that follow where an address has this one.
+    """
 
     default: Any
-    label: str = ""
-    help: str | None = None
+    read: Callable[[str, str], Any]
+    draw: Callable[..., object]
+    write: Callable[[Any], str] = lambda value: f"{value:g}" if isinstance(value, float) else str(value)
+    value: Callable[[Any], Any] = lambda shown: shown
+    optional: bool = False
     implies: Mapping[str, Any] = field(default_factory=dict)
-
-    def read(self, name: str, text: str) -> Any:
-        """The value of a URL parameter. Raises: LabError."""
-        raise NotImplementedError
-
-    def write(self, value: Any) -> str:
-        """The URL parameter of a value; `read` gives the value back."""
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return f"{value:g}" if isinstance(value, float) else str(value)
-
-    def value(self, shown: Any) -> Any:
-        """The value that its control shows."""
-        return shown
-
-    def draw(self, start: Any, **kwargs: Any) -> None:
-        """The control. kwargs: of Streamlit's function, the key and the callback among them."""
-        raise NotImplementedError
 
     def check(self, name: str, value: Any) -> Any:
         """The value, if an address may have it: limits hold on the server too. Raises: LabError."""
-        return value if value == self.default else self.read(name, self.write(value))
+        if value == self.default or (value is None and self.optional):
+            return value
+        return self.read(name, self.write(value))
 
 
 class PageView:
@@ -115,7 +108,7 @@ class PageView:
         return cls.settings()[name]
 
 
-# --- Declarations -----------------------------------------------------------------------------------------------------
+# --- Declarations: fields of a view -----------------------------------------------------------------------------------
 
 
 def declared(setting: Setting) -> Any:
@@ -123,41 +116,91 @@ def declared(setting: Setting) -> Any:
     return field(default=setting.default, metadata={"setting": setting})
 
 
-def choice(words: Mapping[Any, str], label: str, default: Any = None, **kwargs: Any) -> Any:
-    """One of a few values, all on the screen; by default the first. kwargs: as in Choice."""
+def choice(words: Mapping[Any, str], label: str, default: Any = None, heading: bool = True) -> Any:
+    """One of a few values, all on the screen. words: what each is called; by default the first is chosen.
+
+    heading: whether the label is shown.
+    """
     start = next(iter(words)) if default is None else default
-    return declared(Choice(words=words, label=label, default=start, **kwargs))
+    known = {str(value): value for value in words}
+
+    def draw(start: Any, **kwargs: Any) -> None:
+        options = {"label": label, "label_visibility": "visible" if heading else "collapsed", **kwargs}
+        st.segmented_control(
+            options=list(words), default=start, format_func=words.__getitem__, required=True, **options
+        )
+
+    return declared(Setting(start, lambda name, text: _one_of(name, text, known), draw))
 
 
 def whole(
     low: int, high: int | Callable[[], int], default: int | None = None, *, optional: bool = False, **kwargs: Any
 ) -> Any:
-    """A whole number; by default the lowest, or where optional None. kwargs: as in Number."""
+    """A whole number; by default the lowest, or where optional None. kwargs: as in `numeric`."""
     start = default if default is not None or optional else low
-    return declared(Number(kind=int, low=low, high=high, default=start, **kwargs))
+    return declared(numeric(int, low, high, start, **kwargs))
 
 
 def number(low: float, high: float, default: float, label: str, **kwargs: Any) -> Any:
-    """A number on a slider. kwargs: as in Number."""
-    options = {"step": 0.01, "slider": True, **kwargs}
-    return declared(Number(kind=float, low=low, high=high, default=default, label=label, **options))
+    """A number on a slider. kwargs: as in `numeric`."""
+    return declared(numeric(float, low, high, default, label=label, **{"step": 0.01, "slider": True, **kwargs}))
 
 
-def flag(label: str, **kwargs: Any) -> Any:
+def flag(label: str, help: str | None = None) -> Any:
     """Yes or no; by default no."""
-    return declared(Flag(label=label, **{"default": False, **kwargs}))
+    words = {"true": True, "false": False}
+
+    def draw(start: bool, **kwargs: Any) -> None:
+        st.toggle(**{"label": label, "value": start, "help": help, **kwargs})
+
+    return declared(Setting(False, lambda name, text: _one_of(name, text, words), draw, lambda on: str(on).lower()))
 
 
-def several(words: Mapping[Any, str], default: tuple[Any, ...], label: str, **kwargs: Any) -> Any:
-    """Different values out of a list. kwargs: as in Several."""
-    return declared(Several(words=words, default=default, label=label, **kwargs))
+def several(
+    words: Mapping[Any, str],
+    default: tuple[Any, ...],
+    label: str,
+    *,
+    allowed: str,
+    joint: str = ".",
+    empty: str | None = None,
+    most: int | None = None,
+    help: str | None = None,
+) -> Any:
+    """Different values out of a list. allowed: what an address must have, in words. joint: what stands between two
+    there. empty: how it says none, if it may. most: how many may be chosen.
+    """
+    known = {str(value): value for value in words}
+
+    def read(name: str, text: str) -> tuple[Any, ...]:
+        names = [] if text == empty else text.split(joint)
+        if most:
+            for each in names:
+                _one_of(name, each, known)
+        too_many = most is not None and (len(set(names)) < len(names) or len(names) > most)
+        if too_many or not known.keys() >= set(names):
+            raise ViewError(f"{name} is {text[:80]!r}, but it must be {allowed}.")
+        values = dict.fromkeys(known[each] for each in names)
+        return tuple(values if most else sorted(values))
+
+    def write(values: tuple[Any, ...]) -> str:
+        if not values and empty is None:
+            raise ViewError(f"{label}: at least one is needed.")
+        return joint.join(map(str, values)) or empty or ""
+
+    def draw(start: tuple[Any, ...], **kwargs: Any) -> None:
+        options = {"default": list(start), "format_func": words.__getitem__, "help": help, **kwargs}
+        if most:
+            st.multiselect(label, list(words), max_selections=most, **options)
+        else:
+            st.pills(label, list(words), selection_mode="multi", **options)
+
+    return declared(Setting(default, read, draw, write, lambda shown: tuple(shown or ())))
 
 
 def hyperparameter(name: str, default: Any = None, **kwargs: Any) -> Any:
-    """A value of one of Experiment's hyperparameters, whose declaration it follows where kwargs say nothing else."""
-    known = FIELDS[name]
-    start = known.default if default is None else default
-    return declared(OfExperiment(field=known, default=start, **{"label": known.title, "help": known.help, **kwargs}))
+    """A value of one of Experiment's hyperparameters. kwargs: as in `of_experiment`."""
+    return declared(of_experiment(name, default, **kwargs))
 
 
 def text(
@@ -166,14 +209,12 @@ def text(
     write: Callable[[Any], str] = str,
     implies: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Whatever else an address can have. read: the value of a name and a text; raises LabError."""
-    return declared(Text(reads=read, writes=write, default=default, implies=implies or {}))
+    """Whatever else an address can have; a page draws its control itself. As in Setting."""
 
+    def draw(*args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError
 
-def of_experiment(name: str) -> OfExperiment:
-    """The declaration of a hyperparameter, as page Train has it."""
-    setting: OfExperiment = hyperparameter(name).metadata["setting"]
-    return setting
+    return declared(Setting(default, read, draw, write, optional=True, implies=implies or {}))
 
 
 def pattern(expression: str, allowed: str, default: Any = "") -> Any:
@@ -184,7 +225,7 @@ def pattern(expression: str, allowed: str, default: Any = "") -> Any:
             raise ViewError(f"{name} is {text[:80]!r}, but it must be {allowed}.")
         return text
 
-    return declared(Text(reads=read, writes=str, default=default))
+    return text(read, default)
 
 
 def run() -> Any:
@@ -204,23 +245,7 @@ def layer(default: str, *others: str) -> Any:
     return pattern("|".join(names), f"{examples}, ..., or {OUTPUT}", default)
 
 
-# --- Kinds ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice(Setting):
-    """One of a few values. words: what each is called. heading: whether the label is shown."""
-
-    words: Mapping[Any, str]
-    heading: bool = True
-
-    def read(self, name: str, text: str) -> Any:
-        return _one_of(name, text, {self.write(value): value for value in self.words})
-
-    def draw(self, start: Any, **kwargs: Any) -> None:
-        options = {"label": self.label, "options": list(self.words), "default": start, "help": self.help, **kwargs}
-        options.setdefault("label_visibility", "visible" if self.heading else "collapsed")
-        st.segmented_control(format_func=self.words.__getitem__, required=True, **options)
+# --- Numbers and hyperparameters --------------------------------------------------------------------------------------
 
 
 def plain(value: float) -> str:
@@ -228,160 +253,79 @@ def plain(value: float) -> str:
     return wording.number(value) if isinstance(value, float) else f"{value:,}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Number(Setting):
+def numeric(
+    kind: type[int] | type[float],
+    low: float,
+    high: float | Callable[[], int],
+    default: float | None,
+    *,
+    label: str = "",
+    help: str | None = None,
+    step: float = 1,
+    usual: tuple[float, ...] = (),
+    form: Callable[[Any], str] = plain,
+    slider: bool = False,
+) -> Setting:
     """A number. usual: the positions of its slider, which without them moves by `step`. form: how it shows a position.
     slider: a number field otherwise.
     """
 
-    kind: type[int] | type[float]
-    low: float
-    high: float | Callable[[], int]
-    step: float = 1
-    usual: tuple[float, ...] = ()
-    form: Callable[[Any], str] = plain
-    slider: bool = False
+    def most() -> float:
+        return high() if callable(high) else high
 
-    @property
-    def most(self) -> float:
-        """The highest value."""
-        return self.high() if callable(self.high) else self.high
-
-    def read(self, name: str, text: str) -> Any:
-        return _number(name, text, self.kind, self.low, self.most)
-
-    def draw(self, start: Any, **kwargs: Any) -> None:
-        options = {"label": self.label, "help": self.help, "value": start, **kwargs}
-        if self.usual:
-            usual = sorted({*map(self.kind, options.pop("usual", self.usual)), start})
-            st.select_slider(options=usual, **{"format_func": self.form, **options})
+    def draw(start: Any, **kwargs: Any) -> None:
+        options = {"label": label, "help": help, "value": start, **kwargs}
+        if usual:
+            positions = sorted({*map(kind, options.pop("usual", usual)), start})
+            st.select_slider(options=positions, **{"format_func": form, **options})
             return
-        bounds = {"min_value": self.kind(self.low), "max_value": self.kind(self.most), "step": self.kind(self.step)}
-        (st.slider if self.slider else st.number_input)(**bounds | options)
+        bounds = {"min_value": kind(low), "max_value": kind(most()), "step": kind(step)}
+        (st.slider if slider else st.number_input)(**bounds | options)
+
+    return Setting(default, lambda name, text: _number(name, text, kind, low, most()), draw)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flag(Setting):
-    """Yes or no."""
+def of_experiment(
+    name: str,
+    default: Any = None,
+    *,
+    low: int = 0,
+    usual: tuple[Any, ...] = (),
+    form: Callable[[Any], str] = plain,
+    label: str = "",
+    help: str | None = None,
+) -> Setting:
+    """One of Experiment's hyperparameters, as declared there where no argument says otherwise; see `numeric`."""
+    known = FIELDS[name]
+    default = known.default if default is None else default
+    label, help = label or known.title, help or known.help
+    kind, step = int if known.kind == "int" else float, known.step or 1
+    least, high = low or known.low or 0, known.high or 0
+    usual = usual or (positions(known) if known.log else ())
+    slider = (high - least) / step <= MOST_POSITIONS
+    on_scale = numeric(kind, least, high, default, step=step, usual=usual, form=form, slider=slider)
 
-    def read(self, name: str, text: str) -> bool:
-        return bool(_one_of(name, text, {"true": True, "false": False}))
+    def read(_: str, text: str) -> Any:
+        return getattr(Experiment.parse({name: text}), name)
 
-    def draw(self, start: Any, **kwargs: Any) -> None:
-        st.toggle(**{"label": self.label, "value": start, "help": self.help, **kwargs})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Several(Setting):
-    """Different values out of a list. allowed: what an address must have, in words. joint: what stands between two
-    there. empty: how it says none, if it may. most: how many may be chosen.
-    """
-
-    words: Mapping[Any, str]
-    allowed: str
-    joint: str = "."
-    empty: str | None = None
-    most: int | None = None
-
-    def read(self, name: str, text: str) -> tuple[Any, ...]:
-        known = {str(value): value for value in self.words}
-        if text == self.empty:
-            return ()
-        names = text.split(self.joint)
-        if self.most:
-            for each in names:
-                _one_of(name, each, known)
-        repeated = self.most is not None and (len(set(names)) < len(names) or len(names) > self.most)
-        if repeated or not all(each in known for each in names):
-            raise ViewError(f"{name} is {text[:80]!r}, but it must be {self.allowed}.")
-        values = dict.fromkeys(known[each] for each in names)
-        return tuple(values if self.most else sorted(values))
-
-    def value(self, shown: Any) -> tuple[Any, ...]:
-        return tuple(shown or ())
-
-    def check(self, name: str, value: Any) -> Any:
-        if not value and self.empty is None:
-            raise ViewError(f"{self.label}: at least one is needed.")
-        return super().check(name, value)
-
-    def write(self, value: tuple[Any, ...]) -> str:
-        return self.joint.join(map(str, value)) or self.empty or ""
-
-    def draw(self, start: Any, **kwargs: Any) -> None:
-        options = {"default": list(start), "format_func": self.words.__getitem__, "help": self.help, **kwargs}
-        if self.most:
-            st.multiselect(self.label, list(self.words), max_selections=self.most, **options)
-        else:
-            st.pills(self.label, list(self.words), selection_mode="multi", **options)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text(Setting):
-    """Whatever else an address can have; a page draws its control itself."""
-
-    reads: Callable[[str, str], Any]
-    writes: Callable[[Any], str]
-
-    def read(self, name: str, text: str) -> Any:
-        return self.reads(name, text)
-
-    def write(self, value: Any) -> str:
-        return self.writes(value)
-
-    def check(self, name: str, value: Any) -> Any:
-        return None if value is None else super().check(name, value)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfExperiment(Setting):
-    """One of Experiment's hyperparameters. low, usual, form: as in Number, where other than declared."""
-
-    field: Hyperparameter
-    low: int | None = None
-    usual: tuple[Any, ...] = ()
-    form: Callable[[Any], str] = plain
-
-    def read(self, name: str, text: str) -> Any:
-        if self.low is not None:
-            return self._number().read(name, text)
-        return getattr(Experiment.parse({self.field.name: text}), self.field.name)
-
-    def write(self, value: Any) -> str:
-        return self.field.write(value)
-
-    def value(self, shown: Any) -> Any:
-        return self.field.read(shown or "") if self.field.kind == "widths" else shown
-
-    def draw(self, start: Any, **kwargs: Any) -> None:
-        field, options = self.field, {"label": self.label, "help": self.help, **kwargs}
-        if field.kind == "bool":
+    def draw(start: Any, **kwargs: Any) -> None:
+        options = {"label": label, "help": help, **kwargs}
+        if known.kind == "bool":
             st.toggle(value=start, **options)
-        elif field.kind == "choice":
-            names = field.choices
-            st.selectbox(options=names, index=names.index(start), **{"format_func": wording.choice, **options})
-        elif field.kind == "widths":
-            st.text_input(value=field.write(start), placeholder="such as 512-256-128", **options)
+        elif known.kind == "choice":
+            index = known.choices.index(start)
+            st.selectbox(options=known.choices, index=index, **{"format_func": wording.choice, **options})
+        elif known.kind == "widths":
+            st.text_input(value=known.write(start), placeholder="such as 512-256-128", **options)
         else:
-            number = self._number()
-            if number.slider and not number.usual:
-                options.setdefault("format", "%d" if number.kind is int else "%.3g")
-            number.draw(start, **options)
+            if slider and not usual:
+                options.setdefault("format", "%d" if kind is int else "%.3g")
+            on_scale.draw(start, **options)
 
-    def _number(self) -> Number:
-        """A numeric hyperparameter."""
-        field = self.field
-        low, high, step = field.low or 0 if self.low is None else self.low, field.high or 0, field.step or 1
-        return Number(
-            default=self.default,
-            kind=int if field.kind == "int" else float,
-            low=low,
-            high=high,
-            step=step,
-            usual=self.usual or (positions(field) if field.log else ()),
-            form=self.form,
-            slider=(high - low) / step <= MOST_POSITIONS,
-        )
+    def value(shown: Any) -> Any:
+        return known.read(shown or "") if known.kind == "widths" else shown
+
+    return Setting(default, on_scale.read if low else read, draw, known.write, value)
 
 
 def positions(field: Hyperparameter) -> tuple[float, ...]:
