@@ -73,4 +73,5 @@ def _epoch(state: Any, x: Any, y: Any, order: Any) -> tuple[Any, Any]:
         weights = [weight - rate * m / (jax.numpy.sqrt(v) + EPSILON) for weight, m, v in moved]
         return (weights, first, second, number), found
 
-    return jax.lax.scan(step, state, order)
+    end, measures = jax.lax.scan(step, state, order)
+    return end, measures

@@ -16,9 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.theme import Layered
 from fmnist_core.experiment.hyperparameters import FIELDS
-from fmnist_core.experiment.recording import to_json_types
 
 AXES = {"epoch": "epoch", "step": "training steps", "seconds": "training time (seconds)"}
 # Title, unit, format of the axis, format of the tooltip.
@@ -27,7 +25,7 @@ MEASURES = {
     "accuracy": ("Accuracy: higher is better", "share of correct predictions", "~%", ".2%"),
 }
 VALIDATION, TRAINING = theme.VALIDATION_NAME, theme.TRAIN_NAME
-WIDTHS, RIM = {VALIDATION: 2.5, TRAINING: 1.75}, 3.5  # Of lines, and how much wider one is for each that lies on it.
+WIDTHS, RIM = {VALIDATION: 2.5, TRAINING: 1.75}, 3.5  # Of lines, and how much wider for each line on top.
 # Losses above 3, worse than a guess (ln 10), and above 6 times the median lie outside: they would flatten the rest.
 HIGH, TIMES_MEDIAN = 3.0, 6.0
 WIDE = 99  # Positive values that span more than this, from two orders on, get a logarithmic axis.
@@ -44,12 +42,12 @@ def curves(
     each: bool = False,
     end: float | None = None,
     height: int = HEIGHT,
-) -> Layered:
+) -> alt.LayerChart:
     """Curves of "loss" or "accuracy": validation solid, with a band of one standard deviation, and training dashed.
 
-    rows: as from `tables.history`; a column loss_terms tells what each loss has beside the cross-entropy. models: those to show, in the order
-    of their colours. x: "epoch", "step" or "seconds". each: the runs' own
-    validation curves, too, as thin lines. end: right end of the axis, where it is known before the training ends.
+    rows: as from `tables.history`; a column loss_terms tells what each loss has beside the cross-entropy. models: those
+    to show, in the order of their colours. x: "epoch", "step" or "seconds". each: the runs' own validation curves, too,
+    as thin lines. end: right end of the axis, where it is known before the training ends.
     """
     title, unit, labels, figures = MEASURES[measure]
     if measure == "loss":
@@ -58,15 +56,13 @@ def curves(
     top = _top(means["mean"])
     y = {"title": unit, "axis": alt.Axis(format=labels), "scale": _scale(top, 0.0)}
     data = {"means": means} | ({"runs": points(rows, f"val_{measure}", models, x)} if each else {})
-    heading = theme.titled(title, _how_to_read(means, models, top, each))
-    return _picture(data, models, x_axis(x, end), y, figures, top).properties(
-        height=_tall(height, models), title=heading
-    )
+    picture, lines = _layers(models, x_axis(x, end), y, figures), _how_to_read(means, models, top, each)
+    return theme.picture(picture, _tall(height, models), title, lines, _data(data, top))
 
 
 def gap(
     rows: pd.DataFrame, models: Sequence[str], x: str = "epoch", end: float | None = None, height: int = HEIGHT
-) -> Layered:
+) -> alt.LayerChart:
     """Generalisation gap: validation loss minus training loss of each run, as the mean over the seeds.
 
     An L2 penalty is in both, but not the same: in validation loss that of the epoch's end, in training loss the mean
@@ -77,21 +73,20 @@ def gap(
     y = {"title": "validation loss − training loss", "axis": alt.Axis(format="~g"), "scale": _scale(top, -HIGH)}
     data = {"means": means, "zero": pd.DataFrame({"mean": [0.0]})}
     lines = [*_how_to_read(means, models, top), *[CHANGE] * (L2 in loss_terms(rows, models))]
-    heading = theme.titled("Generalisation gap: the higher above 0, the more overfitting", lines)
-    return _picture(data, models, x_axis(x, end), y, "+.4f", top).properties(
-        height=_tall(height, models), title=heading
-    )
+    title = "Generalisation gap: the higher above 0, the more overfitting"
+    picture = _layers(models, x_axis(x, end), y, "+.4f")
+    return theme.picture(picture, _tall(height, models), title, lines, _data(data, top))
 
 
 def loss_terms(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
     """What the losses of these models hold beside the cross-entropy, if rows tell it in a column loss_terms."""
-    own: Iterable[str] = rows["loss_terms"][rows["model"].isin(models)].unique() if "loss_terms" in rows else []
-    return list(dict.fromkeys(term for terms in own for term in terms.split(" + ") if term))
+    columns: Iterable[str] = rows["loss_terms"][rows["model"].isin(models)].unique() if "loss_terms" in rows else []
+    return list(dict.fromkeys(term for terms in columns for term in terms.split(" + ") if term))
 
 
 def rates(
     rows: pd.DataFrame, models: Sequence[str], x: str = "step", end: float | None = None, height: int = 300
-) -> Layered:
+) -> alt.LayerChart:
     """The learning rate of each model, epoch by epoch. Where models share a rate, the lower lines show as rims."""
     means = _means(rows, {VALIDATION: "learning_rate"}, models, x)
     rates_of = {model: set(group["mean"].round(9)) for model, group in means.groupby("model", sort=False)}
@@ -103,17 +98,17 @@ def rates(
     scale = alt.Scale(type="log" if spans(means["mean"]) else "linear", padding=10)
     y = {"title": "learning rate", "axis": alt.Axis(format="~g", tickCount=4), "scale": scale}
     shared = "Models with the same rate overlap." if any(above.values()) else ""
-    heading = theme.titled("Learning rate: how far each step moves the weights", shared)
-    return _picture({"means": means}, models, x_axis(x, end), y, ".3~g").properties(
-        height=_tall(height, models), title=heading
-    )
+    title, data = "Learning rate: how far each step moves the weights", _data({"means": means}, None)
+    picture = _layers(models, x_axis(x, end), y, ".3~g")
+    return theme.picture(picture, _tall(height, models), title, shared, data)
 
 
 def points(rows: pd.DataFrame, column: str, models: Sequence[str], x: str = "epoch") -> pd.DataFrame:
-    """The finite values of a column, models in the order given. Columns: model, run_id, seed, epoch, x, mean (the value)."""
+    """A column's finite values, models in their order. Columns: model, run_id, seed, epoch, x, mean (the value)."""
     order = {model: index for index, model in enumerate(models)}
-    kept = rows[rows["model"].isin(models) & (rows["epoch"] > 0) & np.isfinite(rows[column].astype(float))]
-    values = kept[["model", "run_id", "seed", "epoch"]].assign(x=kept[x].astype(float), mean=kept[column].astype(float))
+    finite = rows[rows["model"].isin(models) & (rows["epoch"] > 0) & np.isfinite(rows[column].astype(float))]
+    values = finite[["model", "run_id", "seed", "epoch"]]
+    values = values.assign(x=finite[x].astype(float), mean=finite[column].astype(float))
     return values.sort_values(["model", "epoch"], key=lambda c: c.map(order) if c.name == "model" else c, kind="stable")
 
 
@@ -136,43 +131,34 @@ def _means(rows: pd.DataFrame, columns: Mapping[str, str], models: Sequence[str]
     return pd.concat(tables, ignore_index=True)
 
 
-def _picture(
-    data: Mapping[str, pd.DataFrame],
-    models: Sequence[str],
-    x: alt.X,
-    y: dict[str, Any],
-    figures: str,
-    top: float | None = None,
-) -> Layered:
-    """All layers over the training; each shows where its data set has rows.
+def _data(tables: Mapping[str, pd.DataFrame], top: float | None) -> dict[str, pd.DataFrame]:
+    """The data sets of `_layers`, from "means" as from `_means`, and perhaps "runs" as from `points`, and "zero".
 
-    data: "means" as from `_means`; perhaps "runs" as from `points`, and "zero". y: options of the vertical axis.
-    figures: format of the values in the tooltip. top: of the picture, where something lies above.
+    top: of the picture, where something lies above.
     """
-    means = data["means"]
+    means = tables["means"]
     inside = means[(means["split"] == VALIDATION) & (means["mean"] <= (math.inf if top is None else top))]
     ends = inside.groupby("model", sort=False).tail(1)
-    tables = {"zero": means.head(0), "bands": inside[inside["seeds"] > 1], "runs": means.head(0), "ends": ends, **data}
-    picked = alt.selection_point(name="model", fields=["model"], bind="legend", toggle="true")
-    picture = alt.layer(*_layers(models, x, y, picked), _tips(x, y, picked, figures))
-    picture.datasets = {name: records(table) for name, table in tables.items()}
-    return picture
+    none = means.head(0)
+    return {"zero": none, "bands": inside[inside["seeds"] > 1], "runs": none, "ends": ends, **tables}
 
 
-def _layers(
-    models: Sequence[str], x: alt.X, y: dict[str, Any], picked: alt.Parameter
-) -> list[alt.Chart | alt.LayerChart]:
-    """Zero line, bands, single runs, means and their last points, back to front. The legend's clicks bring models out."""
+def _layers(models: Sequence[str], x: alt.X, y: dict[str, Any], figures: str) -> list[Any]:
+    """Zero line, bands, single runs, means and their last points: each shows where its data set has rows.
+
+    y: options of the vertical axis. figures: format of the values in the tooltip.
+    """
+    picked = theme.legend_selection("model")
     value = alt.Y("mean:Q", **y)
     dashes = alt.Scale(domain=list(WIDTHS), range=[[1, 0], [6, 4]])
+    spread = f"isValid(datum.deviation) ? '± ' + format(datum.deviation, '{figures.lstrip('+')}') : 'one seed'"
 
-    def drawn(name: str, on: float, off: float) -> alt.Chart:
-        strength = alt.when(picked).then(alt.value(on)).otherwise(alt.value(off))
-        return alt.Chart(alt.NamedData(name)).encode(x=x, y=value, color=theme.by_model(models), opacity=strength)
+    def drawn(name: str, on: float, off: float) -> Any:
+        opacity = theme.either(picked, on, off)
+        return alt.Chart(alt.NamedData(name)).encode(x=x, y=value, color=theme.by_model(models), opacity=opacity)
 
     return [
         alt.Chart(alt.NamedData("zero")).mark_rule(color=theme.MUTED, strokeWidth=1.5).encode(y=value),
-        # The first layer with the legend has to have the selection, or the legend takes no clicks.
         drawn("bands", 0.18, 0.02)
         .mark_area(clip=True, tooltip=None)
         .encode(y=alt.Y("low:Q", **y), y2="high:Q")
@@ -186,20 +172,14 @@ def _layers(
             order="epoch:Q",
         ),
         drawn("ends", 1, 0.1).mark_point(filled=True, size=45, tooltip=None),
-    ]
-
-
-def _tips(x: alt.X, y: dict[str, Any], picked: alt.Parameter, figures: str) -> alt.Chart:
-    """Unseen dots on the means, large enough to point at, of the models that are not faded."""
-    spread = f"isValid(datum.deviation) ? '± ' + format(datum.deviation, '{figures.lstrip('+')}') : 'one seed'"
-    return (
+        # Unseen dots on the means, large enough to point at, of the models that are not faded.
         alt.Chart(alt.NamedData("means"))
         .transform_filter(picked)
         .transform_calculate(spread=spread)
         .mark_point(filled=True, size=150, opacity=0, clip=True)
         .encode(
             x=x,
-            y=alt.Y("mean:Q", **y),
+            y=value,
             tooltip=[
                 alt.Tooltip("model:N"),
                 alt.Tooltip("split:N", title="images"),
@@ -208,8 +188,8 @@ def _tips(x: alt.X, y: dict[str, Any], picked: alt.Parameter, figures: str) -> a
                 alt.Tooltip("spread:N", title="standard deviation"),
                 alt.Tooltip("seeds:Q"),
             ],
-        )
-    )
+        ),
+    ]
 
 
 def _how_to_read(means: pd.DataFrame, models: Sequence[str], top: float | None = None, each: bool = False) -> list[str]:
@@ -253,9 +233,3 @@ def spans(values: Iterable[float]) -> bool:
     """Whether positive values span so wide a range that they need a logarithmic axis."""
     numbers = list(values)
     return bool(numbers) and 0 < WIDE * min(numbers) < max(numbers)
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows in JSON types: what is not finite is null."""
-    rows: list[dict[str, Any]] = to_json_types(table.rename(columns=str).to_dict("records"))
-    return rows

@@ -10,17 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.theme import Layered
 from fmnist_core.findings import evaluation
 from fmnist_core.findings.evaluation import Scores
 
 CELL = "cell"  # the point selection, with the fields true and predicted
-PALE, RIGHT = 0.04, 0.3  # Opacity of an empty cell, and of the diagonal's: right answers shall not outshine mistakes.
+PALE, RIGHT = (
+    0.04,
+    0.3,
+)  # Opacity of an empty cell, and of the diagonal's: correct predictions must not outshine mistakes.
 # Above this opacity black stands out from a cell's orange better than white does, on the dark page's background.
 STRONG = 0.76
 FIGURES = alt.ExprRef("luminance(background || 'white') > 0.4 ? 'black' : 'white'")
 MEASURES = ("precision", "recall", "F1")
-MEASURE_COLOURS = theme.MODEL_COLOURS[:3]
 
 
 def rows(counts: NDArray[np.int64], classes: Sequence[str], shares: bool = False) -> pd.DataFrame:
@@ -28,33 +29,27 @@ def rows(counts: NDArray[np.int64], classes: Sequence[str], shares: bool = False
     right, strength (opacity). counts: rows true, columns predicted. shares: figures in per cent of the row.
     """
     share = evaluation.row_shares(counts)
-    wrong = ~np.eye(len(classes), dtype=bool)
-    most = float(share[wrong].max(initial=0)) or 1.0
-    return pd.DataFrame(
-        [
+    most = float(share[~np.eye(len(classes), dtype=bool)].max(initial=0)) or 1.0
+    cells = []
+    for a, b in np.ndindex(share.shape):
+        images, part = int(counts[a, b]), float(share[a, b])
+        # A small share keeps a digit, so that it does not read as nothing.
+        figure = f"{100 * part:.{int(part < 0.0095)}f} %" if shares else f"{images:,}"
+        cells.append(
             {
-                "true": true,
-                "predicted": predicted,
-                "images": int(counts[a, b]),
-                "share": float(share[a, b]),
-                "figure": _figure(int(counts[a, b]), float(share[a, b]), shares),
+                "true": classes[a],
+                "predicted": classes[b],
+                "images": images,
+                "share": part,
+                "figure": figure if images else "",
                 "right": a == b,
-                "strength": RIGHT * float(share[a, b]) if a == b else PALE + (1 - PALE) * float(share[a, b]) / most,
+                "strength": RIGHT * part if a == b else PALE + (1 - PALE) * part / most,
             }
-            for a, true in enumerate(classes)
-            for b, predicted in enumerate(classes)
-        ]
-    )
+        )
+    return pd.DataFrame(cells)
 
 
-def _figure(images: int, share: float, shares: bool) -> str:
-    """Nothing for nothing; a small share keeps a digit, so that it does not read as nothing."""
-    if not images:
-        return ""
-    return f"{100 * share:.{int(share < 0.0095)}f} %" if shares else f"{images:,}"
-
-
-def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] | None = None) -> Layered:
+def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] | None = None) -> alt.LayerChart:
     """The confusion matrix. table: as from `rows`. chosen: true and predicted class of the cell to frame."""
     chosen_rows = table.assign(
         chosen=[(a, b) == chosen for a, b in zip(table["true"], table["predicted"], strict=True)]
@@ -74,31 +69,29 @@ def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] 
     cells = (
         base.mark_rect(cornerRadius=2, cursor="pointer", strokeWidth=2)
         .encode(
-            color=alt.when(alt.datum.right).then(alt.value(theme.MUTED)).otherwise(alt.value(theme.VALIDATION)),
+            color=theme.either(alt.datum.right, theme.MUTED, theme.VALIDATION),
             opacity=alt.Opacity("strength:Q", scale=None),
-            stroke=alt.when(frame).then(alt.value(theme.INK)).otherwise(alt.value("transparent")),
+            stroke=theme.either(frame, theme.INK, "transparent"),
         )
         .add_params(alt.selection_point(name=CELL, fields=["true", "predicted"], on="click", clear=False))
     )
     figures = base.mark_text(fontSize=12, cursor="pointer").encode(
-        text="figure:N",
-        color=alt.when(alt.datum.strength > STRONG).then(alt.value("black")).otherwise(alt.value(FIGURES)),
+        text="figure:N", color=theme.either(alt.datum.strength > STRONG, "black", FIGURES)
     )
     outline = base.transform_filter(frame).mark_rect(filled=False, strokeWidth=2.5, cornerRadius=2, stroke=theme.INK)
-    return alt.layer(cells, figures, outline).properties(
-        height=430,
-        title=theme.titled("Which classes the network confuses", "Grey: correct. Orange: mistakes; click a cell."),
-    )
+    title, key = "Which classes the network confuses", "Grey: correct. Orange: mistakes; click a cell."
+    return theme.picture([cells, figures, outline], 430, title, key)
 
 
 def score_rows(scores: Scores, classes: Sequence[str]) -> pd.DataFrame:
     """A row a class and measure: class, measure, value, low, high (95 % Wilson intervals; F1 is no proportion and has
     none), figure. A measure that is 0 / 0 has no row.
     """
+    none = np.full(len(classes), np.nan)
     measures = {
         "precision": (scores.precision, *evaluation.wilson(scores.right, scores.predicted)),
         "recall": (scores.recall, *evaluation.wilson(scores.right, scores.support)),
-        "F1": (scores.f1, np.full(len(classes), np.nan), np.full(len(classes), np.nan)),
+        "F1": (scores.f1, none, none),
     }
     table = pd.DataFrame(
         [
@@ -110,9 +103,9 @@ def score_rows(scores: Scores, classes: Sequence[str]) -> pd.DataFrame:
     return table.dropna(subset=["value"])
 
 
-def score_dots(table: pd.DataFrame, classes: Sequence[str]) -> Layered:
+def score_dots(table: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart:
     """Precision, recall and F1 of each class as dots with intervals. table: as from `score_rows`."""
-    colours = alt.Scale(domain=list(MEASURES), range=list(MEASURE_COLOURS))
+    colours = alt.Scale(domain=list(MEASURES), range=list(theme.MODEL_COLOURS[:3]))
     base = alt.Chart(table).encode(
         y=alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(**theme.BARE)),
         yOffset=alt.YOffset("measure:N", sort=list(MEASURES), scale=alt.Scale(paddingOuter=0.35)),
@@ -125,6 +118,5 @@ def score_dots(table: pd.DataFrame, classes: Sequence[str]) -> Layered:
     dots = base.mark_circle(size=55, opacity=1).encode(
         x=alt.X("value:Q", title="share", scale=across, axis=alt.Axis(format=".0%", grid=True))
     )
-    return alt.layer(intervals, dots).properties(
-        height=440, title=theme.titled("Precision, recall and F1 of each class", "Dots: value. Lines: 95 % interval.")
-    )
+    title = "Precision, recall and F1 of each class"
+    return theme.picture([intervals, dots], 440, title, "Dots: value. Lines: 95 % interval.")

@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.theme import Layered
 from fmnist_core.experiment import wording
 
 BIN = 15  # Grey values in a bin: 255 = 17 bins of 15 above black; narrower ones show little but spikes at the ends.
@@ -21,18 +20,20 @@ STRONG = 0.9  # Cells above this share of the highest have white figures.
 
 
 def balance(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> alt.Chart:
-    """Images of each class in each part, side by side. counts: per part ("training", "validation", "test") (classes,)."""
-    parts = [theme.TRAIN_NAME, theme.VALIDATION_NAME, TEST_NAME]
+    """Images of each class in each part, side by side. counts: (classes,) of "training", "validation" and "test"."""
+    parts = {theme.TRAIN_NAME: theme.TRAIN, theme.VALIDATION_NAME: theme.VALIDATION, TEST_NAME: theme.MUTED}
     rows = pd.DataFrame(
         [
-            {"class": name, "images": int(counts[part][label]), "part": part, "order": parts.index(part)}
-            for part in parts
+            {"class": name, "images": int(counts[part][label]), "part": part, "order": order}
+            for order, part in enumerate(parts)
             for label, name in enumerate(classes)
         ]
     )
-    colours = alt.Scale(domain=parts, range=[theme.TRAIN, theme.VALIDATION, theme.MUTED])
-    return (
-        alt.Chart(rows)
+    colours = alt.Scale(domain=list(parts), range=list(parts.values()))
+    even = all(int(part.min()) == int(part.max()) for part in counts.values())
+    title = "Every class has the same number of images in each part" if even else "Images of each class in each part"
+    bars: alt.Chart = (
+        alt.Chart(rows, height=300, title=title)
         .mark_bar(height={"band": 0.72})
         .encode(
             x=alt.X("images:Q", title="images", axis=alt.Axis(format=",d", grid=True)),
@@ -41,13 +42,8 @@ def balance(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> 
             order="order:Q",
             tooltip=["class:N", "part:N", alt.Tooltip("images:Q", format=",d")],
         )
-        .properties(height=300, title=_balance_title(counts))
     )
-
-
-def _balance_title(counts: Mapping[str, NDArray[np.int64]]) -> str:
-    even = all(int(part.min()) == int(part.max()) for part in counts.values())
-    return "Every class has the same number of images in each part" if even else "Images of each class in each part"
+    return bars
 
 
 def intensity_rows(intensities: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
@@ -73,23 +69,21 @@ def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
     drawn = rows.assign(place=position, top=position - rows["share"] / (float(rows["share"].max()) or 1.0) * OVERLAP)
     black = rows.groupby("class")["black"].first()
     names = [f"{name}, {wording.percent(black[name])} black" for name in classes]
-    labels = f"{names!r}[datum.value]"
     axis = alt.Axis(
         values=list(range(len(classes))),
-        labelExpr=labels,
+        labelExpr=f"{names!r}[datum.value]",
         grid=True,
         labelLimit=240,
         tickCount=len(classes),
         ticks=False,
     )
-    return (
-        alt.Chart(drawn)
+    scale = alt.Scale(domain=[len(classes) - 0.7, -OVERLAP - 0.1], nice=False)
+    ridges: alt.Chart = (
+        alt.Chart(drawn, height=460, title="Brightness of the pixels that are not black")
         .mark_area(line={"strokeWidth": 1.5}, fillOpacity=0.7, interpolate="monotone")
         .encode(
             x=alt.X("value:Q", title="pixel value (0 black, 255 white)", scale=alt.Scale(domain=[0, 255], nice=False)),
-            y=alt.Y(
-                "top:Q", title=None, axis=axis, scale=alt.Scale(domain=[len(classes) - 0.7, -OVERLAP - 0.1], nice=False)
-            ),
+            y=alt.Y("top:Q", title=None, axis=axis, scale=scale),
             y2="place:Q",
             color=alt.Color("class:N", legend=None, scale=theme.class_colours(tuple(classes))),
             tooltip=[
@@ -99,8 +93,8 @@ def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
                 alt.Tooltip("black:Q", title="pixels that are 0", format=".0%"),
             ],
         )
-        .properties(height=460, title="Brightness of the pixels that are not black")
     )
+    return ridges
 
 
 def similarity_rows(shares: NDArray[np.float64], classes: Sequence[str]) -> pd.DataFrame:
@@ -116,18 +110,11 @@ def similarity_rows(shares: NDArray[np.float64], classes: Sequence[str]) -> pd.D
     )
 
 
-def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> Layered:
+def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart:
     """Similarity of the classes: the stronger a cell, the more similar the two. rows: as from `similarity_rows`."""
-    x = alt.X(
-        "other:N",
-        sort=list(classes),
-        title=None,
-        axis=alt.Axis(labelAngle=-40, **theme.BARE),
-    )
-    y = alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(**theme.BARE))
     base = alt.Chart(rows).encode(
-        x=x,
-        y=y,
+        x=alt.X("other:N", sort=list(classes), title=None, axis=alt.Axis(labelAngle=-40, **theme.BARE)),
+        y=alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(**theme.BARE)),
         tooltip=["class:N", "other:N", alt.Tooltip("share:Q", title="nearer to the other's mean", format=".1%")],
     )
     highest = float(rows["share"].max()) or 1.0
@@ -135,13 +122,12 @@ def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> Layered:
         # Opacity, not a colour ramp: "nothing" is the page's own background, light or dark.
         opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, highest], range=[PALE, 1]), legend=None)
     )
-    strong = alt.datum.share > STRONG * highest
     figures = (
         base.transform_filter(alt.datum.share >= 0.005)
         .mark_text(fontSize=11)
         .encode(
             text=alt.Text("share:Q", format=".0%"),
-            color=alt.when(strong).then(alt.value("white")).otherwise(alt.value(theme.INK)),
+            color=theme.either(alt.datum.share > STRONG * highest, "white", theme.INK),
         )
     )
-    return alt.layer(cells, figures).properties(height=400, title="Share nearer to the other class's mean image")
+    return theme.picture([cells, figures], 400, "Share nearer to the other class's mean image")

@@ -1,4 +1,4 @@
-"""What dropout does: the units of a layer that one step switches off, and what that does to the answer."""
+"""What dropout does: the units of a layer that one step switches off, and what that does to the prediction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 
 from fmnist_core.charts import images, theme
-from fmnist_core.charts.theme import Layered
+from fmnist_core.charts.markup import Html, element, joined
 from fmnist_core.charts.value_spread import KEY, Array
 
 CELL, GAP, SHARPER = 16, 2, 2  # A unit's square and the gap to the next in pixels; drawn larger for dense screens.
@@ -20,29 +20,22 @@ PALE = 0.12  # Opacity of a unit that is on but hands on 0, so that it still sho
 OFF = "#c2477f"  # The dropout layer's colour, lighter: thin crosses must show on a dark page, too.
 
 
-def unit_grid(values: Array, kept: NDArray[np.bool_], highest: float, description: str) -> str:
-    """A layer's units as squares, row by row, as HTML.
+def unit_grid(values: Array, kept: NDArray[np.bool_], highest: float, description: str) -> Html:
+    """A layer's units as squares, row by row, as HTML, and what the squares mean.
 
     values: what the layer hands on, (units,). kept: which units are on, (units,). highest: the size that is drawn in
     full colour, the same for pictures that are compared. description: for readers who cannot see it.
     """
     columns = math.ceil(math.sqrt(2 * len(values)))
-    picture = _squares(values, kept, highest or 1.0, columns)
-    layout = f"width:100%;max-width:{columns * (CELL + GAP)}px;display:block"
-    return (
-        f'<img src="{images.source(picture)}" alt="{description}" title="{description}" style="{layout}">{_unit_key()}'
-    )
-
-
-def _squares(values: Array, kept: NDArray[np.bool_], highest: float, columns: int) -> Image.Image:
     pitch = (CELL + GAP) * SHARPER
     rows = math.ceil(len(values) / columns)
     canvas = Image.new("RGBA", (columns * pitch - GAP * SHARPER, rows * pitch - GAP * SHARPER))
     pen = ImageDraw.Draw(canvas)
-    shares = np.clip(np.abs(values) / highest, 0, 1)
+    shares = np.clip(np.abs(values) / (highest or 1.0), 0, 1)
     for index, (share, on) in enumerate(zip(shares.tolist(), kept.tolist(), strict=True)):
         _square(pen, index % columns * pitch, index // columns * pitch, share if on else None)
-    return canvas
+    size = f"width:100%;max-width:{columns * (CELL + GAP)}px;display:block"
+    return joined([images.described(canvas, description, size), _unit_key()])
 
 
 def _square(pen: ImageDraw.ImageDraw, left: int, top: int, share: float | None) -> None:
@@ -57,23 +50,23 @@ def _square(pen: ImageDraw.ImageDraw, left: int, top: int, share: float | None) 
         pen.line((start, top + inset, end, bottom - inset), OFF, width=2 * SHARPER)
 
 
-def _unit_key() -> str:
-    """What the squares mean."""
-    kinds = (
-        (None, "off in this step"),
-        (0.0, "on, activation 0"),
-        (1.0, "on: the stronger the colour, the larger the activation"),
-    )
+def _unit_key() -> Html:
+    kinds: dict[str, float | None] = {
+        "off in this step": None,
+        "on, activation 0": 0.0,
+        "on: the stronger the colour, the larger the activation": 1.0,
+    }
     parts = []
-    for share, words in kinds:
+    for meaning, share in kinds.items():
         canvas = Image.new("RGBA", (CELL * SHARPER, CELL * SHARPER))
         _square(ImageDraw.Draw(canvas), 0, 0, share)
-        swatch = f'<img src="{images.source(canvas)}" alt="" style="width:{CELL}px;height:{CELL}px;margin-right:0.4em">'
-        parts.append(f'<span style="display:inline-flex;align-items:center">{swatch}{words}</span>')
-    return f'<div style="{KEY};margin-top:0.6rem">{"".join(parts)}</div>'
+        size = f"width:{CELL}px;height:{CELL}px;margin-right:0.4em"
+        swatch = element("img", src=images.source(canvas), alt="", style=size)
+        parts.append(element("span", swatch, meaning, style="display:inline-flex;align-items:center"))
+    return element("div", *parts, style=f"{KEY};margin-top:0.6rem")
 
 
-def masks(probabilities: Mapping[int, float], full: float, name: str) -> Layered:
+def masks(probabilities: Mapping[int, float], full: float, name: str) -> alt.LayerChart:
     """The probability of one class, mask by mask.
 
     probabilities: by step, the newest last. full: with all units on. name: of the class.
@@ -82,21 +75,18 @@ def masks(probabilities: Mapping[int, float], full: float, name: str) -> Layered
     rows = pd.DataFrame(
         {"step": step, "probability": value, "newest": step == newest} for step, value in probabilities.items()
     )
-    x = alt.X("step:O", title="step (each with its own mask)", axis=alt.Axis(labelAngle=0))
     y = alt.Y("probability:Q", title=f"probability of {name}", scale=alt.Scale(domain=[0, 1]))
     dots = (
         alt.Chart(rows)
         .mark_point(filled=True, size=90, opacity=1)
         .encode(
-            x=x,
+            x=alt.X("step:O", title="step (each with its own mask)", axis=alt.Axis(labelAngle=0)),
             y=y,
-            color=alt.when(alt.datum.newest).then(alt.value(OFF)).otherwise(alt.value(theme.MUTED)),
+            color=theme.either(alt.datum.newest, OFF, theme.MUTED),
             tooltip=["step:O", alt.Tooltip("probability:Q", format=".3f")],
         )
     )
     rule = alt.Chart(pd.DataFrame({"probability": [full]})).mark_rule(color=theme.TRAIN, strokeWidth=2).encode(y=y)
     low, high = min(probabilities.values()), max(probabilities.values())
-    title = theme.titled(
-        f"Probability of {name} by mask", f"line: all units on, {full:.2f}; dots: {low:.2f} to {high:.2f}"
-    )
-    return alt.layer(rule, dots).properties(height=280, title=title)
+    lines = f"line: all units on, {full:.2f}; dots: {low:.2f} to {high:.2f}"
+    return theme.picture([rule, dots], 280, f"Probability of {name} by mask", lines)

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import records, spans
-from fmnist_core.charts.theme import Layered
+from fmnist_core.charts.comparison import spans
 from fmnist_core.experiment import wording
 
 PALE, STRONG = 0.08, 0.9  # Opacity of the worst cell: it still shows; and of those with white figures on a light page.
@@ -26,7 +25,7 @@ ROOM, HEIGHT = 130, 400  # Pixels: what titles and axes take, a whole picture.
 WHO = (alt.Tooltip("model:N"), alt.Tooltip("seed:Q"))
 
 
-def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[str, str]) -> Layered:
+def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[str, str]) -> alt.LayerChart:
     """The mean of a measure for each combination of two hyperparameters, with its figure: the better, the stronger.
 
     The point selection "cell" has the fields x and y.
@@ -42,37 +41,33 @@ def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[
     opacity = alt.Scale(domain=[0, 1], range=[PALE, 1])
     squares = base.mark_rect(fill=theme.TRAIN, stroke=theme.VALIDATION, cornerRadius=3).encode(
         fillOpacity=alt.FillOpacity("strength:Q", scale=opacity, legend=None),
-        strokeWidth=alt.when(chosen, empty=False).then(alt.value(4)).otherwise(alt.value(0)),
+        strokeWidth=theme.either(chosen, 4, 0, empty=False),
     )
-    ink = alt.when(alt.datum.strength > STRONG).then(alt.value("white")).otherwise(alt.value(theme.INK))
-    picture = alt.layer(
-        squares.add_params(chosen), base.mark_text(fontSize=_size(cells[x], 14, 11)).encode(text="figure:N", color=ink)
-    )
-    picture.datasets = {"cells": records(cells)}
-    title = theme.titled(
-        f"{titles[measure]} by {wording.inside(titles[x])} and {wording.inside(titles[y])}", direction(measure)
-    )
-    return picture.properties(height=_size(cells[y], 48, 34) * cells[y].nunique() + ROOM, title=title)
+    ink = theme.either(alt.datum.strength > STRONG, "white", theme.INK)
+    figures = base.mark_text(fontSize=_size(cells[x], 14, 11)).encode(text="figure:N", color=ink)
+    title = f"{titles[measure]} by {wording.inside(titles[x])} and {wording.inside(titles[y])}"
+    height = _size(cells[y], 48, 34) * cells[y].nunique() + ROOM
+    picture = [squares.add_params(chosen), figures]
+    return theme.picture(picture, height, title, direction(measure), {"cells": cells})
 
 
 def scatter(
     table: pd.DataFrame, x: str, measure: str, models: Sequence[str], titles: Mapping[str, str], height: int = HEIGHT
-) -> Layered:
+) -> alt.LayerChart:
     """Each run as a dot, one hyperparameter against a measure, and the mean of each value as a dash.
 
     models: the order of their colours. The point selection "run" has the field run_id.
     """
     runs = rated(table.assign(value=measured(table, measure)), "value", measure)
-    lost = int(runs["diverged"].sum())
+    diverged = int(runs["diverged"].sum())
     runs = runs[~runs["diverged"]].dropna(subset=[x])
     means = over_runs(runs, [x], measure).rename(columns={"mean": "value"})
     path = means.sort_values(x) if is_numeric(table[x]) else means.head(0)
-    picture = alt.layer(*_dots(runs, x, measure, models, titles))
-    picture.datasets = {"path": records(path), "means": records(means), "runs": records(runs)}
-    gone = f" Left out: {lost} diverged." if lost else ""
-    subtitle = f"Dot: one run. Dash: mean of the runs with this value.{gone}"
-    title = theme.titled(f"{titles[measure]} by {wording.inside(titles[x])}", subtitle)
-    return picture.properties(height=height, title=title)
+    picture = _dots(runs, x, measure, models, titles)
+    left_out = f" Left out: {diverged} diverged." if diverged else ""
+    subtitle = f"Dot: one run. Dash: mean of the runs with this value.{left_out}"
+    title = f"{titles[measure]} by {wording.inside(titles[x])}"
+    return theme.picture(picture, height, title, subtitle, {"path": path, "means": means, "runs": runs})
 
 
 def over_runs(table: pd.DataFrame, by: Sequence[str], measure: str) -> pd.DataFrame:
@@ -81,8 +76,8 @@ def over_runs(table: pd.DataFrame, by: Sequence[str], measure: str) -> pd.DataFr
     Columns: those of `by`, mean, deviation (sample standard deviation; nan with one run), runs (how many count),
     diverged, strength (0 worst, 1 best), figure and spread (texts).
     """
-    known = table.assign(value=measured(table, measure)).dropna(subset=list(by))
-    grouped = known.groupby(list(by), sort=False)["value"]
+    runs = table.assign(value=measured(table, measure)).dropna(subset=list(by))
+    grouped = runs.groupby(list(by), sort=False)["value"]
     means = grouped.agg(mean="mean", deviation="std", runs="count").reset_index()
     spread = [f"± {_figure(value, measure)}" if value == value else "one run" for value in means["deviation"]]
     return rated(means, "mean", measure, noise=float(means["deviation"].median())).assign(spread=spread)
@@ -166,9 +161,7 @@ def bend(levels: Sequence[float]) -> dict[str, Any]:
     return {"type": "log"} if len(positive) == len(levels) else {"type": "symlog", "constant": min(positive)}
 
 
-def _dots(
-    runs: pd.DataFrame, x: str, measure: str, models: Sequence[str], titles: Mapping[str, str]
-) -> list[alt.Chart | alt.LayerChart]:
+def _dots(runs: pd.DataFrame, x: str, measure: str, models: Sequence[str], titles: Mapping[str, str]) -> list[Any]:
     """The layers of `scatter`: runs, and the means with a path between those of numbers."""
     numeric = is_numeric(runs[x])
     options = (_quantitative if numeric else _ordinal)(runs[x], titles[x])
@@ -178,7 +171,7 @@ def _dots(
     on_run = "click[!event.item || !event.item.datum || !event.item.datum.runs]"
     chosen = alt.selection_point(name="run", fields=["run_id"], on=on_run)
 
-    def drawn(name: str, *tooltip: alt.Tooltip) -> alt.Chart:
+    def drawn(name: str, *tooltip: alt.Tooltip) -> Any:
         return alt.Chart(alt.NamedData(name)).encode(
             x=alt.X(f"{x}:Q" if numeric else f"{x}:O", **options),
             y=alt.Y("value:Q", title=titles[measure], scale=scale, axis=alt.Axis(format=format)),
@@ -187,7 +180,7 @@ def _dots(
 
     dots = drawn("runs", *WHO, alt.Tooltip("figure:N", title=titles[measure])).encode(
         color=_by_model(runs, x, models),
-        opacity=alt.when(chosen).then(alt.value(0.85)).otherwise(alt.value(0.25)),
+        opacity=theme.either(chosen, 0.85, 0.25),
     )
     dash: dict[str, Any] = {"shape": "stroke", "size": 1200, "strokeWidth": 2.5, "opacity": 1}
     return [

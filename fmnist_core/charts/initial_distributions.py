@@ -1,13 +1,13 @@
-"""Networks before training, as Glorot & Bengio (2010) show them: one panel for each initialiser, one line for each layer.
+"""Networks before training, as Glorot & Bengio (2010) show them: a panel for each initialiser, a line for each layer.
 
 `measured` is what `learning.live_initialisation.measure` returns. Panels come as single charts, so that each fills its
-place; they share their horizontal axis, since the measures share their bins. The vertical axis is each panel's own, as in
-the paper: a peak that towers in one panel would flatten the others.
+column; they share their horizontal axis, since the measures share their bins. The vertical axis is each panel's own, as
+in the paper: a peak that towers in one panel would flatten the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.theme import Layered
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.layer_names import the_layer
@@ -35,14 +34,19 @@ QUANTITIES = {
     "weight_gradient": "weight gradient ∂Cost/∂W",
     "singular_value": "singular value of ∂z′/∂z",
 }
-# What the paper reports for tanh (section 4.2.1): about 0.5 with the standard initialisation, 0.8 with the normalised one.
+# What the paper reports for tanh (section 4.2.1): about 0.5 with the standard initialisation, 0.8 with the normalised.
 PAPER = {("tanh", "standard_uniform"): 0.5, ("tanh", "glorot_uniform"): 0.8}
 
 
+def networks(measured: Measured) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each network with its name."""
+    return zip(labels(measured), measured["networks"], strict=True)
+
+
 def histogram_table(measured: Measured, quantity: str) -> pd.DataFrame:
-    """Normalised histograms: columns network, layer (from 1), value (bin centre), share; layers without numbers left out."""
+    """Normalised histograms of layers with numbers: columns network, layer (from 1), value (bin centre), share."""
     tables = [pd.DataFrame(columns=["network", "layer", "value", "share"])]
-    for label, network in zip(labels(measured), measured["networks"], strict=True):
+    for label, network in networks(measured):
         for number, layer in enumerate(hidden(network), start=1):
             spread = layer[quantity]
             if spread and spread["shares"]:
@@ -54,35 +58,33 @@ def histogram_table(measured: Measured, quantity: str) -> pd.DataFrame:
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
-def panels(measured: Measured, quantity: str) -> list[Layered]:
+def panels(measured: Measured, quantity: str) -> list[alt.LayerChart]:
     """Figure 6 ("activation"), 7 ("gradient") or 8 ("weight_gradient"): a panel for each network, in their order."""
     table = histogram_table(measured, quantity)
-    result: list[Layered] = []
-    for label, network in zip(labels(measured), measured["networks"], strict=True):
+    result: list[alt.LayerChart] = []
+    for label, network in networks(measured):
         rows = table[table["network"] == label]
-        chart = alt.layer(_lines(rows, quantity, measured, _domain(table)))
-        title = theme.titled(label, _stop(_caption(network, quantity), _cut_note(rows, quantity, measured)))
-        result.append(chart.properties(height=HEIGHT, title=title))
+        caption, note = _caption(network, quantity), _cut_note(rows, quantity, measured)
+        subtitle = f"{caption.rstrip('.')}.{note}" if caption and note else caption or note.strip()
+        lines = _lines(rows, quantity, measured, _domain(table))
+        result.append(theme.picture([lines], HEIGHT, label, subtitle))
     return result
 
 
-def singular_values(measured: Measured) -> list[Layered]:
-    """How the singular values of the layers' Jacobians are spread: a panel for each network, their mean marked, beside it
-    the closed form for f' = f'(0), where there is one, and what the paper reports."""
+def singular_values(measured: Measured) -> list[alt.LayerChart]:
+    """The singular values of the layers' Jacobians: a panel for each network, with rules at their mean, at the closed
+    form for f' = f'(0), where there is one, and at what the paper reports."""
     table = histogram_table(measured, "singular_value")
-    result: list[Layered] = []
-    for label, network in zip(labels(measured), measured["networks"], strict=True):
+    domain = _domain(table)
+    result: list[alt.LayerChart] = []
+    for label, network in networks(measured):
         rows = table[table["network"] == label]
-        lines = _lines(rows, "singular_value", measured, _domain(table))
         marks = mean_singular_values(measured, network)
-        inside = marks[marks["value"] <= _domain(table)[1]]  # one that lies outside is told, at least
-        chart = alt.layer(lines, *_marks(inside)) if not inside.empty else alt.layer(lines)
-        title = theme.titled(
-            label,
-            (_means_caption(marks, measured["activation"]) or overflow_note(network))
-            + _cut_note(rows, "singular_value", measured),
-        )
-        result.append(chart.properties(height=HEIGHT + 30, title=title))
+        inside = marks[marks["value"] <= domain[1]]  # one that lies outside is in the caption, at least
+        layers = [_lines(rows, "singular_value", measured, domain), *([] if inside.empty else [_rules(inside)])]
+        caption = _means_caption(marks, measured["activation"]) or overflow_note(network)
+        subtitle = caption + _cut_note(rows, "singular_value", measured)
+        result.append(theme.picture(layers, HEIGHT + 30, label, subtitle))
     return result
 
 
@@ -109,38 +111,41 @@ def layer_colours(layers: int, legend: alt.Legend | None) -> alt.Color:
     return alt.Color("layer:Q", scale=scale, legend=legend)
 
 
-def _lines(rows: pd.DataFrame, quantity: str, measured: Measured, domain: Sequence[float]) -> alt.Chart:
-    layers, top = measured["layers"], _top(rows, quantity, measured)
-    legend = alt.Legend(
-        title="hidden layer", orient="right", values=_ticks(layers), format="d", gradientLength=HEIGHT - 110
-    )
+def _lines(rows: pd.DataFrame, quantity: str, measured: Measured, domain: Sequence[float]) -> Any:
+    layers, title = measured["layers"], QUANTITIES[quantity]
+    ticks = sorted({*range(1, layers + 1, max(1, -(-layers // 6))), layers})
+    legend = alt.Legend(title="hidden layer", orient="right", values=ticks, format="d", gradientLength=HEIGHT - 110)
+    shares = alt.Scale(domain=[0, _top(rows, quantity, measured)])
     return (
         alt.Chart(rows)
         .mark_line(strokeWidth=1.75, interpolate="monotone", clip=True)
         .encode(
-            x=alt.X("value:Q", title=QUANTITIES[quantity], scale=alt.Scale(domain=list(domain), nice=False)),
-            y=alt.Y(
-                "share:Q", title="share", axis=alt.Axis(format=".3~%", tickCount=3), scale=alt.Scale(domain=[0, top])
-            ),
+            x=alt.X("value:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False)),
+            y=alt.Y("share:Q", title="share", axis=alt.Axis(format=".3~%", tickCount=3), scale=shares),
             color=layer_colours(layers, legend),
             detail="layer:N",
             tooltip=[
                 alt.Tooltip("layer:Q", title="hidden layer"),
-                alt.Tooltip("value:Q", title=QUANTITIES[quantity], format=".3~g"),
+                alt.Tooltip("value:Q", title=title, format=".3~g"),
                 alt.Tooltip("share:Q", title="share in this bin", format=".2%"),
             ],
         )
     )
 
 
-def _marks(marks: pd.DataFrame) -> list[alt.Chart]:
+def _rules(marks: pd.DataFrame) -> Any:
     """A rule at each mean, distinguished by its dashes."""
     dashes = alt.Scale(domain=list(marks["what"]), range=[[1, 0], [7, 4], [2, 3]][: len(marks)])
-    base = alt.Chart(marks).encode(x="value:Q", tooltip=["what:N", alt.Tooltip("value:Q", format=".3f")])
     legend = alt.Legend(orient="top", title=None, symbolType="stroke", symbolStrokeColor=theme.INK)
-    return [
-        base.mark_rule(strokeWidth=2, color=theme.INK).encode(strokeDash=alt.StrokeDash("what:N", scale=dashes, legend=legend))
-    ]  # fmt: skip
+    return (
+        alt.Chart(marks)
+        .mark_rule(strokeWidth=2, color=theme.INK)
+        .encode(
+            x="value:Q",
+            strokeDash=alt.StrokeDash("what:N", scale=dashes, legend=legend),
+            tooltip=["what:N", alt.Tooltip("value:Q", format=".3f")],
+        )
+    )
 
 
 def _domain(table: pd.DataFrame) -> list[float]:
@@ -153,28 +158,16 @@ def _top(rows: pd.DataFrame, quantity: str, measured: Measured) -> float:
     """Where the vertical axis ends."""
     if rows.empty:
         return 1.0
-    others = rows[~_at_zero(rows)] if ACTIVATIONS[measured["activation"]].can_die and quantity in CUT else rows
-    return float(others["share"].max()) * 1.05 or 1.0
+    if ACTIVATIONS[measured["activation"]].can_die and quantity in CUT:
+        distance = rows["value"].abs()
+        rows = rows[distance > distance.min()]
+    return float(rows["share"].max()) * 1.05 or 1.0
 
 
 def _cut_note(rows: pd.DataFrame, quantity: str, measured: Measured) -> str:
     if rows.empty or float(rows["share"].max()) <= _top(rows, quantity, measured):
         return ""
     return f" The peak at 0, up to {wording.percent(float(rows['share'].max()))}, is cut off"
-
-
-def _stop(sentence: str, more: str) -> str:
-    """Both, the first as a sentence where more follows."""
-    return f"{sentence.rstrip('.')}.{more}" if more and sentence else sentence or more.strip()
-
-
-def _at_zero(rows: pd.DataFrame) -> pd.Series[bool]:
-    return rows["value"].abs() == rows["value"].abs().min()
-
-
-def _ticks(layers: int) -> list[int]:
-    step = max(1, -(-layers // 6))
-    return sorted({*range(1, layers + 1, step), layers})
 
 
 def _caption(network: Mapping[str, Any], quantity: str) -> str:

@@ -13,15 +13,14 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.initial_distributions import Measured, overflow_note
-from fmnist_core.charts.theme import Layered
+from fmnist_core.charts.initial_distributions import Measured, networks, overflow_note
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import hidden, labels, plain
 
 HEIGHT, LOW = 320, 240  # pixels, title, legend and axis included
-# Title of the axis, and what theory says about it: of weight gradients only that of single images, which is another thing.
+# Title of the axis, and what theory says about it: nothing about weight gradients of batches, only of single images.
 VARIANCES = {
     "activation": ("variance of the activations z′", "activation_variance"),
     "gradient": ("variance of ∂Cost/∂s", "gradient_variance"),
@@ -32,9 +31,9 @@ SMALLEST = 1e-300  # a logarithmic axis has no 0
 
 
 def variance_table(measured: Measured, quantity: str) -> pd.DataFrame:
-    """Columns network, layer (from 1), kind ("measured" or "theory"), variance; values that are 0 or not finite are left out."""
+    """Columns network, layer (from 1), kind ("measured" or "theory"), variance, where it is finite and not 0."""
     rows = []
-    for label, network in zip(labels(measured), measured["networks"], strict=True):
+    for label, network in networks(measured):
         for number, layer in enumerate(hidden(network), start=1):
             std, expected = layer[quantity]["std"], VARIANCES[quantity][1]
             variances = {"measured": None if std is None else std**2, "theory": layer["theory"].get(expected)}
@@ -49,33 +48,31 @@ def variance_table(measured: Measured, quantity: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["network", "layer", "kind", "variance"])
 
 
-def variances(measured: Measured, quantity: str) -> Layered:
-    """Variance of each hidden layer, logarithmic: points are measured, lines are theory. quantity: a key of VARIANCES."""
+def variances(measured: Measured, quantity: str) -> alt.LayerChart:
+    """Variance of each hidden layer: points are measured, lines are theory. quantity: a key of VARIANCES."""
     table = variance_table(measured, quantity)
     axis, expected = VARIANCES[quantity]
-    models = labels(measured)
+    layers = measured["layers"]
+    ticks = alt.Axis(values=list(range(1, layers + 1)), format="d", labelOverlap=True)
+    ends = alt.Scale(domain=[0.75, layers + 0.25], nice=False)
     scale = alt.Scale(type="log", nice=False, padding=12)
     base = alt.Chart(table).encode(
-        x=_layer_axis(measured["layers"]),
+        x=alt.X("layer:Q", title="hidden layer", axis=ticks, scale=ends),
         y=alt.Y("variance:Q", title=axis, scale=scale, axis=log_axis(table["variance"])),
-        color=_by_network(models),
+        color=_by_network(labels(measured)),
         tooltip=["network:N", "layer:Q", "kind:N", alt.Tooltip("variance:Q", format=".3~g")],
     )
     lines = base.transform_filter("datum.kind == 'theory'").mark_line(strokeWidth=2, opacity=0.75)
     points = base.transform_filter("datum.kind == 'measured'").mark_point(filled=True, size=70, opacity=1)
-    subtitle = [
-        "Points are measured, lines are theory." if expected else "Points are measured.",
-        *_missing(measured, table),
-    ]
-    return alt.layer(lines, points).properties(
-        height=HEIGHT, title=theme.titled(_growth(measured, table, quantity), subtitle)
-    )
+    key = "Points are measured, lines are theory." if expected else "Points are measured."
+    title = _growth(table, quantity)
+    return theme.picture([lines, points], HEIGHT, title, [key, *_missing(measured, table)])
 
 
 def unit_table(measured: Measured) -> pd.DataFrame:
     """Columns network, layer, share: of saturated activations, or with ReLU of dead units."""
     rows = []
-    for label, network in zip(labels(measured), measured["networks"], strict=True):
+    for label, network in networks(measured):
         for number, layer in enumerate(hidden(network), start=1):
             saturates = ACTIVATIONS[measured["activation"]].can_saturate
             share = layer["saturated"] if saturates else layer["dead_units"] / layer["units"]
@@ -89,32 +86,25 @@ def idle_units(measured: Measured) -> alt.Chart | None:
     if not (activation.can_saturate or activation.can_die):
         return None
     models, table = labels(measured), unit_table(measured)
-    what = "saturated activations" if activation.can_saturate else "dead units"
-    title = _most(what, float(table["share"].max()))
-    more = (
-        "within 0.05 of a value that the activation never reaches"
-        if activation.can_saturate
-        else "0 for every image of the batch"
-    )
-    return (
-        alt.Chart(table)
+    most = float(table["share"].max())
+    name, explanation = "dead units", "0 for every image of the batch"
+    if activation.can_saturate:
+        name, explanation = "saturated activations", "within 0.05 of a value that the activation never reaches"
+    at_most = "under 0.1 %" if most < 0.0005 else f"at most {wording.percent(most, 1)} of a layer"
+    title = f"{name.capitalize()}: {at_most}" if most else f"No {name}"
+    scale = alt.Scale(domain=[0, max(0.05, most)])
+    bars: alt.Chart = (
+        alt.Chart(table, height=LOW, title=theme.titled(title, explanation))
         .mark_bar()
         .encode(
             x=alt.X("layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("network:N", sort=models),
-            y=alt.Y("share:Q", title=f"share of {what}", axis=alt.Axis(format=".0%", tickCount=4), scale=alt.Scale(domain=[0, max(0.05, float(table["share"].max()))])),
+            y=alt.Y("share:Q", title=f"share of {name}", axis=alt.Axis(format=".0%", tickCount=4), scale=scale),
             color=_by_network(models),
-            tooltip=["network:N", "layer:O", alt.Tooltip("share:Q", title=f"share of {what}", format=".2%")],
+            tooltip=["network:N", "layer:O", alt.Tooltip("share:Q", title=f"share of {name}", format=".2%")],
         )
-        .properties(height=LOW, title=theme.titled(title, more))
-    )  # fmt: skip
-
-
-def _most(what: str, share: float) -> str:
-    if share == 0:
-        return f"No {what}"
-    at_most = "under 0.1 %" if share < 0.0005 else f"at most {wording.percent(share, 1)} of a layer"
-    return f"{what.capitalize()}: {at_most}"
+    )
+    return bars
 
 
 def lsuv_table(network: Mapping[str, Any]) -> pd.DataFrame:
@@ -127,25 +117,23 @@ def lsuv_table(network: Mapping[str, Any]) -> pd.DataFrame:
     return table.assign(layer=shown, when=when)
 
 
-def lsuv(network: Mapping[str, Any]) -> Layered:
+def lsuv(network: Mapping[str, Any]) -> alt.LayerChart:
     """Variance of each layer's weighted sums before and after LSUV divided its weights, first layer to last."""
     table = lsuv_table(network)
     order = list(dict.fromkeys(table["layer"]))
-    scale = alt.Scale(domain=["before", "between", "after"], range=[theme.MUTED, theme.MUTED, theme.MODEL_COLOURS[0]])
+    colours = alt.Scale(domain=["before", "between", "after"], range=[theme.MUTED, theme.MUTED, theme.MODEL_COLOURS[0]])
+    scale, axis = alt.Scale(type="log", padding=12), log_axis(table["variance"])
     base = alt.Chart(table).encode(
         x=alt.X("layer:N", sort=order, title="layer", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("variance:Q", title="variance of the pre-activations s", scale=alt.Scale(type="log", padding=12), axis=log_axis(table["variance"])),
+        y=alt.Y("variance:Q", title="variance of the pre-activations s", scale=scale, axis=axis),
         tooltip=["layer:N", "round:Q", "when:N", alt.Tooltip("variance:Q", format=".4~g")],
-    )  # fmt: skip
+    )
     spans = base.mark_line(color=theme.MUTED, strokeWidth=1.5).encode(detail="layer:N", order="round:Q")
     legend = alt.Legend(values=["before", "after"], symbolType="circle", symbolOpacity=1)
-    points = base.mark_point(filled=True, size=80, opacity=1).encode(
-        color=alt.Color("when:N", scale=scale, legend=legend)
-    )
-    title = theme.titled(
-        "LSUV sets each layer's variance to 1, layer by layer", "before and after its weights are divided"
-    )
-    return alt.layer(spans, points).properties(height=LOW, title=title)
+    points = base.mark_point(filled=True, size=80, opacity=1)
+    points = points.encode(color=alt.Color("when:N", scale=colours, legend=legend))
+    title, subtitle = "LSUV sets each layer's variance to 1, layer by layer", "before and after its weights are divided"
+    return theme.picture([spans, points], LOW, title, subtitle)
 
 
 def log_axis(values: pd.Series[float]) -> alt.Axis:
@@ -162,27 +150,18 @@ def _by_network(models: list[str]) -> alt.Color:
     return alt.Color("network:N", scale=theme.model_colours(models), legend=legend)
 
 
-def _layer_axis(layers: int) -> alt.X:
-    axis = alt.Axis(values=list(range(1, layers + 1)), format="d", labelOverlap=True)
-    return alt.X("layer:Q", title="hidden layer", axis=axis, scale=alt.Scale(domain=[0.75, layers + 0.25], nice=False))
-
-
 def _missing(measured: Measured, table: pd.DataFrame) -> list[str]:
     """Why points of a network are not there."""
     sentences = []
-    for label, network in zip(labels(measured), measured["networks"], strict=True):
+    for label, network in networks(measured):
         if network["breakdown"]:
-            sentences.append(f"{label}: {_lowered(overflow_note(network))}")
+            sentences.append(f"{label}: {wording.inside(overflow_note(network))}")
         elif not ((table["network"] == label) & (table["kind"] == "measured")).any():
             sentences.append(f"{label}: not drawn: all values of a layer are equal, so the variance is 0.")
     return sentences
 
 
-def _lowered(text: str) -> str:
-    return text[0].lower() + text[1:]
-
-
-def _growth(measured: Measured, table: pd.DataFrame, quantity: str) -> str:
+def _growth(table: pd.DataFrame, quantity: str) -> str:
     """What the picture says, by the network whose variance changes most from end to end."""
     variances = table[table["kind"] == "measured"].groupby("network", sort=False)["variance"]
     forward = quantity == "activation"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import L2, LINE, loss_terms, points, records, x_axis
-from fmnist_core.charts.theme import Layered
+from fmnist_core.charts.comparison import L2, LINE, loss_terms, points, x_axis
 from fmnist_core.findings.health import LEVEL
 
 ROW, ROOM = 36, 120  # Pixels: a model's row; what titles and axes take.
@@ -35,15 +35,13 @@ def lowest(rows: pd.DataFrame) -> pd.DataFrame:
     return table.join(ends).assign(rise=lambda joined: joined["end_loss"] - joined["loss"]).reset_index()
 
 
-def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
+def chart(rows: pd.DataFrame, models: Sequence[str]) -> alt.LayerChart:
     """A row for each model: a dot where its validation loss is lowest, and a line from there to its last epoch."""
     table = lowest(rows[rows["model"].isin(models)])
     spread = table["epoch_deviation"].fillna(0)
-    table["low"] = (table["epoch"] - spread).clip(lower=1)
-    table["high"] = np.minimum(table["epoch"] + spread, table["end_epoch"])
-    figures = {r["model"]: f"{r['loss']:.3f} → {r['end_loss']:.3f}  ({r['rise']:+.3f})" for r in records(table)}
-    picture = alt.layer(*_stretches(models, figures)).resolve_axis(y="independent")
-    picture.datasets = {"lowest": records(table)}
+    high = np.minimum(table["epoch"] + spread, table["end_epoch"])
+    table = table.assign(low=(table["epoch"] - spread).clip(lower=1), high=high)
+    figures = {r["model"]: f"{r['loss']:.3f} → {r['end_loss']:.3f}  ({r['rise']:+.3f})" for r in theme.records(table)}
     about = " ± one standard deviation" if (table["seeds"] > 1).any() else ""
     subtitle = [
         f"Dot: epoch of the lowest validation loss{about}.",
@@ -51,22 +49,21 @@ def chart(rows: pd.DataFrame, models: Sequence[str]) -> Layered:
         *[f"The losses include the {L2}, whose fall can hide a rise."] * (L2 in loss_terms(rows, models)),
     ]
     rises = (table["rise"] > LEVEL * table["loss"]).any()
-    verdict = (
-        "Overfitting: after the dot, validation loss rises"
-        if rises
-        else "No overfitting visible: no validation loss rises"
-    )
-    title = theme.titled(verdict, subtitle)
-    return picture.properties(height=ROW * len(models) + ROOM + LINE * (len(subtitle) - 2), title=title)
+    overfitting = "Overfitting: after the dot, validation loss rises"
+    title = overfitting if rises else "No overfitting visible: no validation loss rises"
+    height = ROW * len(models) + ROOM + LINE * (len(subtitle) - 2)
+    picture = theme.picture(_stretches(models, figures), height, title, subtitle, {"lowest": table})
+    picture.resolve = alt.Resolve(axis=alt.AxisResolveMap(y="independent"))
+    return picture
 
 
-def _stretches(models: Sequence[str], labels: Mapping[str, str]) -> list[alt.Chart | alt.LayerChart]:
+def _stretches(models: Sequence[str], labels: Mapping[str, str]) -> list[Any]:
     """The layers of `chart`. labels: what stands to the right of each model's row."""
     right = alt.Axis(orient="right", labelExpr=f"{json.dumps(labels)}[datum.value] || ''", labelLimit=300, **theme.BARE)
     names = {"epoch": "epoch of the lowest loss", "loss": "lowest validation loss", "end_loss": "after the last epoch"}
     tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".4~r") for name, title in names.items()]
 
-    def drawn(axis: alt.Axis | None, start: str = "epoch:Q") -> alt.Chart:
+    def drawn(axis: alt.Axis | None, start: str = "epoch:Q") -> Any:
         return alt.Chart(alt.NamedData("lowest")).encode(
             x=x_axis("epoch", field=start),
             y=alt.Y("model:N", sort=list(models), title=None, axis=axis),

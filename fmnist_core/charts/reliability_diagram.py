@@ -1,4 +1,4 @@
-"""The reliability diagram: how often a network is right when it says it is sure."""
+"""The reliability diagram: how often predictions are correct, by their confidence."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.theme import Layered
 from fmnist_core.findings.evaluation import Reliability
 
 SHARES = alt.Scale(domain=[0, 1], nice=False)
 MARGIN = 44  # pixels for the labels of both vertical axes, so that the two charts stand exactly below each other
-TOLD = [
+TOOLTIP = [
     alt.Tooltip("images:Q", format=",d"),
     alt.Tooltip("confidence:Q", title="mean confidence", format=".3f"),
     alt.Tooltip("accuracy:Q", title="accuracy", format=".3f"),
@@ -36,9 +35,9 @@ def rows(reliability: Reliability) -> pd.DataFrame:
     return table[table["images"] > 0].reset_index(drop=True)
 
 
-def diagram(table: pd.DataFrame) -> Layered:
+def diagram(table: pd.DataFrame) -> alt.LayerChart:
     """Accuracy of each bin as bars, and the diagonal on which confidence and accuracy agree. table: as from `rows`."""
-    base = alt.Chart(table).encode(tooltip=TOLD)
+    base = alt.Chart(table).encode(tooltip=TOOLTIP)
     bars = base.mark_rect(color=theme.TRAIN, opacity=0.55, stroke=theme.PAPER, strokeWidth=1).encode(
         x=alt.X("from:Q", title=None, scale=SHARES, axis=alt.Axis(labels=False, grid=False)),
         x2="to:Q",
@@ -54,26 +53,19 @@ def diagram(table: pd.DataFrame) -> Layered:
         .mark_line(color=theme.MUTED, strokeDash=[5, 4])
         .encode(x=alt.X("at:Q", scale=SHARES), y=alt.Y("at:Q", scale=SHARES))
     )
-    title = theme.titled("Does accuracy match confidence?", "On the dashed line, confidence and accuracy agree.")
-    return alt.layer(bars, diagonal, ends, dots).properties(height=300, title=title)
+    subtitle = "On the dashed line, confidence and accuracy agree."
+    return theme.picture([bars, diagonal, ends, dots], 300, "Does accuracy match confidence?", subtitle)
 
 
 def counts(table: pd.DataFrame) -> alt.Chart:
     """The number of images in each bin, to be drawn below the diagram. table: as from `rows`."""
-    return (
-        alt.Chart(table)
-        .mark_rect(color=theme.MUTED, stroke=theme.PAPER, strokeWidth=1)
-        .encode(
-            x=alt.X(
-                "from:Q",
-                title="confidence: the probability of the prediction",
-                scale=SHARES,
-                axis=alt.Axis(format=".0%", grid=False),
-            ),
-            x2="to:Q",
-            y=alt.Y("images:Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=3, format=",d", minExtent=MARGIN)),
-            y2=alt.datum(0),
-            tooltip=TOLD,
-        )
-        .properties(height=130)
+    title, axis = "confidence: the probability of the prediction", alt.Axis(format=".0%", grid=False)
+    bars = alt.Chart(table, height=130).mark_rect(color=theme.MUTED, stroke=theme.PAPER, strokeWidth=1)
+    chart: alt.Chart = bars.encode(
+        x=alt.X("from:Q", title=title, scale=SHARES, axis=axis),
+        x2="to:Q",
+        y=alt.Y("images:Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=3, format=",d", minExtent=MARGIN)),
+        y2=alt.datum(0),
+        tooltip=TOOLTIP,
     )
+    return chart

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.theme import Layered
 from fmnist_core.charts.value_spread import Array
 
 MOST_POINTS, MOST_MARKS = 600, 40
@@ -21,7 +21,7 @@ ALIGNED = 62  # Width of both y axes in pixels, so that charts below each other 
 def step_rows(losses: Array, rates: Array, steps_per_epoch: int) -> pd.DataFrame:
     """Rate and loss of up to MOST_POINTS steps.
 
-    losses, rates: of each step that was made, (steps,). Returns columns step (from 0), epoch (from 1), loss, rate,
+    losses, rates: of each step, (steps,). Returns columns step (from 0), epoch (from 1), loss, rate,
     and misread: what the schedule would have given at the number of the epoch (from 0) in place of the step's.
     """
     chosen = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), MOST_POINTS)).astype(int))
@@ -30,27 +30,27 @@ def step_rows(losses: Array, rates: Array, steps_per_epoch: int) -> pd.DataFrame
     return pd.DataFrame({"step": chosen, "epoch": epoch + 1} | {n: v.astype(float) for n, v in columns.items()})
 
 
-def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> Layered:
+def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart:
     """The schedule counted in steps, as trained, and counted in epochs (names: RATES). rows: as from `step_rows`."""
     names = dict(zip(("rate", "misread"), RATES, strict=True))
     long = rows.rename(columns=names).melt(["step", "epoch"], list(RATES), "kind", "value")
+    colours = alt.Scale(domain=list(RATES), range=list(RATES.values()))
+    dashes = alt.Scale(domain=list(RATES), range=[[1, 0], [5, 4]])
     lines = (
         alt.Chart(long)
         .mark_line(interpolate="step-after", clip=True)
         .encode(
             x=_steps(rows, title=None),
             y=alt.Y("value:Q", title="learning rate", axis=_aligned(), scale=alt.Scale(zero=True)),
-            color=alt.Color("kind:N", scale=alt.Scale(domain=list(RATES), range=list(RATES.values())), legend=None),
-            strokeDash=alt.StrokeDash(
-                "kind:N", scale=alt.Scale(domain=list(RATES), range=[[1, 0], [5, 4]]), legend=None
-            ),
+            color=alt.Color("kind:N", scale=colours, legend=None),
+            strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=None),
             tooltip=["step:Q", "epoch:Q", "kind:N", alt.Tooltip("value:Q", title="learning rate", format=".3~g")],
         )
     )
-    return alt.layer(_ends(rows, steps_per_epoch), lines).properties(height=240, title="Learning rate, step by step")
+    return theme.picture([_ends(rows, steps_per_epoch), lines], 240, "Learning rate, step by step")
 
 
-def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> Layered:
+def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart:
     """The loss of each step; the highest 1 % may be cut off. rows: as from `step_rows`."""
     losses = rows[np.isfinite(rows["loss"])]
     highest = 1.1 * float(losses["loss"].quantile(0.99)) if len(losses) else 1.0
@@ -63,9 +63,8 @@ def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> Layered:
             tooltip=["step:Q", "epoch:Q", alt.Tooltip("loss:Q", format=".3f")],
         )
     )
-    title = theme.titled("Training loss of the same steps", "numbers at the top: epochs")
-    layers = (_ends(rows, steps_per_epoch), line, _numbers(rows, steps_per_epoch))
-    return alt.layer(*layers).properties(height=300, title=title)
+    layers = [_ends(rows, steps_per_epoch), line, _numbers(rows, steps_per_epoch)]
+    return theme.picture(layers, 300, "Training loss of the same steps", "numbers at the top: epochs")
 
 
 def _steps(rows: pd.DataFrame, title: str | None) -> alt.X:
@@ -77,7 +76,7 @@ def _aligned() -> alt.Axis:
     return alt.Axis(format=".3~g", tickCount=4, minExtent=ALIGNED, maxExtent=ALIGNED)
 
 
-def _ends(rows: pd.DataFrame, steps_per_epoch: int) -> alt.Chart:
+def _ends(rows: pd.DataFrame, steps_per_epoch: int) -> Any:
     """A thin line where an epoch ends; with many epochs only where some do."""
     number = int(rows["step"].max() + 1) // steps_per_epoch
     every = max(1, math.ceil(number / MOST_MARKS))
@@ -85,7 +84,7 @@ def _ends(rows: pd.DataFrame, steps_per_epoch: int) -> alt.Chart:
     return alt.Chart(alt.Data(values=ends)).mark_rule(color=theme.MUTED, opacity=0.35).encode(x="step:Q")
 
 
-def _numbers(rows: pd.DataFrame, steps_per_epoch: int) -> alt.Chart:
+def _numbers(rows: pd.DataFrame, steps_per_epoch: int) -> Any:
     """Epochs' numbers in the middle of their steps, as many as there is room for."""
     number = math.ceil(int(rows["step"].max() + 1) / steps_per_epoch)
     every = max(1, math.ceil(number / MOST_NUMBERS))

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.theme import Layered
 
 # Title, how to read it, name of the axis, format of the axis and of the figures.
 MEASURES = {
@@ -36,14 +35,14 @@ MEASURES = {
 FIRST_TO_LAST = ("#d39a1e", "#c9688f", "#8d6bd8", "#3f7fe0", "#12a0a0")
 
 
-def over_epochs(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> Layered:
+def over_epochs(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> alt.LayerChart:
     """A line for each layer over the epochs, in a band of its interval. layers: in order, from the input on."""
     rows = _rows(table, measure)
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1, grid=False))
     return _lines(rows, measure, x, "layer", list(layers))
 
 
-def over_layers(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> Layered:
+def over_layers(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> alt.LayerChart:
     """A line for each epoch of the table over the layers: whether separation improves from layer to layer."""
     rows = _rows(table, measure)
     epochs = sorted(rows["epoch"].unique())
@@ -55,10 +54,7 @@ def over_layers(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> Lay
 
 def in_order(count: int) -> list[str]:
     """So many colours, from the first to the last of something that has an order."""
-    stops = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in FIRST_TO_LAST], float)
-    places = np.linspace(0, len(stops) - 1, count) if count > 1 else np.array([len(stops) - 2.0])
-    mixed = np.stack([np.interp(places, np.arange(len(stops)), stops[:, k]) for k in range(3)], axis=1)
-    return ["#" + "".join(f"{round(part):02x}" for part in colour) for colour in mixed]
+    return theme.ramp(FIRST_TO_LAST, np.linspace(0, 1, count) if count > 1 else [0.75])
 
 
 def _rows(table: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -67,23 +63,29 @@ def _rows(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     return rows.assign(low=rows["low"].fillna(rows["value"]), high=rows["high"].fillna(rows["value"]))
 
 
-def _lines(rows: pd.DataFrame, measure: str, x: alt.X, by: str, names: list[str]) -> Layered:
+def _lines(rows: pd.DataFrame, measure: str, x: alt.X, by: str, names: list[str]) -> alt.LayerChart:
     title, reading, unit, labels, figures = MEASURES[measure]
     scale = alt.Scale(domain=names, range=in_order(len(names)))
     legend = alt.Legend(symbolType="stroke", symbolOpacity=1, labelLimit=300, columns=theme.legend_columns(names))
     colour = alt.Color(f"{by}:N", scale=scale, legend=legend)
     y = alt.Y("value:Q", title=unit, axis=alt.Axis(format=labels), scale=alt.Scale(zero=False))
     base = alt.Chart(rows).encode(x=x, color=colour)
-    interval = alt.Tooltip("interval:N", title="95 % interval")
     spread = f"format(datum.low, '{figures}') + ' to ' + format(datum.high, '{figures}')"
-    tooltip = ["layer:N", "epoch:Q", alt.Tooltip("value:Q", title=unit, format=figures), interval]
-    bands = base.mark_area(opacity=0.18, tooltip=None).encode(y=alt.Y("low:Q", title=unit), y2="high:Q")
-    rules = base.mark_rule(opacity=0.5, tooltip=None).encode(y=alt.Y("low:Q", title=unit), y2="high:Q")
     lines = (
         base.transform_calculate(interval=spread)
         .mark_line(point=alt.OverlayMarkDef(size=45))
-        .encode(y=y, tooltip=tooltip)
+        .encode(
+            y=y,
+            tooltip=[
+                "layer:N",
+                "epoch:Q",
+                alt.Tooltip("value:Q", title=unit, format=figures),
+                alt.Tooltip("interval:N", title="95 % interval"),
+            ],
+        )
     )
     # A band needs two places; at a single one the interval is a rule.
     single = rows["epoch" if by == "layer" else "layer"].nunique() < 2
-    return alt.layer(rules if single else bands, lines, height=theme.HEIGHT, title=theme.titled(title, reading))
+    marks = base.mark_rule(opacity=0.5, tooltip=None) if single else base.mark_area(opacity=0.18, tooltip=None)
+    intervals = marks.encode(y=alt.Y("low:Q", title=unit), y2="high:Q")
+    return theme.picture([intervals, lines], theme.HEIGHT, title, reading)

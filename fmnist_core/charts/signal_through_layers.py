@@ -1,4 +1,4 @@
-"""A signal through ten layers: what it means that a variance is multiplied at each. A real one, made of matrix products."""
+"""A signal through ten layers, by real matrix products: what it means that each multiplies the variance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.initial_layers import log_axis
-from fmnist_core.charts.theme import Layered
 from fmnist_core.findings.initial_sentences import plain
 
 UNITS, LAYERS, SHOWN = 200, 10, 60
@@ -36,10 +35,9 @@ def passed(factor: float, layers: int = LAYERS, units: int = UNITS, seed: int = 
     return pd.concat(tables, ignore_index=True)
 
 
-def strips(rows: pd.DataFrame) -> Layered:
-    """rows: as from `passed`. A cloud of units for each layer: it shrinks to a line, keeps its size, or leaves the frame.
-
-    What lies outside the frame is a triangle at its edge.
+def strips(rows: pd.DataFrame) -> alt.LayerChart:
+    """A cloud of units for each layer: it shrinks to a line, keeps its size, or leaves the frame, where triangles at
+    the edge stand for what lies outside. rows: as from `passed`.
     """
     shown = rows[rows["unit"] < SHOWN]
     rng = np.random.default_rng(1)
@@ -51,22 +49,19 @@ def strips(rows: pd.DataFrame) -> Layered:
         y=alt.Y("edge:Q", title="value of a unit", scale=alt.Scale(domain=[-FRAME, FRAME]), axis=alt.Axis(tickCount=5)),
         tooltip=["layer:Q", alt.Tooltip("value:Q", format=".3~g")],
     )
-    layers = [base.mark_point(shape="circle", **_mark(16))]
+    look: dict[str, Any] = {"filled": True, "opacity": 0.6, "color": theme.MODEL_COLOURS[0]}
+    layers = [base.mark_point(shape="circle", size=16, **look)]
     for shape, beyond in (("triangle-up", drawn["value"] > FRAME), ("triangle-down", drawn["value"] < -FRAME)):
         if beyond.any():
-            layers.append(base.mark_point(shape=shape, **_mark(30)).properties(data=drawn[beyond]))
+            layers.append(base.mark_point(shape=shape, size=30, **look).properties(data=drawn[beyond]))
     subtitle = f"{SHOWN} units of each layer; 0 is the input"
     if outside.any():
         subtitle += f"; triangles: {outside.sum()} values outside the frame"
-    return alt.layer(*layers).properties(height=HEIGHT, title=theme.titled(_said(rows), subtitle))
+    return theme.picture(layers, HEIGHT, _verdict(rows), subtitle)
 
 
-def _mark(size: int) -> dict[str, Any]:
-    return {"filled": True, "size": size, "opacity": 0.6, "color": theme.MODEL_COLOURS[0]}
-
-
-def variances(rows: pd.DataFrame) -> Layered:
-    """rows: as from `passed`. The variance of each layer, logarithmic: points are this signal, the line is factor^layer."""
+def variances(rows: pd.DataFrame) -> alt.LayerChart:
+    """The variance of each layer: points are this signal, the line factor^layer. rows: as from `passed`."""
     table = rows.drop_duplicates("layer")[["layer", "variance", "expected"]]
     low = min(1e-1, float(table[["variance", "expected"]].min().min()) / 2)
     high = max(1e1, float(table[["variance", "expected"]].max().max()) * 2)
@@ -78,10 +73,8 @@ def variances(rows: pd.DataFrame) -> Layered:
         y=alt.Y("variance:Q", scale=scale),
         tooltip=["layer:Q", alt.Tooltip("variance:Q", format=".3~g"), alt.Tooltip("expected:Q", format=".3~g")],
     )
-    return alt.layer(line, points).properties(
-        height=HEIGHT,
-        title=theme.titled("Its variance", "points: this signal; line: (n Var W) to the power of the layer"),
-    )
+    subtitle = "points: this signal; line: (n Var W) to the power of the layer"
+    return theme.picture([line, points], HEIGHT, "Its variance", subtitle)
 
 
 def _axis(column: str, last: int) -> alt.X:
@@ -89,7 +82,7 @@ def _axis(column: str, last: int) -> alt.X:
     return alt.X(f"{column}:Q", title="layer", axis=axis, scale=alt.Scale(domain=[-0.5, last + 0.5], nice=False))
 
 
-def _said(rows: pd.DataFrame) -> str:
+def _verdict(rows: pd.DataFrame) -> str:
     last = rows.iloc[-1]
     ratio = float(last["variance"])
     layers = int(last["layer"])

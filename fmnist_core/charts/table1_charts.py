@@ -1,21 +1,19 @@
 """Table 1 of Glorot & Bengio (2010) beside the one made here, and the seeds behind each of its numbers.
 
-All take the result of `runs.table1.run`, complete or not.
+All take the result of the table's trainings, complete or not.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.comparison import records
-from fmnist_core.charts.theme import Layered
+from fmnist_core.charts.markup import Html, element
 from fmnist_core.experiment.table1_plan import DATA_SETS, PUBLISHED, ROWS, TELLING_SEEDS
 
 INITIALISATIONS = ("standard", "normalised")
@@ -24,49 +22,53 @@ LINE = "1px solid rgba(128,128,128,0.5)"  # seen on light and dark pages
 CELL = "padding:0.3rem 0.45rem;border:none;white-space:nowrap"
 
 
-def html(result: Mapping[str, Any]) -> str:
+def html(result: Mapping[str, Any]) -> Html:
     """The table as the paper sets it: a rule above and below, the best and all that do not differ from it in bold.
 
-    Rows that are not made yet have a dash. The paper's columns are as published, without its own bold.
+    Rows without a result have a dash. The paper's columns are as published, without its own bold.
     """
     by_name = {row["name"]: row for row in result["rows"]}
     ours = "Fashion-MNIST" if result["data"]["name"] == "full" else "Fashion-MNIST (sample)"
-    names = "".join(_head(name) for name in (ours, "rate", *DATA_SETS))
-    above = (
-        f'<tr><td></td><th colspan="2" style="{CELL}">this app</th><th colspan="4" style="{CELL};border-left:{LINE}">'
+    above = element(
+        "tr",
+        element("td"),
+        element("th", "this app", colspan=2, style=CELL),
+        element("th", "Glorot & Bengio (2010)", colspan=4, style=f"{CELL};border-left:{LINE}"),
     )
-    above += "Glorot &amp; Bengio (2010)</th></tr>"
-    body = "".join(_line(row.name, by_name.get(row.name), PUBLISHED.get(row)) for row in ROWS)
-    caption = f"Test error in %, with {_seeds(result)}; N: normalised initialisation."
-    style = "border-collapse:collapse;border-top:2px solid;border-bottom:2px solid;font-variant-numeric:tabular-nums"
-    return (
-        f'<div style="overflow-x:auto"><table style="{style}"><caption style="text-align:left;white-space:normal">{escape(caption)}</caption>'
-        f'<thead>{above}<tr style="border-bottom:{LINE}"><th style="{CELL};text-align:left">network</th>{names}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+    heads = (
+        element("th", name, scope="col", style=f"{CELL};white-space:normal;text-align:right;{_border(name)}")
+        for name in (ours, "rate", *DATA_SETS)
     )
+    names = element(
+        "tr", element("th", "network", style=f"{CELL};text-align:left"), *heads, style=f"border-bottom:{LINE}"
+    )
+    lines = (_line(row.name, by_name.get(row.name), PUBLISHED.get(row)) for row in ROWS)
+    seeds = len(result["protocol"]["seeds"])
+    caption = f"Test error in %, with ± one standard deviation over {seeds} seeds; N: normalised initialisation."
+    table = element(
+        "table",
+        element("caption", caption, style="text-align:left;white-space:normal"),
+        element("thead", above, names),
+        element("tbody", *lines),
+        style="border-collapse:collapse;border-top:2px solid;border-bottom:2px solid;font-variant-numeric:tabular-nums",
+    )
+    return element("div", table, style="overflow-x:auto")
 
 
-def _seeds(result: Mapping[str, Any]) -> str:
-    count = len(result["protocol"]["seeds"])
-    return f"± one standard deviation over {count} seeds"
-
-
-def _head(name: str) -> str:
-    return f'<th scope="col" style="{CELL};white-space:normal;text-align:right;{_border(name)}">{escape(name)}</th>'
-
-
-def _border(name: str) -> str:
+def _border(column: str) -> str:
     """A line between our columns and the paper's."""
-    return f"border-left:{LINE}" if name == DATA_SETS[0] else ""
+    return f"border-left:{LINE}" if column == DATA_SETS[0] else ""
 
 
-def _line(name: str, row: Mapping[str, Any] | None, published: Iterable[float] | None) -> str:
-    own = "–" if row is None else _error(row)
+def _line(name: str, row: Mapping[str, Any] | None, published: Iterable[float] | None) -> Html:
+    ours = "–" if row is None else _error(row)
     rate = "–" if row is None or row["learning_rate"] is None else f"{row['learning_rate']:g}"
     numbers = [f"{error:.2f}" for error in published] if published else ["–"] * len(DATA_SETS)
-    cells = zip(("", "", *DATA_SETS), (own, rate, *numbers), strict=True)
-    right = "".join(f'<td style="{CELL};text-align:right;{_border(column)}">{cell}</td>' for column, cell in cells)
-    return f'<tr><th scope="row" style="{CELL};text-align:left;font-weight:400">{escape(name)}</th>{right}</tr>'
+    cells = (
+        element("td", text, style=f"{CELL};text-align:right;{_border(column)}")
+        for column, text in zip(("", "", *DATA_SETS), (ours, rate, *numbers), strict=True)
+    )
+    return element("tr", element("th", name, scope="row", style=f"{CELL};text-align:left;font-weight:400"), *cells)
 
 
 def _error(row: Mapping[str, Any]) -> str:
@@ -75,10 +77,10 @@ def _error(row: Mapping[str, Any]) -> str:
         return "diverged"
     spread = error["std"]
     shown = f"{error['mean']:.2f}" + ("" if spread is None or not math.isfinite(spread) else f" ± {spread:.2f}")
-    return f"<b>{shown}</b>" if row["bold"] else shown
+    return element("b", shown) if row["bold"] else shown
 
 
-def seeds(result: Mapping[str, Any], activation: str) -> Layered:
+def seeds(result: Mapping[str, Any], activation: str) -> alt.LayerChart:
     """One activation: each seed's test error as a dot, each initialisation's mean with its 95 % interval."""
     rows = [row for row in result["rows"] if row["activation"] == activation]
     dots = pd.DataFrame(
@@ -93,30 +95,28 @@ def seeds(result: Mapping[str, Any], activation: str) -> Layered:
         [{"initialisation": row["initialisation"], **_plain(row["test_error"])} for row in rows],
         columns=["initialisation", "mean", "low", "high"],
     )
-    y = alt.Y("initialisation:N", title=None, sort=list(INITIALISATIONS), axis=alt.Axis(**theme.BARE))
     scale = alt.Scale(domain=_domain(dots, means), nice=False)
-    colour = alt.Color("initialisation:N", scale=theme.model_colours(INITIALISATIONS), legend=None)
+    tooltip = [alt.Tooltip(f"{column}:Q", format=".2f") for column in ("mean", "low", "high")]
 
-    def layer(name: str, field: str) -> alt.Chart:
-        x = alt.X(field, title="test error in %", scale=scale)
-        return alt.Chart(alt.NamedData(name)).encode(x=x, y=y, color=colour)
+    def layer(name: str, field: str) -> Any:
+        return alt.Chart(alt.NamedData(name)).encode(
+            x=alt.X(field, title="test error in %", scale=scale),
+            y=alt.Y("initialisation:N", title=None, sort=list(INITIALISATIONS), axis=alt.Axis(**theme.BARE)),
+            color=alt.Color("initialisation:N", scale=theme.model_colours(INITIALISATIONS), legend=None),
+        )
 
-    tooltips = [
-        alt.Tooltip("mean:Q", format=".2f"),
-        *(alt.Tooltip(f"{end}:Q", format=".2f") for end in ("low", "high")),
-    ]
-    picture = alt.layer(
-        layer("means", "low:Q").mark_rule(strokeWidth=3, opacity=0.5).encode(x2="high:Q", tooltip=tooltips),
-        layer("means", "mean:Q").mark_tick(thickness=3, size=34).encode(tooltip=tooltips),
+    picture = [
+        layer("means", "low:Q").mark_rule(strokeWidth=3, opacity=0.5).encode(x2="high:Q", tooltip=tooltip),
+        layer("means", "mean:Q").mark_tick(thickness=3, size=34).encode(tooltip=tooltip),
         layer("dots", "error:Q")
         .mark_point(filled=True, size=55, opacity=0.75)
         .encode(tooltip=["seed:Q", alt.Tooltip("error:Q", title="test error in %", format=".2f")]),
+    ]
+    title, subtitle = (
+        f"{activation}: {_verdict(result, activation)}",
+        "Dots: seeds. Tick and line: mean, 95 % interval.",
     )
-    picture.datasets = {"means": records(means), "dots": records(dots)}
-    title = theme.titled(
-        f"{activation}: {_verdict(result, activation)}", "Dots: seeds. Tick and line: mean, 95 % interval."
-    )
-    return picture.properties(height=HEIGHT, title=title)
+    return theme.picture(picture, HEIGHT, title, subtitle, {"means": means, "dots": dots})
 
 
 def _plain(error: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, islice
 from typing import Any
 
 import altair as alt
+import numpy as np
+import pandas as pd
+from PIL import ImageColor
 
-Layered = alt.LayerChart | alt.FacetChart  # the types of Altair's layered and faceted charts
+from fmnist_core.experiment.recording import to_json_types
 
 # One colour for each class, in the order of `dataset.CLASSES`, told apart with any of the three colour-vision
 # deficiencies and on both backgrounds (after Paul Tol's "muted" scheme, the dark ones lightened).
@@ -24,8 +27,8 @@ CLASS_COLOURS = (
     "#c86fc9",
     "#8a94a0",
 )
-# One colour for each model of a comparison: any two of the first five differ by 18 or more, any two of all by 11 or more
-# (CIEDE2000), for normal sight and for each colour-vision deficiency (as simulated by Machado et al. 2009).
+# One colour for each model of a comparison: any two of the first five differ by 18 or more, any two of all by 11 or
+# more (CIEDE2000), for normal sight and for each colour-vision deficiency (as simulated by Machado et al. 2009).
 MODEL_COLOURS = ("#445cf6", "#c99519", "#be3879", "#21b1bb", "#657233", "#c082ff", "#ff64ae", "#97a473")
 TRAIN, VALIDATION = "#0b82c4", "#e07b00"
 TRAIN_NAME, VALIDATION_NAME = "training", "validation"
@@ -68,9 +71,48 @@ def legend_columns(models: Sequence[str]) -> int:
     return max(fitting, default=1)
 
 
+def ramp(colours: Sequence[str], shares: Iterable[float]) -> list[str]:
+    """The colours at these shares (0 to 1) of the way from the first to the last, mixed in RGB."""
+    channels = np.array([ImageColor.getrgb(colour) for colour in colours], float).T
+    stops = np.linspace(0, 1, len(colours))
+    mixed = np.stack([np.interp(list(shares), stops, channel) for channel in channels], axis=1)
+    return ["#" + "".join(f"{round(channel):02x}" for channel in colour) for colour in mixed]
+
+
+def either(condition: Any, on: Any, off: Any, **options: Any) -> Any:
+    """One fixed value of an encoding where the condition holds, another elsewhere. options: those of `alt.when`."""
+    return alt.when(condition, **options).then(alt.value(on)).otherwise(alt.value(off))
+
+
+def legend_selection(field: str) -> alt.Parameter:
+    """Clicks in the legend of a field bring its names out. The first layer with that legend has to have it."""
+    return alt.selection_point(name=field, fields=[field], bind="legend", toggle="true")
+
+
 def titled(title: str, subtitle: str | Sequence[str]) -> alt.TitleParams:
-    """A title with a line or two under it, in the page's own text colour, which subtitles do not follow by themselves."""
+    """A title with lines under it, in the page's own text colour, which subtitles do not follow by themselves."""
     return alt.TitleParams(title, subtitle=subtitle, subtitleColor=INK, subtitleFontSize=12, subtitlePadding=5)
+
+
+def picture(
+    layers: Sequence[Any],
+    height: int,
+    title: str,
+    subtitle: str | Sequence[str] | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> alt.LayerChart:
+    """Charts over each other, back to front. data: tables and lists of records, by the names that the layers use."""
+    heading = title if subtitle is None else titled(title, subtitle)
+    chart = alt.LayerChart(layer=list(layers), height=height, title=heading)
+    if data is not None:
+        chart.datasets = {name: records(d) if isinstance(d, pd.DataFrame) else d for name, d in data.items()}
+    return chart
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows in JSON types: what is not finite is null."""
+    rows: list[dict[str, Any]] = to_json_types(table.rename(columns=str).to_dict("records"))
+    return rows
 
 
 def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import NamedTuple
+
+from fmnist_core.charts.markup import Html, element
 
 
 class Reading(NamedTuple):
@@ -56,7 +57,7 @@ MEASURES: dict[str, tuple[str, Sequence[Reading]]] = {
 CLOSE = 0.02  # Accuracies in the layer and in the map that differ by no more are called equal.
 
 
-def table(measures: Mapping[str, float]) -> str:
+def table(measures: Mapping[str, float]) -> Html:
     """The measures as an HTML table. measures: any of MEASURES' names, knn_layer and knn_map; others are left out."""
     rows = [
         (title, f"{measures[name]:.2f}", reading(name, measures[name]))
@@ -68,13 +69,17 @@ def table(measures: Mapping[str, float]) -> str:
         percentages = " → ".join(f"{100 * accuracy:.0f} %" for accuracy in accuracies)
         rows.insert(2, ("Nearest-neighbour accuracy, layer → map", percentages, accuracy_reading(*accuracies)))
     cell = "padding:0.3rem 1rem 0.3rem 0;border:none;text-align:left;vertical-align:top"
-    body = "".join(
-        f'<tr><th scope="row" style="{cell};font-weight:500">{escape(title)}</th>'
-        f'<td style="{cell};font-variant-numeric:tabular-nums;white-space:nowrap"><b>{escape(value)}</b></td>'
-        f'<td style="{cell}">{escape(words)}</td></tr>'
+    lines = (
+        element(
+            "tr",
+            element("th", title, scope="row", style=f"{cell};font-weight:500"),
+            element("td", element("b", value), style=f"{cell};font-variant-numeric:tabular-nums;white-space:nowrap"),
+            element("td", words, style=cell),
+        )
         for title, value, words in rows
     )
-    return f'<table style="border-collapse:collapse;border:none;font-size:0.95rem"><tbody>{body}</tbody></table>'
+    style = "border-collapse:collapse;border:none;font-size:0.95rem"
+    return element("table", element("tbody", *lines), style=style)
 
 
 def reading(measure: str, value: float) -> str:
@@ -85,7 +90,8 @@ def reading(measure: str, value: float) -> str:
 def accuracy_reading(layer: float, mapped: float) -> str:
     """What the accuracies of nearest neighbours in a layer and in its map say together."""
     if mapped < layer - CLOSE:
-        return "neighbours separate the classes less well in the map than in the layer: some of the mixing comes from the map"
+        less = "neighbours separate the classes less well in the map than in the layer"
+        return f"{less}: some of the mixing comes from the map"
     if mapped > layer + CLOSE:
         return "neighbours separate the classes better in the map: it looks cleaner than the layer is"
     return "neighbours separate the classes as well in the map as in the layer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -10,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
-from fmnist_core.charts.theme import Layered
 
 BINS = 60
 CENTRAL = 0.98  # of all values, which a heat map shows
 OVERLAP = 3.5  # The highest ridge reaches over this many of its neighbours.
+TOOLTIP = ["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")]
 
 
 def spread(weights: Iterable[tuple[int, NDArray[np.float32]]]) -> pd.DataFrame:
@@ -24,34 +25,33 @@ def spread(weights: Iterable[tuple[int, NDArray[np.float32]]]) -> pd.DataFrame:
     bin). The bins run over the 0.05 to 99.95 % range of all epochs, so that single outliers do not squeeze the rest.
     """
     flat = [(epoch, np.ravel(values)) for epoch, values in weights]
-    low = min(float(np.quantile(values[:: _stride(values)], 0.0005)) for _, values in flat)
-    high = max(float(np.quantile(values[:: _stride(values)], 0.9995)) for _, values in flat)
+    # Quantiles need no more than some ten thousand values.
+    samples = [values[:: max(1, values.size // 20_000)] for _, values in flat]
+    low = min(float(np.quantile(values, 0.0005)) for values in samples)
+    high = max(float(np.quantile(values, 0.9995)) for values in samples)
     if not low < high:
         low, high = low - 0.01, low + 0.01
     edges = np.linspace(low, high, BINS + 1)
     centres = (edges[:-1] + edges[1:]) / 2
-    tables = [
-        pd.DataFrame(
-            {"epoch": epoch, "value": centres, "share": np.histogram(v, BINS, (low, high))[0] / max(v.size, 1)}
-        )
-        for epoch, v in flat
-    ]
+    tables = []
+    for epoch, values in flat:
+        share = np.histogram(values, BINS, (low, high))[0] / max(values.size, 1)
+        tables.append(pd.DataFrame({"epoch": epoch, "value": centres, "share": share}))
     return pd.concat(tables, ignore_index=True)
 
 
-def _stride(values: NDArray[np.float32]) -> int:
-    """Quantiles need no more than some ten thousand values."""
-    return max(1, values.size // 20_000)
-
-
-def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> Layered:
-    """One column per epoch. rows: as from `spread`. value: title of the value axis. epoch: the epoch whose column is framed.
+def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> alt.LayerChart:
+    """One column per epoch. rows: as from `spread`. value: title of the value axis. epoch: whose column is framed.
 
     Darker means a larger share, by its square root, so that small shares beside a high peak are visible.
     """
-    rows = _with_gaps(_central(rows))
+    rows = _central(rows)
+    centres = np.sort(rows["value"].unique())
+    half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
+    rows = rows.assign(low=rows["value"] - half, high=rows["value"] + half)
     # Each cell reaches a little into the next: a dark page would shine through the seams.
     drawn = rows.assign(high=rows["high"] + 0.1 * (rows["high"] - rows["low"]))[rows["share"] > 0]
+    legend = alt.Legend(orient="right", format=".0%", gradientLength=160)
     cells = (
         alt.Chart(drawn)
         .mark_rect()
@@ -59,25 +59,18 @@ def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int |
             x=alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
             y=alt.Y("low:Q", title=value),
             y2="high:Q",
-            color=alt.Color(
-                "share:Q", title="share", scale=alt.Scale(type="sqrt", scheme="blues"),
-                legend=alt.Legend(orient="right", format=".0%", gradientLength=160),
-            ),
-            tooltip=["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")],
+            color=alt.Color("share:Q", title="share", scale=alt.Scale(type="sqrt", scheme="blues"), legend=legend),
+            tooltip=TOOLTIP,
         )
-    )  # fmt: skip
-    marked = _marked(rows, epoch)
-    ends = pd.DataFrame([{"epoch": marked, "low": rows["low"].min(), "high": rows["high"].max()}])
-    frame = alt.Chart(ends).mark_rect(filled=False, stroke=theme.INK, strokeWidth=2)
-    column = frame.encode(x="epoch:O", y="low:Q", y2="high:Q")
-    return alt.layer(cells, *([column] if marked is not None else [])).properties(
-        height=320, title=_titled(title, rows, epoch)
     )
+    ends = pd.DataFrame([{"epoch": _marked(rows, epoch), "low": rows["low"].min(), "high": rows["high"].max()}])
+    frame = alt.Chart(ends).mark_rect(filled=False, stroke=theme.INK, strokeWidth=2)
+    return _outlined(cells, frame.encode(x="epoch:O", y="low:Q", y2="high:Q"), title, rows, epoch)
 
 
-def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> Layered:
-    """One ridge per epoch, the first at the back. rows: as from `spread`. value: title of the value axis. epoch: the epoch
-    whose ridge is outlined.
+def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> alt.LayerChart:
+    """One ridge per epoch, the first at the back. rows: as from `spread`. value: title of the value axis. epoch: the
+    epoch whose ridge is outlined.
     """
     order = {epoch: position for position, epoch in enumerate(sorted(rows["epoch"].unique()))}
     position = rows["epoch"].map(order)
@@ -95,17 +88,12 @@ def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | N
             y2="place:Q",
             color=alt.Color("epoch:Q", legend=None, scale=alt.Scale(range=["#9ecae1", theme.TRAIN, "#08447a"])),
             detail="epoch:O",
-            tooltip=["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")],
+            tooltip=TOOLTIP,
         )
     )
-    marked = _marked(rows, epoch)
-    outline = alt.Chart(drawn[drawn["epoch"] == marked]).mark_line(
-        interpolate="monotone", color=theme.INK, strokeWidth=2.5
-    )
-    front = outline.encode(x="value:Q", y="top:Q")
-    return alt.layer(areas, *([front] if marked is not None else [])).properties(
-        height=320, title=_titled(title, rows, epoch)
-    )
+    ridge = alt.Chart(drawn[drawn["epoch"] == _marked(rows, epoch)])
+    outline = ridge.mark_line(interpolate="monotone", color=theme.INK, strokeWidth=2.5)
+    return _outlined(areas, outline.encode(x="value:Q", y="top:Q"), title, rows, epoch)
 
 
 def _marked(rows: pd.DataFrame, epoch: int | None) -> int | None:
@@ -113,14 +101,14 @@ def _marked(rows: pd.DataFrame, epoch: int | None) -> int | None:
     return None if epoch is None else min(map(int, rows["epoch"].unique()), key=lambda counted: abs(counted - epoch))
 
 
-def _titled(title: str, rows: pd.DataFrame, epoch: int | None) -> alt.TitleParams | str:
+def _outlined(chart: Any, outline: Any, title: str, rows: pd.DataFrame, epoch: int | None) -> alt.LayerChart:
+    """The chart, with the outline of the epoch where one is given."""
     marked = _marked(rows, epoch)
     if marked is None:
-        return title
+        return theme.picture([chart], 320, title)
     nearest = "" if marked == epoch else f", the nearest one shown to epoch {epoch} of the slider"
-    return theme.titled(
-        title, f"Epochs {rows['epoch'].min()} to {rows['epoch'].max()} at once. Outlined: epoch {marked}{nearest}."
-    )
+    epochs = f"Epochs {rows['epoch'].min()} to {rows['epoch'].max()} at once"
+    return theme.picture([chart, outline], 320, title, f"{epochs}. Outlined: epoch {marked}{nearest}.")
 
 
 def _central(rows: pd.DataFrame) -> pd.DataFrame:
@@ -131,9 +119,3 @@ def _central(rows: pd.DataFrame) -> pd.DataFrame:
     # A bin is outside where the values up to its end, or from its start on, are no more than the tail.
     inside = total.index[(below > outside) & (below - total / (total.sum() or 1.0) < 1 - outside)]
     return rows[rows["value"].isin(inside)] if len(inside) else rows
-
-
-def _with_gaps(rows: pd.DataFrame) -> pd.DataFrame:
-    centres = np.sort(rows["value"].unique())
-    half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
-    return rows.assign(low=rows["value"] - half, high=rows["value"] + half)

@@ -1,7 +1,4 @@
-"""What regularisers do to a network's sums and weights: how these are spread, and what all their pictures share.
-
-Batch normalisation: weighted sums before and after it. L2 penalty: a layer's weights.
-"""
+"""What regularisers do: the spread of pre-activations around batch normalisation, and of a layer's weights."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import images, theme
+from fmnist_core.charts.markup import Html, element
 
 Array = NDArray[np.float32]
 KEY = "display:flex;flex-wrap:wrap;gap:0.2rem 1.4rem;font-size:0.85rem"
@@ -30,30 +28,28 @@ def shares(parts: Mapping[tuple[str, str], Array]) -> pd.DataFrame:
     if not low < high:
         low, high = low - 0.01, high + 0.01
     edges = np.linspace(low, high, BINS + 1)
-    tables = [
-        pd.DataFrame({"panel": panel, "part": part, "value": (edges[:-1] + edges[1:]) / 2, "share": _counts(v, edges)})
-        for (panel, part), v in parts.items()
-    ]
+    centres = (edges[:-1] + edges[1:]) / 2
+    tables = []
+    for (panel, part), values in parts.items():
+        share = np.histogram(values, edges)[0] / max(values.size, 1)
+        tables.append(pd.DataFrame({"panel": panel, "part": part, "value": centres, "share": share}))
     return pd.concat(tables, ignore_index=True)
 
 
-def _counts(values: Array, edges: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.histogram(values, edges)[0] / max(values.size, 1)
-
-
 def distributions(rows: pd.DataFrame, colours: Mapping[str, str], value: str, title: str, more: str) -> alt.Chart:
-    """rows: as from `shares`, of one panel. colours: of each part, told by `key`. value: what is spread. Each curve is
-    scaled to its own peak: beside a very narrow one, a wide one would lie flat on the axis."""
+    """rows: as from `shares`, of one panel. colours: of each part, explained by `key`. value: what is spread.
+
+    Each curve is scaled to its own peak: beside a very narrow one, a wide one would lie flat on the axis.
+    """
     drawn = rows.assign(height=rows["share"] / rows.groupby("part")["share"].transform("max").clip(lower=1e-12))
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    return (
-        alt.Chart(drawn)
+    bare = alt.Axis(labels=False, ticks=False, grid=False)
+    areas: alt.Chart = (
+        alt.Chart(drawn, height=230, title=theme.titled(title, more))
         .mark_area(line={"strokeWidth": 2}, fillOpacity=0.2, interpolate="step")
         .encode(
             x=alt.X("value:Q", title=value, scale=alt.Scale(nice=False)),
-            y=alt.Y(
-                "height:Q", stack=None, title="share (scaled)", axis=alt.Axis(labels=False, ticks=False, grid=False)
-            ),
+            y=alt.Y("height:Q", stack=None, title="share (scaled)", axis=bare),
             color=alt.Color("part:N", scale=scale, legend=None),
             tooltip=[
                 "part:N",
@@ -61,8 +57,8 @@ def distributions(rows: pd.DataFrame, colours: Mapping[str, str], value: str, ti
                 alt.Tooltip("share:Q", title="share in this bin", format=".1%"),
             ],
         )
-        .properties(height=230, title=theme.titled(title, more))
     )
+    return areas
 
 
 def sum_facts(before: Array, after: Array) -> tuple[float, ...]:
@@ -81,7 +77,6 @@ def penalty(kernels: Iterable[Array], factor: float) -> float:
     return factor * sum(float(np.square(kernel, dtype=np.float64).sum()) for kernel in kernels)
 
 
-def key(colours: Mapping[str, str]) -> str:
+def key(colours: Mapping[str, str]) -> Html:
     """What the colours mean, as HTML: one line for several charts."""
-    parts = "".join(f"<span>{images.mark(colour)}{name}</span>" for name, colour in colours.items())
-    return f'<div style="{KEY}">{parts}</div>'
+    return element("div", *(element("span", images.mark(colour), name) for name, colour in colours.items()), style=KEY)

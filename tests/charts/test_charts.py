@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_core.charts import curves, learning_rate_curve, network_diagram, theme, value_histograms
+from fmnist_core.charts import curves, network_diagram, theme, value_histograms
 from fmnist_core.experiment import cost, wording
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.schedule import learning_rates
@@ -63,7 +63,7 @@ def test_charts_and_texts_write_per_cent_alike(history: pd.DataFrame) -> None:
 def test_schedule_is_what_trains() -> None:
     experiment = Experiment.of({"schedule": "exponential", "learning_rate": 0.01, "staircase": True})
     rates = learning_rates(experiment, 422)
-    rows = learning_rate_curve.chart(rates, 422).to_dict()["datasets"]["rates"]
+    rows = curves.learning_rate(rates, 422).to_dict()["datasets"]["rates"]
     assert all(row["rate"] == pytest.approx(rates[row["step"]]) for row in rows)
     assert rows[0]["step"] == 0 and rows[-1]["step"] == len(rates) - 1
 

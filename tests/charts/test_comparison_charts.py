@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -97,7 +98,8 @@ FIELDS = ["learning_rate", "units", "batch_norm", "activation", "l2"]
 def data(chart: alt.TopLevelMixin) -> dict[str, list[dict[str, Any]]]:
     """The chart's data sets, after Altair's validation of the whole; strict JSON, so that a nan fails."""
     spec = chart.to_dict()
-    return json.loads(json.dumps(spec["datasets"], allow_nan=False))
+    datasets: dict[str, list[dict[str, Any]]] = json.loads(json.dumps(spec["datasets"], allow_nan=False))
+    return datasets
 
 
 def spec(chart: alt.TopLevelMixin) -> str:
@@ -282,7 +284,7 @@ def test_overfitting_tells_each_models_figures_and_stays_within_the_training() -
 def test_an_l2_penalty_is_told_wherever_it_is_in_the_losses() -> None:
     rows = history()
     penalised = rows.assign(loss_terms=np.where(rows["model"] == "L2 penalty 0.001", "L2 penalty", ""))
-    draws = {
+    draws: dict[str, Callable[[pd.DataFrame, list[str]], Any]] = {
         "falls within an epoch": comparison.gap,
         "whose fall can hide a rise": overfitting_chart.chart,
         "cross-entropy + L2": lambda rows, models: comparison.curves(rows, "loss", models),

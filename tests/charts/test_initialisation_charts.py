@@ -14,14 +14,20 @@ import pytest
 
 from fmnist_core.charts import initial_distributions, initial_layers, signal_through_layers
 from fmnist_core.data import dataset
+from fmnist_core.findings import initial_sentences
 from fmnist_core.learning import initial_measures
 
 QUANTITIES = ("activation", "gradient", "weight_gradient")
 
 
-def look(**changes: Any) -> dict[str, Any]:
+def look(**changes: Any) -> Any:
     sample = dataset.load("sample")
-    request = {"layers": 4, "units": 64, "activation": "tanh", "initialisers": ["standard_uniform", "glorot_uniform"]}
+    request: dict[str, Any] = {
+        "layers": 4,
+        "units": 64,
+        "activation": "tanh",
+        "initialisers": ["standard_uniform", "glorot_uniform"],
+    }
     return initial_measures.measure(
         **(request | changes), images=sample.train_images[:100], labels=sample.train_labels[:100]
     )
@@ -29,12 +35,14 @@ def look(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    return look(gains=[1, 2])
+    result: dict[str, Any] = look(gains=[1, 2])
+    return result
 
 
 def specification(chart: Any) -> dict[str, Any]:
     """Checked by Altair, and by JSON: no nan."""
-    return json.loads(json.dumps(chart.to_dict(), allow_nan=False))
+    content: dict[str, Any] = json.loads(json.dumps(chart.to_dict(), allow_nan=False))
+    return content
 
 
 def texts(chart: Any) -> str:
@@ -50,12 +58,12 @@ def all_pictures(measured: dict[str, Any]) -> list[Any]:
 
 
 def test_networks_are_named_by_initialiser_and_gain(measured: dict[str, Any]) -> None:
-    assert initial_distributions.labels(measured) == ["Standard uniform", "Glorot uniform × 2"]
+    assert initial_sentences.labels(measured) == ["Standard uniform", "Glorot uniform × 2"]
 
 
 def test_histograms_are_those_measured_on_a_shared_axis(measured: dict[str, Any]) -> None:
     table = initial_distributions.histogram_table(measured, "gradient")
-    for label, network in zip(initial_distributions.labels(measured), measured["networks"], strict=True):
+    for label, network in zip(initial_sentences.labels(measured), measured["networks"], strict=True):
         for number in range(1, 5):
             rows = table[(table["network"] == label) & (table["layer"] == number)]
             assert rows["share"].tolist() == network["layers"][number - 1]["gradient"]["shares"]
@@ -77,7 +85,7 @@ def test_variances_are_squared_deviations_beside_the_theory(measured: dict[str, 
     lines = lines[lines["kind"] == "theory"].reset_index()
     assert lines["variance"][0] == measured["networks"][0]["layers"][0]["theory"]["activation_variance"]
     first, last = (measured["networks"][0]["layers"][place]["activation"]["std"] ** 2 for place in (0, 3))
-    assert f"times {initial_layers.plain(last / first, 2)} from the first to the last" in texts(
+    assert f"times {initial_sentences.plain(last / first, 2)} from the first to the last" in texts(
         initial_layers.variances(measured, "activation")
     )
 
@@ -219,7 +227,7 @@ def test_what_leaves_the_frame_is_marked_at_its_edge() -> None:
     ],
 )
 def test_numbers_stay_readable(value: float, digits: int, text: str) -> None:
-    assert initial_layers.plain(value, digits) == text
+    assert initial_sentences.plain(value, digits) == text
 
 
 def test_they_load_neither_streamlit_nor_tensorflow() -> None:

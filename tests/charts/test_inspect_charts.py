@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import (
     confusion_matrix,
+    epoch_lines,
     gallery,
-    layer_lines,
-    probabilities,
     reliability_diagram,
     theme,
     unit_images,
@@ -108,26 +107,26 @@ def test_the_reliability_diagram_shows_every_filled_bin() -> None:
 def test_probabilities_keep_the_true_class_and_leave_out_what_never_matters() -> None:
     over = {
         0: np.full(10, 0.1, np.float32),
-        2: np.float32([0.9, 0.08, 0.01, 0.01, *[0] * 6]),
-        4: np.float32([0.5, 0.5, *[0] * 8]),
+        2: np.array([0.9, 0.08, 0.01, 0.01, *[0] * 6], np.float32),
+        4: np.array([0.5, 0.5, *[0] * 8], np.float32),
     }
-    table = probabilities.rows(over, CLASSES, true=9)
+    table = epoch_lines.probability_rows(over, CLASSES, true=9)
     assert set(table["class"]) == {CLASSES[0], CLASSES[1], CLASSES[9]}
     assert set(table.loc[table["is_true"], "class"]) == {CLASSES[9]}
     assert set(table["epoch"]) == {0, 2, 4}
-    sure = probabilities.rows({1: np.float32([0.9997, 0.0003, *[0] * 8])}, CLASSES, true=0)
+    sure = epoch_lines.probability_rows({1: np.array([0.9997, 0.0003, *[0] * 8], np.float32)}, CLASSES, true=0)
     assert list(sure["said"]) == ["> 99.9 %"]  # as the bars beside the chart say it
-    assert CLASSES[9] in str(probabilities.over_epochs(table, CLASSES, 4).to_dict()["title"])
+    assert CLASSES[9] in str(epoch_lines.probabilities(table, CLASSES, 4).to_dict()["title"])
 
 
 def test_layers_over_epochs_have_one_colour_each() -> None:
     table = pd.DataFrame([{"epoch": e, "layer": f"hidden {k}", "value": k / 20} for e in range(3) for k in range(20)])
-    chart = layer_lines.over_epochs(table, "Dead", "", "share", 1)
+    chart = epoch_lines.layers(table, "Dead", "", "share", 1)
     scale = chart.to_dict()["layer"][1]["encoding"]["color"]["scale"]
     assert (
         len(set(scale["range"])) == 20
-        and scale["range"][0] == layer_lines.FIRST
-        and scale["range"][-1] == layer_lines.LAST
+        and scale["range"][0] == epoch_lines.FIRST
+        and scale["range"][-1] == epoch_lines.LAST
     )
 
 
@@ -169,7 +168,7 @@ class Images(HTMLParser):
 
 def test_a_gallery_says_in_words_what_it_shows() -> None:
     data = load("sample")
-    sure = np.float32([0.9996, 0, 0.0001, 0, 0, 0, 0.0003, 0, 0, 0])
+    sure = np.array([0.9996, 0, 0.0001, 0, 0, 0, 0.0003, 0, 0, 0], np.float32)
     items = [
         gallery.Item("<Test> 7", data.test_images[0], sure, 6),
         gallery.Item("Yours", data.test_images[1], None, None, "drawn"),
@@ -183,7 +182,7 @@ def test_a_gallery_says_in_words_what_it_shows() -> None:
 
 
 def test_zero_is_grey_and_signs_have_colours() -> None:
-    painted = unit_images.colours(np.float32([-2, -1, 0, 1, 2, np.nan]), 1.0)
+    painted = unit_images.colours(np.array([-2, -1, 0, 1, 2, np.nan], np.float32), 1.0)
     assert (painted[0] == painted[1]).all() and (painted[3] == painted[4]).all()
     assert painted[2].tolist() == unit_images.ZERO.tolist() and painted[5].tolist() == [0, 0, 0]
     assert painted[1][2] > painted[1][0] and painted[3][0] > painted[3][2]

@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core.charts import atlas
+from fmnist_core.charts.images import atlas, atlas_columns
 from fmnist_core.data import dataset
 from fmnist_core.ui.components.scatter import scatter_map
 from tests.support.app_server import Server, new_page
@@ -127,8 +127,8 @@ def test_what_can_be_is_believed() -> None:
 @pytest.mark.parametrize("count", [1, 2, 7, 1_000])
 def test_an_atlas_holds_every_image_where_it_is_looked_for(count: int) -> None:
     images = dataset.load("sample").test_images[:count]
-    picture = np.asarray(Image.open(io.BytesIO(atlas.webp(images))).convert("L"), int)
-    across = atlas.columns(count)
+    picture = np.asarray(Image.open(io.BytesIO(atlas(images))).convert("L"), int)
+    across = atlas_columns(count)
     for index in {0, count // 2, count - 1}:
         top, left = 28 * (index // across), 28 * (index % across)
         found = picture[top : top + 28, left : left + 28]
@@ -141,7 +141,8 @@ SCRIPT = """
 import numpy as np
 import streamlit as st
 from fmnist_core.data import dataset
-from fmnist_core.charts import atlas, theme
+from fmnist_core.charts import theme
+from fmnist_core.charts.images import atlas
 from fmnist_core.ui.components.scatter import scatter_map as scatter
 
 st.set_page_config(layout="wide")
@@ -178,7 +179,7 @@ did = scatter.show(
         predicted=predicted,
         confidence=confidence,
         numbers=np.arange(count, dtype=np.int32) + 1000,
-        atlas=scatter.atlas_url(atlas.webp(data.test_images[:count]), "test"),
+        atlas=scatter.atlas_url(atlas(data.test_images[:count]), "test"),
         classes=dataset.CLASSES,
         gradient=("Confidence", "0 %", "100 %") if continuous else None,
         corners=np.array([[-12] * (3 if deep else 2), [12] * (3 if deep else 2)], np.float32),

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from fmnist_core.charts import atlas, gallery, images, theme
+from fmnist_core.charts import gallery, images, theme
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.embedding.neighbours import nearest_to
@@ -171,7 +171,7 @@ def _images(data: str, validation: float, training: float, split: str, points: i
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _atlas(data: str, validation: float, training: float, split: str, points: int) -> bytes:
-    return atlas.webp(_images(data, validation, training, split, points).images)
+    return images.atlas(_images(data, validation, training, split, points).images)
 
 
 def _values(run: Run, epoch: int, layer: str, split: str, points: int) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from fmnist_core.charts import images, layer_lines, unit_images
+from fmnist_core.charts import epoch_lines, images, unit_images
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
@@ -145,7 +145,7 @@ def _units(at: At, view: View) -> None:
         column, word = ("dead", "Dead units") if activation.can_die else ("saturated", "Saturated values")
         about = "0 for every image measured" if activation.can_die else f"in the flat part of {activation.label}"
         rows = named[["epoch", "layer"]].assign(value=named[column])
-        chart = layer_lines.over_epochs(rows, f"{word} in each layer", about, "share", at.epoch)
+        chart = epoch_lines.layers(rows, f"{word} in each layer", about, "share", at.epoch)
         left.altair_chart(chart, key="unit shares")
     else:
         name = activation.label[0].upper() + activation.label[1:]
@@ -158,7 +158,7 @@ def _units(at: At, view: View) -> None:
         )
     rows = named[["epoch", "layer"]].assign(value=named["gradient"].where(named["gradient"] > 0)).dropna()
     if not rows.empty:
-        chart = layer_lines.over_epochs(
+        chart = epoch_lines.layers(
             rows,
             "Size of the gradient in each layer",
             "standard deviation of dCost/ds",

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from fmnist_core.charts import gallery, probabilities, unit_images
+from fmnist_core.charts import epoch_lines, gallery, unit_images
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.experiment import wording
@@ -46,11 +46,11 @@ def show(at: At, view: View) -> None:
     picture, course = st.columns([1, 3], gap="large")
     item = gallery.Item(f"Test image {row:,}: {CLASSES[true]}", at.data.test_images[row], predictions[row], true)
     picture.html(gallery.html([item], CLASSES, width=210))
-    table = probabilities.rows(_course(at.run, row), CLASSES, true)
-    course.altair_chart(probabilities.over_epochs(table, CLASSES, at.epoch), key="course")
+    table = epoch_lines.probability_rows(_course(at.run, row), CLASSES, true)
+    course.altair_chart(epoch_lines.probabilities(table, CLASSES, at.epoch), key="course")
     with course:
         foot(
-            f"Dashed line: the epoch of the slider. Classes that stay below {wording.percent(probabilities.SHOWN)} at"
+            f"Dashed line: the epoch of the slider. Classes that stay below {wording.percent(epoch_lines.SHOWN)} at"
             " every checkpointed epoch of training are not shown; before training, at epoch 0, they may have been"
             " above.",
             csv_file(table[["epoch", "class", "probability"]], f"{at.stem}-image-{row}.csv"),

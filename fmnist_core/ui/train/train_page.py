@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fmnist_core.charts import learning_rate_curve, network_diagram
+from fmnist_core.charts import curves, network_diagram
 from fmnist_core.data import dataset
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.experiment import wording
@@ -107,7 +107,7 @@ def _before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> No
     _diagram(experiment, plan)
     if experiment.schedule != "constant" or experiment.warmup_steps:
         rates = learning_rates(experiment, plan.steps_per_epoch)
-        st.altair_chart(learning_rate_curve.chart(rates, plan.steps_per_epoch), key="schedule")
+        st.altair_chart(curves.learning_rate(rates, plan.steps_per_epoch), key="schedule")
     reading_aid(experiment)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from fmnist_core.charts import curves, learning_rate_curve, theme
+from fmnist_core.charts import curves, theme
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
@@ -97,7 +97,7 @@ def _more(run: Run, history: pd.DataFrame) -> None:
         per_epoch = run.metrics["steps_per_epoch"]
         if len(run.step_losses):
             rates = learning_rates(run.experiment, per_epoch)[: len(run.step_losses)]
-            st.altair_chart(learning_rate_curve.chart(rates, per_epoch), key="rates")
+            st.altair_chart(curves.learning_rate(rates, per_epoch), key="rates")
         left, right = st.columns(2, gap="medium")
         clip_norm = run.experiment.clip_norm
         title = f"Gradient norm{' before clipping' if clip_norm else ''}, epoch mean"

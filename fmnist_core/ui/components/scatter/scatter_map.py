@@ -19,7 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit import runtime
 
-from fmnist_core.charts import atlas
+from fmnist_core.charts.images import ATLAS_TYPE, atlas_columns
 
 ASSETS = Path(__file__).parent
 SCRIPTS = (
@@ -42,10 +42,10 @@ class Cloud:
 
     points: float32 (n, 2 or 3), finite. colours: uint8 (n,), index into palette. palette: CSS colours, at most 256.
     names: one for each colour, in the legend; empty for a continuous colouring. true, predicted: uint8 (n,), index into
-    classes. confidence: float32 (n,), 0 to 1. numbers: int32 (n,), 0 to 65,535: the image's number, told to the reader.
+    classes. confidence: float32 (n,), 0 to 1. numbers: int32 (n,), 0 to 65,535: the image's number, shown on its card.
     atlas: address of the images (`atlas_url`), or "". gradient: title and both ends' labels of a continuous colouring,
-    whose palette runs from the low end to the high one. corners: float32 (2, 2 or 3), the box that fills the view, where
-    several maps share one, or None for the points' own.
+    whose palette runs from the low end to the high one. corners: float32 (2, 2 or 3), the box that fills the view,
+    where maps share one, or None for the points' own.
     """
 
     points: NDArray[np.float32]
@@ -117,13 +117,13 @@ def show(
 
 
 def atlas_url(images: bytes, key: str) -> str:
-    """The address of an atlas (`charts.atlas.webp`), for as long as the page calls this in each of its full runs.
+    """The address of an atlas (`charts.images.atlas`), for as long as the page calls this in each of its full runs.
 
     Equal atlases share one address over all sessions, so a browser loads one once. key: where on the page it is used.
     """
     if not runtime.exists():
         return ""
-    return runtime.get_instance().media_file_mgr.add(images, atlas.MIME_TYPE, f"atlas {key}")
+    return runtime.get_instance().media_file_mgr.add(images, ATLAS_TYPE, f"atlas {key}")
 
 
 def message(cloud: Cloud, height: int, picked: int | None, lasso: Collection[int], file: str) -> bytes:
@@ -148,7 +148,7 @@ def message(cloud: Cloud, height: int, picked: int | None, lasso: Collection[int
         "classes": cloud.classes,
         "gradient": cloud.gradient,
         "atlas": cloud.atlas,
-        "columns": atlas.columns(count),
+        "columns": atlas_columns(count),
         "picked": picked if picked is not None and 0 <= picked < count else None,
         "file": file,
         # Whether these are the same points as before, and in the same places.
