@@ -119,7 +119,7 @@ class JobProgress:
         self.latest = Progress(0, 0, 0, (), 0.0, 0.0)
         self.fraction, self.doing = 0.0, ""
         self._first: tuple[float, float] | None = None  # when, and which fraction was done
-        self._last = (0.0, 0.0)
+        self._last = 0.0  # when
 
     @property
     def epoch(self) -> int:
@@ -140,16 +140,16 @@ class JobProgress:
 
     def _mark(self, fraction: float, now: float) -> None:
         # The first steps of a program are slower than the rest, so the pace is counted from the first event on.
-        self.fraction = fraction
+        self.fraction, self._last = fraction, now
         self._first = self._first or (now, fraction)
-        self._last = (now, fraction)
 
     def seconds_left(self, now: float) -> float | None:
         """Time to the end at the pace so far, validation included; None before there is a pace."""
-        if self._first is None or self._last[1] <= self._first[1]:
+        start, done_before = self._first or (0.0, self.fraction)
+        if self.fraction <= done_before:
             return None
-        pace = (self._last[0] - self._first[0]) / (self._last[1] - self._first[1])
-        return max((1 - self._last[1]) * pace - (now - self._last[0]), 0.0)
+        pace = (self._last - start) / (self.fraction - done_before)
+        return max((1 - self.fraction) * pace - (now - self._last), 0.0)
 
 
 @dataclass(eq=False)

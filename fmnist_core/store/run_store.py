@@ -1,7 +1,7 @@
 """The run store, and what writes a run into it: one folder per run in standard formats, shared, bounded in size.
 
-A run is written aside and renamed into place, so a folder that is there is whole. A folder that is damaged later is
-moved to `damaged/` and named in a sentence. What is deleted goes to `.trash/` until its space is needed.
+A run is written in `.staging/` and renamed into place, so a folder that is there is whole. A folder that is damaged
+later is moved to `damaged/` and named in a sentence. What is deleted goes to `.trash/` until its space is needed.
 """
 
 from __future__ import annotations
