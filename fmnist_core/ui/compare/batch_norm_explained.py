@@ -28,16 +28,14 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """The pre-activations of one batch before and after the normalisation, before training and after it."""
     rows, facts = _sums(run, data)
     count = len(rows)
-    text, picture = parts.columns()
+    text, picture = parts.explanation(
+        "**Batch normalisation** takes a unit's pre-activations $z$ for all images of the batch, subtracts their mean"
+        " $\\mu$ and divides by their standard deviation $\\sigma$. Then it scales them by $\\gamma$ and shifts them"
+        " by $\\beta$; the unit learns both, starting from 1 and 0. So the next layers see pre-activations of a stable"
+        " size, however the weights before them change. ([Ioffe & Szegedy 2015](https://arxiv.org/abs/1502.03167))",
+        r"\hat z = \gamma\,\frac{z - \mu}{\sqrt{\sigma^2 + 0.001}} + \beta",
+    )
     with text:
-        st.markdown(
-            "**Batch normalisation** takes a unit's pre-activations $z$ for all images of the batch, subtracts"
-            " their mean $\\mu$ and divides by their standard deviation $\\sigma$. Then it scales them by"
-            " $\\gamma$ and shifts them by $\\beta$; the unit learns both, starting from 1 and 0. So the next"
-            " layers see pre-activations of a stable size, however the weights before them change. ([Ioffe &"
-            " Szegedy 2015](https://arxiv.org/abs/1502.03167))"
-        )
-        st.latex(r"\hat z = \gamma\,\frac{z - \mu}{\sqrt{\sigma^2 + 0.001}} + \beta")
         first, last = (facts[facts["layer"] == 1].iloc[row] for row in (0, -1))
         st.markdown(
             f"In hidden layer 1 the standard deviation of the pre-activations was {first['deviation before']:.2f}"

@@ -44,14 +44,13 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     rows = _least_sure(run, data)
     row = int(rows[session.DROPOUT_IMAGE.get(run.run_id) % len(rows)])
     masks, name = _masks(run, data, row, step), CLASSES[data.train_labels[row]]
-    text, picture = parts.columns()
+    text, picture = parts.explanation(
+        f"**Dropout {rate:g}.** In each training step each hidden unit is set to 0 with probability {rate:g},"
+        f" separately for each image. The others are divided by {1 - rate:g}, so that pre-activations stay as"
+        " large on average. No unit can rely on another one, so each must be useful by itself. At test time"
+        " all units are on. ([Srivastava et al. 2014](https://jmlr.org/papers/v15/srivastava14a.html))"
+    )
     with text:
-        st.markdown(
-            f"**Dropout {rate:g}.** In each training step each hidden unit is set to 0 with probability {rate:g},"
-            f" separately for each image. The others are divided by {1 - rate:g}, so that pre-activations stay as"
-            " large on average. No unit can rely on another one, so each must be useful by itself. At test time"
-            " all units are on. ([Srivastava et al. 2014](https://jmlr.org/papers/v15/srivastava14a.html))"
-        )
         caption = f"Training image {row:,}: {name}"
         source = images.source(images.enlarged(Image.fromarray(np.asarray(data.train_images[row])), 8))
         st.html(f'<img src="{source}" alt="{caption}" style="width:112px;display:block"><small>{caption}</small>')

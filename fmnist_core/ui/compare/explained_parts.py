@@ -60,9 +60,13 @@ def generator(run: Run, step: int) -> np.random.Generator:
     return np.random.default_rng([run.experiment.seed, step])
 
 
-def columns() -> Any:
-    """The text's column and the picture's."""
-    return st.columns([2, 3], gap="large")
+def explanation(text: str, formula: str = "") -> Any:
+    """Text and formula in a column of their own. Returns it, for what follows there, and the column for the picture."""
+    left, picture = st.columns([2, 3], gap="large")
+    left.markdown(text)
+    if formula:
+        left.latex(formula)
+    return left, picture
 
 
 def table(rows: pd.DataFrame, formats: Iterable[str]) -> None:

@@ -33,16 +33,15 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """A layer's weights as training went on, beside those of the run most alike among `runs` without the penalty."""
     other, factor = _without_l2(run, runs), run.experiment.l2
     optimiser = OPTIMISERS[run.experiment.optimiser]
-    text, picture = parts.columns()
+    text, picture = parts.explanation(
+        f"**L2 penalty {factor:g}.** The loss is the cross-entropy $C$ plus $\\lambda = {factor:g}$ times the"
+        " sum of all squared hidden weights. The gradient of this penalty, $2 \\lambda w$, pushes each weight"
+        " towards 0, a large one harder than a small one. A weight stays large only where it lowers $C$ by"
+        f" more than it costs. ([Krogh & Hertz 1991]({KROGH}))"
+        + (ADAPTIVE.format(optimiser=optimiser.label) if optimiser.adaptive else ""),
+        r"L = C + \lambda \sum_i w_i^2",
+    )
     with text:
-        st.markdown(
-            f"**L2 penalty {factor:g}.** The loss is the cross-entropy $C$ plus $\\lambda = {factor:g}$ times the"
-            " sum of all squared hidden weights. The gradient of this penalty, $2 \\lambda w$, pushes each weight"
-            " towards 0, a large one harder than a small one. A weight stays large only where it lowers $C$ by"
-            f" more than it costs. ([Krogh & Hertz 1991]({KROGH}))"
-            + (ADAPTIVE.format(optimiser=optimiser.label) if optimiser.adaptive else "")
-        )
-        st.latex(r"L = C + \lambda \sum_i w_i^2")
         numbers = range(1, len(run.experiment.hidden_widths) + 1)
         layer = st.selectbox("Hidden layer", numbers, key=f"l2 layer {run.run_id}", width=160)
         rows, facts = _kernels(run, other, layer)

@@ -33,17 +33,15 @@ def schedule(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     if not len(losses):
         raise LabError(f"“{parts.name(run)}” was stopped before its first step: there is nothing to show.")
     rows = schedule_steps.step_rows(losses, learning_rates(experiment, per_epoch)[: len(losses)], per_epoch)
-    text, picture = parts.columns()
-    with text:
-        st.markdown(
-            f"**{wording.choice(experiment.schedule).capitalize()} schedule.** The optimiser takes one step for"
-            " each batch, and the schedule gives it the learning rate $\\eta_t$ of step $t$. So a schedule"
-            " belongs to the optimiser, and it counts steps, not epochs."
-        )
-        times = r"\lfloor t / d \rfloor" if experiment.staircase else "t / d"
-        st.latex(FORMULAS[experiment.schedule].replace("%s", times))
-        st.caption(_symbols(experiment, per_epoch))
-        st.markdown(_counted(rows, per_epoch, len(losses)))
+    times = r"\lfloor t / d \rfloor" if experiment.staircase else "t / d"
+    text, picture = parts.explanation(
+        f"**{wording.choice(experiment.schedule).capitalize()} schedule.** The optimiser takes one step for"
+        " each batch, and the schedule gives it the learning rate $\\eta_t$ of step $t$. So a schedule"
+        " belongs to the optimiser, and it counts steps, not epochs.",
+        FORMULAS[experiment.schedule].replace("%s", times),
+    )
+    text.caption(_symbols(experiment, per_epoch))
+    text.markdown(_counted(rows, per_epoch, len(losses)))
     picture.html(value_spread.key(schedule_steps.RATES))
     picture.altair_chart(schedule_steps.rate_by_step(rows, per_epoch), key="regulariser rates")
     picture.altair_chart(schedule_steps.loss_by_step(rows, per_epoch), key="regulariser losses")
@@ -76,22 +74,20 @@ def _counted(rows: pd.DataFrame, per_epoch: int, steps: int) -> str:
 def clipping(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """Gradient clipping, beside the norm of the gradients over the epochs."""
     limit, history = run.experiment.clip_norm, run.history.reset_index()
-    text, picture = parts.columns()
-    with text:
-        st.markdown(
-            f"**Gradient clipping at {limit:g}.** Before each step, the gradients of all weights are taken as one"
-            f" long vector $g$. Where its norm is larger than $c = {limit:g}$, the vector is scaled down to that"
-            " norm: its direction is unchanged, and one steep batch cannot move the weights far away. ([Pascanu,"
-            f" Mikolov & Bengio 2013]({PASCANU})) With plain SGD, clipping limits the length of the step itself;"
-            " Adam and similar optimisers divide by the usual size of the gradients, so that clipping affects"
-            " only gradients that are larger than usual."
+    text, picture = parts.explanation(
+        f"**Gradient clipping at {limit:g}.** Before each step, the gradients of all weights are taken as one"
+        f" long vector $g$. Where its norm is larger than $c = {limit:g}$, the vector is scaled down to that"
+        " norm: its direction is unchanged, and one steep batch cannot move the weights far away. ([Pascanu,"
+        f" Mikolov & Bengio 2013]({PASCANU})) With plain SGD, clipping limits the length of the step itself;"
+        " Adam and similar optimisers divide by the usual size of the gradients, so that clipping affects"
+        " only gradients that are larger than usual.",
+        r"g \leftarrow g \cdot \min\left(1, \frac{c}{\lVert g \rVert}\right)",
+    )
+    norms = history["gradient_norm"].dropna()
+    if len(norms):
+        text.markdown(
+            f"In this run, the norm before clipping was {norms.min():.2g} to {norms.max():.2g} (epoch means)."
         )
-        st.latex(r"g \leftarrow g \cdot \min\left(1, \frac{c}{\lVert g \rVert}\right)")
-        norms = history["gradient_norm"].dropna()
-        if len(norms):
-            st.markdown(
-                f"In this run, the norm before clipping was {norms.min():.2g} to {norms.max():.2g} (epoch means)."
-            )
     picture.altair_chart(curves.norms(history, "gradient_norm", "Gradient norm before clipping, epoch mean", limit))
 
 
@@ -118,18 +114,16 @@ def smoothing(run: Run, runs: Sequence[Run], data: Dataset) -> None:
 def weight_decay(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     """Decoupled weight decay, and why an L2 penalty under Adam is something else."""
     decay, history = run.experiment.weight_decay, run.history
-    text, picture = parts.columns()
-    with text:
-        st.markdown(
-            f"**Weight decay {decay:g}.** In each step, AdamW shrinks every weight by the fraction $\\eta\\lambda$,"
-            f" with the learning rate $\\eta$ and $\\lambda = {decay:g}$, and then makes Adam's step along"
-            " $m / \\sqrt{v}$ (mean of the gradients over the root of their mean square). With plain SGD, an L2 penalty"
-            " does the same. With Adam it does not: the gradient of the penalty is part of the gradient, so it is"
-            " divided by $\\sqrt{v}$, too, and a weight with large gradients is pulled towards 0 less than others,"
-            " however large it is. Decoupled from the gradient, the decay is the same fraction for all weights."
-            f" ([Loshchilov & Hutter 2019]({LOSHCHILOV})) It adds nothing to the loss, so that losses stay comparable."
-        )
-        st.latex(r"w \leftarrow (1 - \eta\lambda)\, w - \eta\, \frac{m}{\sqrt{v} + \epsilon}")
-        norms = history["weight_norm"].dropna()
-        st.markdown(f"In this run, the norm of all weights went from {norms.iloc[0]:.1f} to {norms.iloc[-1]:.1f}.")
+    text, picture = parts.explanation(
+        f"**Weight decay {decay:g}.** In each step, AdamW shrinks every weight by the fraction $\\eta\\lambda$,"
+        f" with the learning rate $\\eta$ and $\\lambda = {decay:g}$, and then makes Adam's step along"
+        " $m / \\sqrt{v}$ (mean of the gradients over the root of their mean square). With plain SGD, an L2 penalty"
+        " does the same. With Adam it does not: the gradient of the penalty is part of the gradient, so it is"
+        " divided by $\\sqrt{v}$, too, and a weight with large gradients is pulled towards 0 less than others,"
+        " however large it is. Decoupled from the gradient, the decay is the same fraction for all weights."
+        f" ([Loshchilov & Hutter 2019]({LOSHCHILOV})) It adds nothing to the loss, so that losses stay comparable.",
+        r"w \leftarrow (1 - \eta\lambda)\, w - \eta\, \frac{m}{\sqrt{v} + \epsilon}",
+    )
+    norms = history["weight_norm"].dropna()
+    text.markdown(f"In this run, the norm of all weights went from {norms.iloc[0]:.1f} to {norms.iloc[-1]:.1f}.")
     picture.altair_chart(curves.norms(history.reset_index(), "weight_norm", "Norm of all weights"))

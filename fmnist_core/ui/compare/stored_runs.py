@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -72,7 +73,8 @@ def _table(runs: Sequence[Run], view: View) -> None:
     part = st.segmented_control(
         "Columns", list(PARTS), default="Results", required=True, label_visibility="collapsed", key="compare columns"
     )
-    rows = pd.DataFrame([_row(run, view) for run in runs], columns=[*ALWAYS, *PARTS[part]])
+    columns = {name: column for name, column in _columns(view).items() if name in (*ALWAYS, *PARTS[part])}
+    rows = pd.DataFrame({name: [cell(run) for run in runs] for name, (_, cell) in columns.items()})
     ids = [run.run_id for run in runs]
     _, widget = STATE.control(f"runs {part} {hash(tuple(ids))}", None, partial(_edit, ids))
     st.data_editor(
@@ -80,8 +82,8 @@ def _table(runs: Sequence[Run], view: View) -> None:
         hide_index=True,
         height=min(38 + ROW * len(rows), 460),
         row_height=ROW,
-        column_config=_columns(),
-        disabled=[name for name in rows.columns if name not in EDITABLE],
+        column_config={name: config for name, (config, _) in columns.items()},
+        disabled=[name for name in columns if name not in EDITABLE],
         **widget,
     )
     st.caption(
@@ -90,39 +92,31 @@ def _table(runs: Sequence[Run], view: View) -> None:
     )
 
 
-def _columns() -> dict[str, Any]:
+def _columns(view: View) -> dict[str, tuple[Any, Callable[[Run], Any]]]:
+    """Each column as Streamlit has it, and a run's cell in it."""
     config = st.column_config
     return {
-        "chosen": config.CheckboxColumn("Show", width=72),
-        "network": config.TextColumn("Network", width=185),
-        "seed": config.NumberColumn("Seed", width=52, format="%d"),
-        "accuracy": config.NumberColumn("Test accuracy", format="%.3f"),
-        "loss": config.NumberColumn("Test loss", format="%.3f"),
-        "seconds": config.NumberColumn("Time (s)", width=68, format="%.0f"),
-        "epochs": config.NumberColumn("Epochs", width=60),
-        "trained": config.DatetimeColumn("Trained", format="D MMM YYYY, HH:mm"),
-        "name": config.TextColumn("Name", max_chars=80),
-        "note": config.TextColumn("Note", max_chars=300),
-        "kept": config.CheckboxColumn("Keep"),
+        "chosen": (config.CheckboxColumn("Show", width=72), lambda run: run.run_id in view.runs),
+        "network": (config.TextColumn("Network", width=185), _network),
+        "seed": (config.NumberColumn("Seed", width=52, format="%d"), lambda run: run.experiment.seed),
+        "accuracy": (config.NumberColumn("Test accuracy", format="%.3f"), lambda run: run.metrics["test_accuracy"]),
+        "loss": (config.NumberColumn("Test loss", format="%.3f"), lambda run: run.metrics["test_loss"]),
+        "seconds": (config.NumberColumn("Time (s)", width=68, format="%.0f"), lambda run: run.metrics["seconds"]),
+        "epochs": (config.NumberColumn("Epochs", width=60), lambda run: run.metrics["epochs_done"]),
+        "trained": (config.DatetimeColumn("Trained", format="D MMM YYYY, HH:mm"), _trained),
+        "name": (config.TextColumn("Name", max_chars=80), lambda run: run.name),
+        "note": (config.TextColumn("Note", max_chars=300), lambda run: run.note),
+        "kept": (config.CheckboxColumn("Keep"), lambda run: run.kept),
     }
 
 
-def _row(run: Run, view: View) -> dict[str, Any]:
+def _network(run: Run) -> str:
     sample = "" if run.data_name == "full" else f" · {run.data_name}"
-    stopped = "" if run.complete else " · stopped"
-    return {
-        "chosen": run.run_id in view.runs,
-        "network": f"{wording.name(run.experiment, leave_out=('seed',))}{sample}{stopped}",
-        "seed": run.experiment.seed,
-        "accuracy": run.metrics["test_accuracy"],
-        "loss": run.metrics["test_loss"],
-        "seconds": run.metrics["seconds"],
-        "epochs": run.metrics["epochs_done"],
-        "trained": run.created.astimezone().replace(tzinfo=None),
-        "name": run.name,
-        "note": run.note,
-        "kept": run.kept,
-    }
+    return f"{wording.name(run.experiment, leave_out=('seed',))}{sample}{'' if run.complete else ' · stopped'}"
+
+
+def _trained(run: Run) -> datetime:
+    return run.created.astimezone().replace(tzinfo=None)
 
 
 def _edit(ids: Sequence[str], edits: dict[str, Any]) -> None:

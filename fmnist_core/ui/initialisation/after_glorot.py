@@ -66,10 +66,9 @@ LATER = (
     Later(
         "LSUV (2016): layer-sequential unit variance",
         r"W \leftarrow \frac{W}{\sqrt{\mathrm{Var}[s]}} \ \text{ until }\ \left|\mathrm{Var}[s] - 1\right| < 0.02",
-        "Uses the data instead of a formula: draw orthogonal weights, pass a batch through the first layer,"
-        " divide its weights by the standard deviation of its pre-activations, repeat until the variance is 1,"
-        " and continue with the next layer. So it works with any activation. (Margin and at most 20 rounds as in"
-        " the authors' script.)",
+        "Uses the data instead of a formula: draw orthogonal weights, pass a batch through the first layer, divide its"
+        " weights by the standard deviation of its pre-activations, repeat until the variance is 1, and continue with"
+        " the next layer. So it works with any activation. (Margin and at most 20 rounds as in the authors' script.)",
         "D. Mishkin, J. Matas: *All you need is a good init*, ICLR 2016,"
         " [arXiv 1511.06422](https://arxiv.org/abs/1511.06422)",
         _view("relu", "lsuv", "he_normal"),

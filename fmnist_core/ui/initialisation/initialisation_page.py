@@ -23,9 +23,8 @@ def show() -> None:
         view = STATE.current()
         st.title("Weight initialisation")
         st.markdown(
-            "Before the first step of training, weights are drawn at random. The variance of these weights"
-            " decides whether a deep network learns at all: Glorot & Bengio (2010), step by step, on your own"
-            " network."
+            "Before the first step of training, weights are drawn at random. The variance of these weights decides"
+            " whether a deep network learns at all: Glorot & Bengio (2010), step by step, on your own network."
         )
         STATE.show_problems()
         STATE.draw("part")

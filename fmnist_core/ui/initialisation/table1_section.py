@@ -57,11 +57,10 @@ def _protocol(plan: table1_plan.Plan, data: Dataset) -> None:
     """What this version does, beside what the paper did."""
     images = round(plan.fraction(available(data)) * available(data))
     st.caption(
-        f"This version: {wording.counted(plan.units, 'unit')} a layer (the paper: 1,000), {images:,} training"
-        f" images, {wording.counted(plan.passes(available(data)), 'epoch')}, batches of {plan.batch_size},"
-        f" learning rates {', '.join(f'{rate:g}' for rate in plan.rates)}, each tried with"
-        f" {wording.counted(plan.search_seeds, 'seed')}. Finished trainings are kept: you can stop and continue"
-        " later."
+        f"This version: {wording.counted(plan.units, 'unit')} a layer (the paper: 1,000), {images:,} training images,"
+        f" {wording.counted(plan.passes(available(data)), 'epoch')}, batches of {plan.batch_size}, learning rates"
+        f" {', '.join(f'{rate:g}' for rate in plan.rates)}, each tried with"
+        f" {wording.counted(plan.search_seeds, 'seed')}. Finished trainings are kept: you can stop and continue later."
     )
 
 

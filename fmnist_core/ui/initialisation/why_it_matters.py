@@ -16,12 +16,11 @@ REFERENCE = (
     " [PMLR 9:249–256](https://proceedings.mlr.press/v9/glorot10a.html). Equation numbers on this page are the paper's."
 )
 PROBLEM = (
-    "Until about 2006, networks with many hidden layers learned worse than shallow ones. Before training,"
-    " weights were usually drawn from a small uniform distribution, the *standard* initialisation (eq. 1 below)."
-    " Glorot and Bengio looked inside such networks and saw two things: with sigmoid, the last hidden layer"
-    " saturates early in training and stays saturated for a long time; with tanh, the signal shrinks from layer"
-    " to layer on its way forward, and the gradient shrinks from layer to layer on its way back, so that the"
-    " first layers barely learn."
+    "Until about 2006, networks with many hidden layers learned worse than shallow ones. Before training, weights were"
+    " usually drawn from a small uniform distribution, the *standard* initialisation (eq. 1 below). Glorot and Bengio"
+    " looked inside such networks and saw two things: with sigmoid, the last hidden layer saturates early in training"
+    " and stays saturated for a long time; with tanh, the signal shrinks from layer to layer on its way forward, and"
+    " the gradient shrinks from layer to layer on its way back, so that the first layers barely learn."
 )
 HYPOTHESIS = (
     "A layer multiplies whatever passes through it. If it makes signals a little smaller, ten layers make them"
@@ -75,16 +74,15 @@ STEPS = (
     ),
 )
 WHAT_TO_LOOK_FOR = (
-    "- **Figures 6 and 7**: at the start, the spread of activations and of back-propagated gradients, layer"
-    " by layer. With the standard initialisation both shrink; with the normalised one the layers nearly"
-    " coincide.\n- **Figure 8**: the gradients of the *weights* have about the same variance in all layers"
-    " with either one. They are products of a shrinking signal and a shrinking gradient, and the two factors"
-    " multiply to the same value for every layer (eqs. 7 and 14). Looking only at them hides the problem.\n-"
-    " **Singular values** of a layer's Jacobian $\\partial z^{i+1} / \\partial z^i$: how much the layer"
-    " stretches a small change. The paper reports means of about 0.8 (normalised) and 0.5 (standard).\n-"
-    " **Limits**: the derivation assumes inputs with mean 0 and $f'(s) \\approx 1$. Pixels from 0 to 1 have a"
-    " mean above 0, tanh compresses signals, ReLU cuts off half of them: He et al. (2015) compensate for the"
-    " last with a factor of 2."
+    "- **Figures 6 and 7**: at the start, the spread of activations and of back-propagated gradients, layer by layer."
+    " With the standard initialisation both shrink; with the normalised one the layers nearly coincide.\n- **Figure"
+    " 8**: the gradients of the *weights* have about the same variance in all layers with either one. They are products"
+    " of a shrinking signal and a shrinking gradient, and the two factors multiply to the same value for every layer"
+    " (eqs. 7 and 14). Looking only at them hides the problem.\n- **Singular values** of a layer's Jacobian $\\partial"
+    " z^{i+1} / \\partial z^i$: how much the layer stretches a small change. The paper reports means of about 0.8"
+    " (normalised) and 0.5 (standard).\n- **Limits**: the derivation assumes inputs with mean 0 and $f'(s) \\approx 1$."
+    " Pixels from 0 to 1 have a mean above 0, tanh compresses signals, ReLU cuts off half of them: He et al. (2015)"
+    " compensate for the last with a factor of 2."
 )
 INITIALISERS = (table1_plan.STANDARD, table1_plan.NORMALISED)
 
