@@ -39,7 +39,7 @@ TRAINED_SETTINGS = (
     *("trained_layers", "trained_units", "trained_activation"),
     *("learning_rate", "batch_size", "epochs", "training_fraction"),
 )
-# The names that they had in addresses of version 0.2.
+# The names that they have in addresses of version 0.1.
 RENAMED = {
     "depth": "trained_layers",
     "width": "trained_units",
