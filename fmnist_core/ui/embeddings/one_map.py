@@ -117,8 +117,7 @@ def _map(view: View, run: Run, epoch: int, mapped: Shown, frame: Frame) -> None:
     rows = mapped.chosen.rows
     lasso_rows, taken = session.LASSO.get()
     marked = taken if np.array_equal(lasso_rows, rows) else ()  # while the map shows the same images
-    found = np.flatnonzero(rows == view.image)
-    index = int(found[0]) if len(found) else None
+    index = next(iter(np.flatnonzero(rows == view.image).tolist()), None)
 
     def pick(picked: scatter_map.Picked) -> None:
         if picked.lasso is not None:

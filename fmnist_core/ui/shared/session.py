@@ -80,7 +80,7 @@ STATE = Entry[PageState | None]("state of", lambda: None)
 
 RUN = Entry("run", str)  # looked at last, on whichever page looks into a run
 REFUSED = Entry("refused", str)  # why the last start of a training was refused
-GOES_ON = Entry("goes on", str)  # the run that this session wanted to stop, and somebody else wants, too
+GOES_ON = Entry("goes on", str)  # the run that this session tried to stop, and others still watch
 STOPPED = Entry[set[str]]("analyses stopped", set)  # names of those that this session stopped
 
 PLAYING = Entry("playing", bool)  # for each page: whether its epochs are played
@@ -99,7 +99,7 @@ UPLOADED = Entry[Any]("inspect uploaded", lambda: None)  # the file: its control
 PREPARED = Entry[Any]("inspect prepared", lambda: None)  # the file and how it was read, and the picture made of it
 
 LASSO = Entry[tuple[Any, tuple[int, ...]]]("embeddings lasso", lambda: (None, ()))  # the map's images, and those taken
-INITIAL = Entry("initialisation latest", str)  # the look that is on the screen
+INITIAL = Entry("initialisation latest", str)  # the result that is on the screen
 
 PRESET = Entry[str | None]("preset", lambda: None)  # of page Train: the one that was chosen
 DROPOUT_STEP = Entry("dropout step", int)  # for each run
