@@ -18,7 +18,8 @@ from fmnist_core.experiment.layer_names import the_layer
 from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.findings import evaluation
 
-GUESS = math.log(10)  # the cross-entropy of a blind guess among ten classes
+CLASSES = 10
+GUESS = math.log(CLASSES)  # the cross-entropy of a blind guess among ten classes
 # Ours: a few dead units are usual, and are capacity lost rather than harm; from a fifth on it is worth a thought.
 DEAD = 0.2
 # Ours: half of a layer's values in the flat part of the activation (as Glorot & Bengio 2010 show in figures 2 and 3).
@@ -124,7 +125,8 @@ def _not_moving(experiment: Experiment, records: Sequence[EpochRecord], images: 
     best = max(record.val_accuracy for record in trained)
     low, _ = (float(end) for end in evaluation.wilson(best * images, images))
     guessing = low <= 0.1
-    fell = 1 - min(record.val_loss for record in trained) / first.val_loss if first.val_loss else 0.0
+    least = _least_loss(experiment.label_smoothing)
+    fell = 1 - (min(record.val_loss for record in trained) - least) / max(first.val_loss - least, 1e-9)
     if not guessing and fell >= STILL:
         return None
     epochs = wording.counted(last.epoch, "epoch")
@@ -134,6 +136,12 @@ def _not_moving(experiment: Experiment, records: Sequence[EpochRecord], images: 
         text += f"; validation accuracy never exceeded {_percent(best)}, which on {images:,} images is no different"
         text += " from guessing (10 %)"
     return _suggest(experiment, Flag("The loss is not falling", "", f"{text}."), *_to_move(experiment))
+
+
+def _least_loss(smoothing: float) -> float:
+    """The entropy of smoothed targets: no prediction has a lower cross-entropy with them."""
+    others = smoothing / CLASSES
+    return -sum(count * p * math.log(p) for count, p in ((1, 1 - smoothing + others), (CLASSES - 1, others)) if p)
 
 
 def _to_move(experiment: Experiment) -> list[dict[str, object]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import entropy
 
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.recording import EpochRecord
@@ -96,6 +98,18 @@ def test_a_loss_that_stays_at_a_blind_guess_is_not_moving() -> None:
     assert flag.title == "The loss is not falling"
     assert "2.310 to 2.304" in flag.text and "2.303)" in flag.text and "11.0 %" in flag.text
     assert flag.experiment is not None and flag.experiment.activation == "tanh"
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_smoothed_labels_leave_less_room_to_fall(smoothing: float) -> None:
+    """The least loss is that of the targets themselves."""
+    targets = np.full(10, smoothing / 10)
+    targets[0] += 1 - smoothing
+    least, start = float(entropy(targets)), math.log(10)
+    moved, stuck = (start - fraction * (start - least) for fraction in (0.5, 0.01))
+    for end, titles in ((moved, []), (stuck, ["The loss is not falling"])):
+        flags = found({"label_smoothing": smoothing}, ((start, start, 0.1), (end, end, 0.87)))
+        assert [flag.title for flag in flags if flag.title == "The loss is not falling"] == titles
 
 
 def test_a_loss_that_hardly_fell_is_not_moving_though_it_is_better_than_guessing() -> None:

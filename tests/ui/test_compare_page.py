@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.data import dataset
-from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
+from fmnist_core.engine.service import StudySnapshot
+from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.findings.run_tables import of_study
@@ -171,6 +172,20 @@ def test_a_press_queues_every_missing_run_and_stop_takes_them_back() -> None:
     snapshot = server.engine().study(digest)
     assert snapshot and snapshot.state == "stopped"
     assert server.engine().status().queue_length == 0
+
+
+def test_a_study_whose_finished_run_is_deleted_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = STUDIES["notebook"]
+    names = tuple(run_id(experiment, dataset.load().name) for _, experiment in study.experiments())
+    looks = []
+
+    def snapshot(digest: str) -> StudySnapshot:
+        looks.append(digest)
+        return StudySnapshot(study, "running", names, names[:1], {}, ())
+
+    monkeypatch.setattr(server, "study", snapshot)
+    assert "1 of 15 runs" in opened(PAGE).get("progress")[0].proto.text
+    assert len(looks) == 2  # by the page, and by its first look at the progress
 
 
 # --- Stored runs ------------------------------------------------------------------------------------------------------

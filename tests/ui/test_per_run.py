@@ -50,6 +50,17 @@ def test_a_run_is_computed_once_and_again_after_another_training(run: Run, tmp_p
         epochs_of(run, 7, object())
 
 
+def test_runs_in_a_list_are_checked_too(run: Run, tmp_path: Path) -> None:
+    @per_run(max_entries=5)
+    def epochs_of(*runs: tuple[str, Run]) -> list[int]:
+        return [len(run.epochs) for _, run in runs]
+
+    assert epochs_of(("a model", run)) == [3]
+    store_run(tmp_path / "runs", EXPERIMENT, test_accuracy=0.9, test_loss=0.5)
+    with pytest.raises(RunDamaged, match="was trained again meanwhile"):
+        epochs_of(("another model", run))
+
+
 USES: dict[str, Callable[[Run], Any]] = {
     "train, inspect: weights": lambda run: histogram_view.of_weights(run, "hidden_1/kernel"),
     "inspect: layers": lambda run: run_at_epoch.layer_states(run, 1),

@@ -58,6 +58,21 @@ def test_the_way_back_leads_to_the_earlier_view(
     assert url(app) == {name: str(value)} and widget(app, page, name, kind).value == value
 
 
+def test_the_way_back_leads_to_the_run_that_the_page_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiments = [Experiment(units=16, seed=seed) for seed in (1, 2)]
+    names = {store_run(tmp_path / "runs", each, test_accuracy=0.8, test_loss=0.6).run_id for each in experiments}
+    app = opened(Page.INSPECT.path)
+    box = widget(app, Page.INSPECT, "run", "selectbox")
+    first = box.value
+    (other,) = names - {first}
+    box.set_value(other).run()
+    assert url(app) == {"run": other}
+    went_back(app, monkeypatch)
+    assert url(app) == {} and widget(app, Page.INSPECT, "run", "selectbox").value == first
+    went_back(app, monkeypatch, run=other)
+    assert url(app) == {"run": other} and widget(app, Page.INSPECT, "run", "selectbox").value == other
+
+
 @pytest.mark.parametrize(("page", "name", "kind", "value"), CASES)
 def test_an_address_that_has_not_caught_up_changes_nothing(page: Page, name: str, kind: str, value: int) -> None:
     """A browser may press a button, or only rerun, before it has received the address of the last move."""

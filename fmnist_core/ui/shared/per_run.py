@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -32,12 +32,20 @@ def per_run(
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
         def computed(*args: P.args, **kwargs: P.kwargs) -> T:
-            for value in (*args, *kwargs.values()):
-                if isinstance(value, Run):
-                    value.check_current()
+            for run in _runs([*args, *kwargs.values()]):
+                run.check_current()
             return function(*args, **kwargs)
 
         cached: Callable[P, T] = cache(show_spinner=spinner, max_entries=max_entries, hash_funcs=keys)(computed)
         return cached
 
     return decorate
+
+
+def _runs(values: Iterable[object]) -> Iterator[Run]:
+    """The runs among arguments, and in the lists and tuples among them."""
+    for value in values:
+        if isinstance(value, Run):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _runs(value)

@@ -60,13 +60,15 @@ class PageState:
     """A page's view, and what belongs to it.
 
     problems: sentences on what could not be used. query: the URL parameters that the address was given. mirrored: the
-    view that they stand for. controls: by name. count: of controls drawn so far. taking: the control that is moving.
+    view that they stand for. assumed: what the page itself filled in where the address left it open. controls: by name.
+    count: of controls drawn so far. taking: the control that is moving.
     """
 
     view: Any
     problems: list[str] = field(default_factory=list)
     query: Mapping[str, str] = field(default_factory=dict)
     mirrored: Any = None
+    assumed: dict[str, Any] = field(default_factory=dict)
     controls: dict[str, Control] = field(default_factory=dict)
     count: int = 0
     taking: str = ""

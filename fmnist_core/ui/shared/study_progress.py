@@ -34,13 +34,14 @@ def show(study: Study, data: Dataset, watch: Callable[[Study], None] | None = No
     if refusal := server.refusal():
         markdown.error(refusal)
 
+    planned = {run_id(experiment, data.name): (variant, experiment) for variant, experiment in study.experiments()}
+    snapshot = server.study(study.digest)
+
     def running() -> StudySnapshot | None:
         """None also when a further run has ended, so that the page is drawn again with its result."""
         now = server.study(study.digest)
-        return now if now and now.state == "running" and len(now.done) == len(trained) else None
+        return now if now and snapshot and now.state == "running" and now.done == snapshot.done else None
 
-    planned = {run_id(experiment, data.name): (variant, experiment) for variant, experiment in study.experiments()}
-    snapshot = server.study(study.digest)
     if snapshot and snapshot.state == "running":
         progress.watch(running, lambda now: _progress(study, data.name, planned, now), PERIOD)
     else:

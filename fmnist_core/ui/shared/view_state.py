@@ -51,8 +51,11 @@ class ViewState(Generic[V]):
         """The view in force. To be called once, at the head of the page: reads the address, or brings it up to date."""
         state = session.STATE.get(self.page)
         now = st.query_params.to_dict()
+        assumed: dict[str, Any] = {}
         if session.FOLLOWED.pop() or state is None:
             view, problems = self._view.from_query(now)
+            if state:  # the way back to an address shows what it showed
+                assumed = {name: value for name, value in state.assumed.items() if name not in now}
             state = PageState(view, problems, count=state.count if state else 0)
             session.STATE.set(state, self.page)
         # Every write is an entry in the browser's history: none for what the page itself filled in.
@@ -61,6 +64,7 @@ class ViewState(Generic[V]):
             state.mirrored = state.view
         if now != state.query:
             st.query_params.from_dict(state.query)
+        self.assume(**assumed)
         current: V = state.view
         return current
 
@@ -96,6 +100,7 @@ class ViewState(Generic[V]):
     def assume(self, **values: Any) -> None:
         """Set parts that the address left open, from the page itself. The address follows with the next change."""
         state = self._state()
+        state.assumed |= {name: value for name, value in values.items() if name not in state.query}
         followed = state.mirrored is state.view
         state.view = state.view.changed(**values)
         if followed:
