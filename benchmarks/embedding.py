@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import ROOT
 from benchmarks.report import Row, at_least, at_most, say, told
 from fmnist_core.data import dataset
-from fmnist_core.embedding.align import align, displacement
 from fmnist_core.embedding.map_methods import MapSettings
-from fmnist_core.embedding.maps import film, make, warm
+from fmnist_core.embedding.maps import align, displacement, film, make, warm
 from fmnist_core.embedding.neighbours import nearest
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.findings import map_request

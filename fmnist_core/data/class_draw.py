@@ -11,5 +11,5 @@ def draw(labels: NDArray[np.uint8], rows: NDArray[np.int32], label: int, number:
 
     A larger number keeps the images of a smaller one; a class's draw does not depend on which others are shown.
     """
-    own = rows[labels[rows] == label]
-    return np.random.default_rng((seed, label)).permutation(own)[:number]
+    members = rows[labels[rows] == label]
+    return np.random.default_rng((seed, label)).permutation(members)[:number]

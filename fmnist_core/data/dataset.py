@@ -28,8 +28,8 @@ from fmnist_core.settings import settings
 __all__ = ["CLASSES", "SPLIT_SEED", "DataError", "Dataset", "Split", "load", "noisy_labels", "release", "split"]
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-# Every run holds out the same images, so that runs differ only in what their settings say. (Not the notebook's images:
-# its seed is 42, too, but its split was drawn by scikit-learn, and not class by class.)
+# Every run has the same validation images, so that runs differ only in what their settings say. (Not the notebook's
+# images: its seed is 42, too, but its split was drawn by scikit-learn, and not class by class.)
 SPLIT_SEED = 42
 FILES = {
     "train_images": "train-images-idx3-ubyte",
@@ -103,27 +103,22 @@ def load(name: str | None = None) -> Dataset:
     Raises:
         DataError: the folder named by FMNIST_DATA is damaged, or the named data set is not there.
     """
-    places = sources(name)
+    candidates = sources(name)
     notices: list[str] = []
-    for source in places:
+    for source in candidates:
         try:
-            return _load(source, tuple(notices))
+            return _mapped(source, _stat(source.folder), settings().cache, tuple(notices))
         except DataError as error:
-            if source is places[-1]:
+            if source is candidates[-1]:
                 raise
             notices.append(str(error))
     raise DataError(DEBIAN_FOLDER, "is missing; install dataset-fashion-mnist, or download the data set on page Data.")
 
 
-def _load(source: Source, notices: tuple[str, ...]) -> Dataset:
-    files = _stat(source.folder)
-    return _mapped(source, files, settings().cache, notices)
-
-
 def _stat(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Name, size and modification time of each file: a changed file is verified again, an unchanged one is not."""
-    stats = (_path.stat() for _path in (idx.find(folder, name) for name in FILES.values()))
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(FILES.values(), stats, strict=True))
+    stats = {name: idx.find(folder, name).stat() for name in FILES.values()}
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items())
 
 
 @cache
@@ -148,10 +143,9 @@ def _mapped(source: Source, files: tuple[tuple[str, int, int], ...], root: Path,
                 arrays = _open(folder, source.name) or _fill(folder, source)
     except OSError as error:
         arrays = _read(source)
-        reason = (
-            f"The data cache {root} cannot be written ({error.strerror or error}); each process now keeps its own copy"
-        )
-        notices = (*notices, f"{reason}: free some space or set FMNIST_CACHE to another folder.")
+        reason = f"The data cache {root} cannot be written ({error.strerror or error})"
+        remedy = "free some space or set FMNIST_CACHE to another folder."
+        notices = (*notices, f"{reason}; each process now keeps its own copy: {remedy}")
     return Dataset(source.name, source.title, **arrays, notice=" ".join(notices))
 
 
@@ -178,14 +172,14 @@ def _read(source: Source) -> dict[str, NDArray[np.uint8]]:
 def _fill(folder: Path, source: Source) -> dict[str, NDArray[np.uint8]]:
     """Verify, decompress, and rename the finished copy into place. Raises: DataError, OSError."""
     arrays = _read(source)
-    aside = Path(tempfile.mkdtemp(prefix=".aside-", dir=folder.parent))
+    staging = Path(tempfile.mkdtemp(prefix=".aside-", dir=folder.parent))
     try:
         for key, array in arrays.items():
-            np.save(aside / f"{key}.npy", array)
+            np.save(staging / f"{key}.npy", array)
         shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
+        staging.rename(folder)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
     mapped = _open(folder, source.name)
     if mapped is None:
         raise OSError(f"{folder} was written but cannot be read back")
@@ -222,10 +216,10 @@ def split(
 @lru_cache(maxsize=32)
 def split_of(data_name: str, validation_fraction: float, training_fraction: float = 1.0) -> Split:
     """As `split` of a data set's training labels, computed once for all who ask; the arrays are read-only."""
-    found = split(load(data_name).train_labels, validation_fraction, training_fraction)
-    for rows in found:
+    parts = split(load(data_name).train_labels, validation_fraction, training_fraction)
+    for rows in parts:
         rows.flags.writeable = False
-    return found
+    return parts
 
 
 def noisy_labels(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArray[np.uint8]:

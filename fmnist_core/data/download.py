@@ -3,8 +3,8 @@
 Each file grows in a `.part` file beside the target folder, is checked by the SHA-256 of its decompressed content, and
 the folder appears only when all four are whole. Keras looks in the same folder, so it need not download again.
 
-pooch would only make folders and rename files here: it deletes what has arrived when a connection breaks, and it checks the
-hash of the packed file, which differs between mirrors.
+pooch would only make folders and rename files here: it deletes what has arrived when a connection breaks, and it checks
+the hash of the packed file, which differs between mirrors.
 """
 
 from __future__ import annotations
@@ -60,26 +60,19 @@ def fetch(target: Path, mirror: str, report: Report, should_stop: Callable[[], b
     staging = target.with_name(f"{target.name}.part")
     with _disk(target):
         staging.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
+        with _one_at_a_time(target):
             if shutil.disk_usage(staging).free < NEEDED:
                 raise OSError(errno.ENOSPC, "disk full")
             total, done = sum(expected.size for expected in FULL.values()), 0
             for key, name in FILES.items():
-                share = FULL[key].size / total
-                _file(
-                    staging / f"{name}.gz",
-                    f"{mirror.rstrip('/')}/{name}.gz",
-                    FULL[key],
-                    _part(report, done / total, share),
-                    should_stop,
-                )
+
+                def report_file(fraction: float, text: str, done: int = done, size: int = FULL[key].size) -> None:
+                    report((done + size * min(fraction, 1.0)) / total, text)
+
+                address = f"{mirror.rstrip('/')}/{name}.gz"
+                _file(staging / f"{name}.gz", address, FULL[key], report_file, should_stop)
                 done += FULL[key].size
             _put_in_place(staging, target)
-
-
-def _part(report: Report, start: float, share: float) -> Report:
-    """Progress within one file as progress of the whole."""
-    return lambda fraction, text: report(start + share * min(fraction, 1.0), text)
 
 
 @contextmanager
@@ -96,7 +89,7 @@ def _disk(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def _one_at_a_time(target: Path) -> Iterator[None]:
     """One download at a time, in this process and in others; one that was just stopped is waited for."""
     try:
         with FileLock(target.with_name(f".{target.name}.lock"), timeout=TIMEOUT + 5):
@@ -147,9 +140,9 @@ def _ask(address: str, start: int) -> http.client.HTTPResponse | None:
     except HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return None  # The file is whole, or its hash will tell that it is not.
-        answered = f"the server answered {error.code} ({error.reason})"
         remedy = "try again later, or set FMNIST_MIRROR to another address."
-        raise DownloadError(f"{address} cannot be fetched: {answered}; {remedy}") from None
+        answer_text = f"the server answered {error.code} ({error.reason})"
+        raise DownloadError(f"{address} cannot be fetched: {answer_text}; {remedy}") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise DownloadError(_unreachable(address, error)) from None
 
@@ -175,8 +168,8 @@ def _chunks(
         if not chunk:
             if whole is not None and have != whole:
                 raise DownloadError(
-                    f"The connection broke after {have / MEGABYTE:.1f} of {whole / MEGABYTE:.1f} MB; press the button again to"
-                    " resume."
+                    f"The connection broke after {have / MEGABYTE:.1f} of {whole / MEGABYTE:.1f} MB; press the button"
+                    " again to resume."
                 )
             return
         file.write(chunk)

@@ -1,8 +1,8 @@
 """Turn an uploaded picture into the network's input: 28 x 28 grey values, light on black.
 
-The steps are those by which Fashion-MNIST itself was made (Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747, section 2): trim
-what is as the edge is, bring the longer side to 28 pixels, centre, negate. Two differences: the picture is made smaller by
-averaging, not by leaving out pixels, and so isn't sharpened; and a background that is not even is not trimmed.
+The steps are those by which Fashion-MNIST itself was made (Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747, section 2):
+trim what is as the edge is, bring the longer side to 28 pixels, centre, negate. Two differences: the picture is made
+smaller by averaging, not by leaving out pixels, and so isn't sharpened; a background that is not even is not trimmed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PictureError(LabError):
 
 @dataclass(frozen=True)
 class Step:
-    """One thing done to the picture. text: a sentence. image: its result, uint8 (height, width) or (height, width, 3)."""
+    """One change of the picture. text: a sentence. image: its result, uint8 (height, width) or (height, width, 3)."""
 
     title: str
     text: str
@@ -85,11 +85,10 @@ def drawn(canvas: Grey) -> Grey:
             f" (uint8) with a multiple of {SIDE} pixels a side."
         )
     square = sides[0] // SIDE
-    means = canvas.reshape(SIDE, square, SIDE, square).mean(axis=(1, 3))
-    return np.rint(means).astype(np.uint8)
+    return np.asarray(np.rint(canvas.reshape(SIDE, square, SIDE, square).mean(axis=(1, 3))), np.uint8)
 
 
-# --- Reading a file ----------------------------------------------------------------------------------------------------
+# --- Reading a file ---------------------------------------------------------------------------------------------------
 
 
 def _check_bytes(content: bytes) -> None:
@@ -97,7 +96,8 @@ def _check_bytes(content: bytes) -> None:
         raise PictureError("The picture is empty (0 bytes); choose another one.")
     if len(content) > MOST_BYTES:
         raise PictureError(
-            f"The picture has {len(content):,} bytes, but at most {MOST_BYTES:,} are allowed; save it smaller, or as JPEG."
+            f"The picture has {len(content):,} bytes, but at most {MOST_BYTES:,} are allowed; save it smaller, or as"
+            " JPEG."
         )
 
 
@@ -107,9 +107,7 @@ def _decoded(content: bytes) -> tuple[Image.Image, Grey]:
         _check_size(*(_webp_size(content) or (SIDE, SIDE)), MOST_WEBP)
         with Image.open(io.BytesIO(content), formats=FORMATS) as file:
             _check_size(*file.size)
-            file.draft(
-                "RGB", (WORKED, WORKED)
-            )  # a JPEG is decoded at a half, a quarter or an eighth where that is enough
+            file.draft("RGB", (WORKED, WORKED))  # decodes a JPEG at a half, a quarter or an eighth where that is enough
             return _flat(file)
     except PictureError:
         raise
@@ -142,17 +140,13 @@ def _webp_size(content: bytes) -> tuple[int, int] | None:
 
 
 def _check_size(width: int, height: int, most: int = MOST_PIXELS) -> None:
+    size = f"{width:,} x {height:,} pixels"
     if width * height > most:
-        raise _too_large(f"{width:,} x {height:,} pixels", most)
+        raise _too_large(size, most)
     if min(width, height) < SIDE:
-        raise PictureError(
-            f"The picture has {width:,} x {height:,} pixels, but it must have at least {SIDE} a side; choose a larger one."
-        )
-
+        raise PictureError(f"The picture has {size}, but it must have at least {SIDE} a side; choose a larger one.")
     if max(width, height) > NARROWEST * min(width, height):
-        raise PictureError(
-            f"The picture has {width:,} x {height:,} pixels, but one side may be at most {NARROWEST} times the other; crop it."
-        )
+        raise PictureError(f"The picture has {size}, but one side may be at most {NARROWEST} times the other; crop it.")
 
 
 def _too_large(size: str, most: int = MOST_PIXELS) -> PictureError:
@@ -205,7 +199,7 @@ def _on_background(picture: Image.Image) -> tuple[Image.Image, Grey]:
     return flat, grey
 
 
-# --- The way to 28 x 28 ------------------------------------------------------------------------------------------------
+# --- The way to 28 x 28 -----------------------------------------------------------------------------------------------
 
 
 def _seen(colour: Image.Image, grey: Grey, inverted: bool | None) -> Seen:

@@ -69,7 +69,7 @@ def _pull(
 
 @compiled
 def _push(points: Floats, push: Floats, piece: int, pieces: int) -> float:
-    """Every pair once, for both its ends. Four points at a time meet all later ones, to load and store those less often.
+    """Every pair once, for both its ends. Four points at a time meet all later ones, which are then loaded less often.
 
     Groups of four go round the pieces, since the later ones have fewer points left to meet.
     """

@@ -1,14 +1,13 @@
 """The methods that draw a map, one row each, and their settings, each declared once. NumPy alone: screens read it, too.
 
-A new method is a row of METHODS and its function; a setting that only it has is a field of `MapSettings`. Requests, flags
-of the command line, addresses, controls and checks follow.
+A new method is a row of METHODS and its function in `maps.own_makers`; a setting that only it has is a field of
+`MapSettings`. Requests, flags of the command line, addresses, controls and checks follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -58,8 +57,7 @@ class Method:
     title: its name on the screen. about: one sentence on what it keeps. program: who wrote what draws it, and where it
     starts. packages: distributions that it takes parts from. settings: the fields of `MapSettings`, besides the
     dimensions, that change its map. distances: what distances between clusters say, after its title.
-    maker: "module:function", a `Maker`, imported where it runs. dimensions: those it can draw. components: whether its
-    axes are principal components.
+    dimensions: those it can draw. components: whether its axes are principal components.
     size: the setting that says how large a neighbourhood is kept, or "". needs: how many neighbours of each point that
     takes. most: the largest size that so many points allow. rule: a rule of reading and its text, with the settings'
     names in braces. tries: sizes worth a try.
@@ -70,7 +68,6 @@ class Method:
     program: str
     settings: tuple[str, ...]
     distances: str
-    maker: str
     packages: tuple[str, ...] = ()
     dimensions: tuple[int, ...] = (2, 3)
     components: bool = False
@@ -83,12 +80,6 @@ class Method:
     def neighbours_needed(self, settings: MapSettings) -> int:
         """How many nearest neighbours of each point it looks at."""
         return self.needs(getattr(settings, self.size)) if self.size else 0
-
-    def make(self) -> Maker:
-        """Its function; this import may take seconds."""
-        module, name = self.maker.split(":")
-        maker: Maker = getattr(import_module(module), name)
-        return maker
 
 
 DISTORTS = "makes sparse regions denser and dense ones sparser, and uses only neighbours."
@@ -107,10 +98,10 @@ METHODS = {
     "tsne": Method(
         "t-SNE",
         "t-SNE keeps close images close and spreads them out",
-        "Fashion-MNIST Lab's own t-SNE with exact forces, started from the principal components, as scikit-learn and openTSNE do",
+        "Fashion-MNIST Lab's own t-SNE with exact forces, started from the principal components, as scikit-learn and"
+        " openTSNE do",
         ("perplexity", "metric", "seed"),
         DISTORTS,
-        "fmnist_core.embedding.tsne:tsne",
         packages=("openTSNE",),
         dimensions=(2,),
         size="perplexity",
@@ -118,18 +109,19 @@ METHODS = {
         most=lambda points: (points - 1) / 3,
         rule=(
             "The perplexity changes the picture",
-            "This map was made with perplexity {perplexity:g}: each image tries to stay close to about that many neighbours."
-            " Small values break classes into islands, large ones show the coarse structure; none is the correct one. Try:",
+            "This map was made with perplexity {perplexity:g}: each image tries to stay close to about that many"
+            " neighbours. Small values break classes into islands, large ones show the coarse structure; none is the"
+            " correct one. Try:",
         ),
         tries=(5, 30, 100),
     ),
     "umap": Method(
         "UMAP",
         "so does UMAP, with tighter groups",
-        "Fashion-MNIST Lab's own UMAP, started from the principal components (umap-learn starts from a spectral layout)",
+        "Fashion-MNIST Lab's own UMAP, started from the principal components (umap-learn starts from a spectral"
+        " layout)",
         ("n_neighbors", "min_dist", "metric", "seed"),
         DISTORTS,
-        "fmnist_core.embedding.umap:umap",
         packages=("scipy",),
         **NEIGHBOURHOOD_OF_UMAP,
     ),
@@ -139,7 +131,6 @@ METHODS = {
         "Fashion-MNIST Lab's own PCA, by the eigenvectors of the covariance",
         (),
         "only drops directions, so large distances are preserved.",
-        "fmnist_core.embedding.pca:draw",
         packages=("numpy",),
         components=True,
     ),
@@ -149,7 +140,6 @@ METHODS = {
         "umap-learn itself, started from a spectral layout",
         ("n_neighbors", "min_dist", "metric", "seed"),
         DISTORTS,
-        "fmnist_core.jobs.reference_umap:draw",
         packages=("umap-learn",),
         **NEIGHBOURHOOD_OF_UMAP,
     ),
@@ -202,16 +192,19 @@ class MapSettings:
     )  # fmt: skip
     n_neighbors: int = setting(
         15, "Neighbours (n_neighbors)", 2, 200, usual=(5, 10, 15, 30, 50, 100, 200),
-        help="How many neighbours of each image the map tries to preserve: few show detail, many show the overall shape.",
+        help="How many neighbours of each image the map tries to preserve: few show detail,"
+        " many show the overall shape.",
     )  # fmt: skip
     min_dist: float = setting(
         0.1, "Minimum distance (min_dist)", 0.0, 0.99,
-        help="The minimum distance between points in the map: it changes how tight groups look, not which images are in them.",
+        help="The minimum distance between points in the map: it changes how tight groups look,"
+        " not which images are in them.",
     )  # fmt: skip
     metric: str = setting(METRICS[0], "Distance", choices={name: name.capitalize() for name in METRICS})
     seed: int = setting(
         42, "Seed", 0, 9_999,
-        help="Chance enters in the starting positions and in the order in which points move; the same seed gives the same map.",
+        help="Chance enters in the starting positions and in the order in which points move;"
+        " the same seed gives the same map.",
     )  # fmt: skip
 
 
@@ -224,7 +217,8 @@ def problem(settings: MapSettings, points: int) -> str | None:
     if dimensions not in method.dimensions:
         *able, last = [row.title for row in METHODS.values() if dimensions in row.dimensions]
         allowed = " or ".join(map(str, method.dimensions))
-        return f"dimensions is {dimensions}, but {method.title} maps have {allowed}; choose {', '.join(able)} or {last} for {dimensions}."
+        choices = f"choose {', '.join(able)} or {last} for {dimensions}"
+        return f"dimensions is {dimensions}, but {method.title} maps have {allowed}; {choices}."
     if method.size and getattr(settings, method.size) > method.most(points):
         size, most = getattr(settings, method.size), max(int(method.most(points)), 0)
         return f"{method.size} is {size:g}, but {points:,} images allow at most {most:,}; lower it, or use more images."

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fmnist_core.embedding.align import align
-from fmnist_core.embedding.checks import EmbeddingError, check_distinct, check_features
-from fmnist_core.embedding.map_methods import METHODS, Floats, Frame, MapSettings, Stop, Watch, problem
-from fmnist_core.embedding.neighbours import NARROW, K, Neighbours, nearest
+from fmnist_core.embedding.map_methods import METHODS, Floats, Frame, Maker, MapSettings, Stop, Watch, problem
+from fmnist_core.embedding.neighbours import (
+    NARROW,
+    EmbeddingError,
+    K,
+    Neighbours,
+    check_distinct,
+    check_features,
+    nearest,
+)
 
 Keep = Callable[[int, Frame, Floats, Neighbours], None]
 
 NONE = Neighbours(np.empty((0, 0), np.int32), np.empty((0, 0), np.float32))
+
+
+def own_makers() -> dict[str, Maker]:
+    """The functions of this package's methods, by name. Loads compiled code: a second or two."""
+    from fmnist_core.embedding import pca, tsne, umap
+
+    return {"tsne": tsne.tsne, "umap": umap.umap, "pca": pca.draw}
 
 
 def find_neighbours(
@@ -35,12 +48,13 @@ def make(
     initial: Floats | None = None,
     watch: Watch = lambda done, text, points: None,
     should_stop: Stop = lambda: False,
+    makers: Mapping[str, Maker] | None = None,
 ) -> Frame | None:
     """A map of the features, float32 (n, width); None when stopped.
 
     neighbours: of the same features and metric, at least as many as the method needs; found here where they are not
     given. initial: a map of the same points to start from. watch: called as (fraction done, text, points or None).
-    Raises: EmbeddingError.
+    makers: the function of each method, by name; default: `own_makers`. Raises: EmbeddingError.
     """
     if neighbours is None:
         watch(0.0, "finding neighbours", None)
@@ -49,9 +63,9 @@ def make(
         check(features, settings)
     if neighbours is None:
         return None
-    method = METHODS[settings.method]
-    neighbours = neighbours.first(method.neighbours_needed(settings))
-    return method.make()(features, neighbours, settings, initial, watch, should_stop)
+    neighbours = neighbours.first(METHODS[settings.method].neighbours_needed(settings))
+    maker = (makers or own_makers())[settings.method]
+    return maker(features, neighbours, settings, initial, watch, should_stop)
 
 
 def film(
@@ -61,13 +75,14 @@ def film(
     should_stop: Stop = lambda: False,
     keep: Keep | None = None,
     at_least: int = 0,
+    makers: Mapping[str, Maker] | None = None,
 ) -> list[Frame] | None:
     """Maps of the same points over epochs, in which points move no more than they must; None when stopped.
 
     features_of: for each epoch a function that computes its features, so that one epoch at a time needs memory.
     Made from the last to the first, since the last has the clearest shape: each map starts from its successor's and
     is laid over it. keep: called with (index, frame, features, neighbours) as each is done, the last index first;
-    neighbours are `at_least` so many. watch: as for `make`, for all frames together.
+    neighbours are `at_least` so many. watch: as for `make`, for all frames together. makers: as for `make`.
     Raises: EmbeddingError.
     """
     frames: list[Frame] = []
@@ -85,7 +100,7 @@ def film(
             watch((done + fraction) / count, f"{which}{text}", points)
 
         previous = frames[-1].points if frames else None
-        frame = make(features, settings, neighbours, previous, watch_frame, should_stop)
+        frame = make(features, settings, neighbours, previous, watch_frame, should_stop, makers)
         if frame is None:
             return None
         if previous is not None:
@@ -94,6 +109,27 @@ def film(
         if keep:
             keep(index, frame, features, neighbours)
     return frames[::-1]
+
+
+def align(points: Floats, onto: Floats, scale: bool = False) -> Floats:
+    """Turn, mirror and move points so that they lie as close to `onto` as they can; float32 (n, d) both.
+
+    Maps have no up, no left and no unit. Orthogonal Procrustes (Schönemann 1966, doi 10.1007/BF02289451). scale:
+    stretch or shrink them, too.
+    """
+    centre, target = points.mean(axis=0), onto.mean(axis=0)
+    source, reference = (points - centre).astype(np.float64), (onto - target).astype(np.float64)
+    left, values, right = np.linalg.svd(source.T @ reference)
+    size = np.square(source).sum()
+    factor = values.sum() / size if scale and size > 0 else 1.0
+    return np.asarray(factor * (source @ left @ right) + target, np.float32)
+
+
+def displacement(a: Floats, b: Floats) -> float:
+    """The mean distance between the same points of two maps, relative to the root mean square radius of a."""
+    moved = np.linalg.norm((b - a).astype(np.float64), axis=1).mean()
+    radius = np.sqrt(np.square(a - a.mean(axis=0), dtype=np.float64).sum(axis=1).mean())
+    return float(moved / radius) if radius > 0 else float(moved > 0)
 
 
 def warm() -> None:
@@ -105,9 +141,8 @@ def warm() -> None:
         neighbours = nearest(features, K)
         assert neighbours is not None  # nobody stops it
         trust(features, features[:, :2].copy(), np.arange(64, dtype=np.uint8) % 2, neighbours)
-    for name, method in METHODS.items():
-        if method.maker.startswith(f"{__package__}."):  # not the reference: few want it, and it compiles for seconds
-            make(features, MapSettings(name, perplexity=5, n_neighbors=5))
+    for name in own_makers():  # not umap-learn: few want it, and it compiles for seconds
+        make(features, MapSettings(name, perplexity=5, n_neighbors=5))
 
 
 def check(features: Floats, settings: MapSettings) -> None:

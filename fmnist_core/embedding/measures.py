@@ -1,7 +1,7 @@
 """How far to trust a map, and how far apart the classes lie in a layer: exact, in blocks, on all cores.
 
-scikit-learn has some of them and is their oracle in the tests. Its silhouette takes twice the processor time (10,000 points
-of 512 features: 2.5 s, this one 1.2), and its trustworthiness holds and sorts all n x n distances at once.
+scikit-learn has some of them and is their oracle in the tests. Its silhouette takes twice the processor time (10,000
+points of 512 features: 2.5 s, this one 1.2), and its trustworthiness holds and sorts all n x n distances at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from fmnist_core.embedding.neighbours import K, Neighbours, Real, blocks, neares
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint8]
+FEWEST = 4  # classes: a rank correlation of fewer says nothing
 
 
 class Trust(NamedTuple):
@@ -52,16 +53,16 @@ def trust(
 def separation(
     features: Floats, labels: Labels, metric: str = "euclidean", k: int = K
 ) -> tuple[NDArray[np.bool_], float]:
-    """How far apart the classes lie in a layer: which points their k nearest neighbours agree with, and the silhouette."""
+    """How far apart the classes lie in a layer: which points their neighbours agree with, and the silhouette."""
     return agreeing(_nearest(features, k, metric), labels), silhouette(features, labels, metric)
 
 
 def trustworthiness(features: Floats, mapped: NDArray[np.int32], metric: str = "euclidean") -> float:
     """1 where the map's neighbours are the layer's; strangers count by how far behind they come there.
 
-    Venna & Kaski (2001), doi 10.1007/3-540-44668-0_68: 1 - 2 / (n k (2 n - 3 k - 1)) sum of (rank in the layer - k). With
-    layer and map in each other's place it is their continuity. features: of the layer. mapped: (n, k), neighbours in the
-    map. Equal distances have the better rank. nan where k is half of the points or more: then it has no scale.
+    Venna & Kaski (2001), doi 10.1007/3-540-44668-0_68: 1 - 2 / (n k (2 n - 3 k - 1)) sum of (rank in the layer - k).
+    With layer and map exchanged it is their continuity. features: of the layer. mapped: (n, k), neighbours in the map.
+    Equal distances have the better rank. nan where k is half of the points or more: then it has no scale.
     """
     n, k = mapped.shape
     if 2 * k >= n:
@@ -94,21 +95,21 @@ def silhouette(features: Floats, labels: Labels, metric: str = "euclidean") -> f
 
     Rousseeuw (1987), doi 10.1016/0377-0427(87)90125-7; 0 for a class of one point, nan where there is one class alone.
     """
-    classes, own = np.unique(labels, return_inverse=True)
+    classes, class_of = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         return float("nan")
-    counts = np.bincount(own)
-    members = np.eye(len(classes), dtype=np.float32)[own]
+    counts = np.bincount(class_of)
+    members = np.eye(len(classes), dtype=np.float32)[class_of]
     total = 0.0
     for start, squares in blocks(prepared(features, metric)):
-        here = own[start : start + len(squares)]
+        here = class_of[start : start + len(squares)]
         squares[np.arange(len(squares)), start + np.arange(len(squares))] = 0.0
         distances = np.sqrt(squares) if metric == "euclidean" else squares / 2
         sums = distances @ members.astype(distances.dtype)
-        place = np.arange(len(here))
-        inside = sums[place, here] / np.maximum(counts[here] - 1, 1)
+        rows = np.arange(len(here))
+        inside = sums[rows, here] / np.maximum(counts[here] - 1, 1)
         means = sums / counts
-        means[place, here] = np.inf
+        means[rows, here] = np.inf
         outside = means.min(axis=1)
         larger = np.maximum(inside, outside)
         total += float(
@@ -117,17 +118,54 @@ def silhouette(features: Floats, labels: Labels, metric: str = "euclidean") -> f
     return total / len(labels)
 
 
-def overlap(one: NDArray[np.int32], other: NDArray[np.int32]) -> float:
-    """The share of neighbours that are the same ones. one, other: (n, k)."""
-    n, k = one.shape
-    ours, theirs = (np.sort(np.arange(n)[:, None] * n + part, axis=None) for part in (one.astype(np.int64), other))
-    return len(np.intersect1d(ours, theirs, assume_unique=True)) / (n * k)
+def overlap(layer: NDArray[np.int32], mapped: NDArray[np.int32]) -> float:
+    """The share of neighbours that are the same in layer and map. layer, mapped: (n, k)."""
+    n, k = layer.shape
+    a, b = (np.sort(np.arange(n)[:, None] * n + part, axis=None) for part in (layer.astype(np.int64), mapped))
+    return float(len(np.intersect1d(a, b, assume_unique=True)) / (n * k))
+
+
+class Ranks(NamedTuple):
+    """What a map's cluster sizes and distances say of the layer: Spearman's rank correlations of the classes' spreads,
+    and of the distances between their centres; nan where there are too few classes."""
+
+    spread: float
+    distance: float
+
+
+def ranks(features: Floats, points: Floats, labels: Labels, metric: str = "euclidean") -> Ranks:
+    """features: float32 (n, width). points: float32 (n, dimensions). labels: (n,)."""
+    classes = np.unique(labels)
+    if len(classes) < FEWEST:
+        return Ranks(float("nan"), float("nan"))
+    layer, mapped = (_shape(rows, labels, classes) for rows in (prepared(features, metric), prepared(points)))
+    return Ranks(spearman(layer[0], mapped[0]), spearman(layer[1], mapped[1]))
+
+
+def spearman(a: Real, b: Real) -> float:
+    """Spearman's rank correlation; equal values share their mean rank; nan where one of them is constant."""
+    from scipy.stats import spearmanr
+
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(spearmanr(a, b).statistic)
+
+
+def _shape(rows: Real, labels: Labels, classes: Labels) -> tuple[Real, Real]:
+    """Root mean square distance of each class from its centre, and the distances between all pairs of centres."""
+    centres = np.stack([rows[labels == label].mean(axis=0) for label in classes])
+    squares = [
+        ((rows[labels == label] - centre) ** 2).sum(axis=1) for label, centre in zip(classes, centres, strict=True)
+    ]
+    spreads = np.sqrt([part.mean() for part in squares])
+    first, second = np.triu_indices(len(classes), 1)
+    return spreads, np.linalg.norm(centres[first] - centres[second], axis=1)
 
 
 def _nearest(features: Floats, k: int, metric: str = "euclidean") -> NDArray[np.int32]:
-    found = nearest(features, k, metric)
-    assert found is not None  # nobody stops it
-    return found.indices
+    neighbours = nearest(features, k, metric)
+    assert neighbours is not None  # nobody stops it
+    return neighbours.indices
 
 
 def _part(squares: Real, mapped: NDArray[np.int32], piece: int) -> float:
@@ -142,8 +180,8 @@ def _excess(squares: Real, mapped: NDArray[np.int32], k: int, first: int, last: 
     """
     lost = 0
     for row in range(first, last):
-        for place in range(mapped.shape[1]):
-            limit = squares[row, mapped[row, place]]
+        for neighbour in mapped[row]:
+            limit = squares[row, neighbour]
             nearer = 0
             for other in range(squares.shape[1]):
                 nearer += squares[row, other] < limit

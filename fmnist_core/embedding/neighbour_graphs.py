@@ -44,7 +44,7 @@ def joint_probabilities(neighbours: Neighbours, perplexity: float) -> Graph:
 
 
 def fuzzy_graph(neighbours: Neighbours, n_neighbors: int) -> Graph:
-    """UMAP's membership strengths of edges (McInnes, Healy & Melville 2018, arXiv 1802.03426, section 3.1, algorithm 3).
+    """UMAP's strengths of edges (McInnes, Healy & Melville 2018, arXiv 1802.03426, section 3.1, algorithm 3).
 
     neighbours: n_neighbors - 1 others for each point, since n_neighbors counts the point itself, as in umap-learn.
     From point i, the edge to its neighbour at distance d has the strength exp(-max(0, d - rho_i) / sigma_i): rho_i is

@@ -1,7 +1,7 @@
 """Exact k-nearest neighbours, found once and used by t-SNE, UMAP and the trust measures.
 
-scikit-learn searches, 10,000 points with 90 neighbours in 2.9 s of processor time for 784 features, 2.0 for 512 and 0.4 for
-10; blocks of NumPy took 2.1, 1.6 and 1.3. Its distances alone would not do: those of equal rows are not always 0.
+scikit-learn searches, 10,000 points with 90 neighbours in 2.9 s of processor time for 784 features, 2.0 for 512 and 0.4
+for 10; blocks of NumPy took 2.1, 1.6 and 1.3. Its distances alone would not do: those of equal rows are not always 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_core.embedding.checks import EmbeddingError
+from fmnist_core.errors import LabError
 
 METRICS = ("euclidean", "cosine")
 K = 15  # neighbours of the trust measures
@@ -22,6 +22,10 @@ SPARE = 8  # candidates beyond k, since rounding may change the order of nearly 
 
 Floats = NDArray[np.float32]
 Real = NDArray[np.floating]
+
+
+class EmbeddingError(LabError):
+    """Features or settings that give no map; the text is one sentence with the value and the remedy."""
 
 
 class Neighbours(NamedTuple):
@@ -54,10 +58,10 @@ def nearest(
     if should_stop():
         return None
     search = NearestNeighbors(n_neighbors=min(k + SPARE, len(features) - 1), algorithm="brute")
-    found = search.fit(prepared(features, metric)).kneighbors(return_distance=False)
+    indices = search.fit(prepared(features, metric)).kneighbors(return_distance=False)
     if should_stop():
         return None
-    candidates = np.sort(found.astype(np.int32), axis=1)
+    candidates = np.sort(indices.astype(np.int32), axis=1)
     return _result(candidates, squared_distances(_directed(features, metric), candidates), k, metric)
 
 
@@ -68,8 +72,8 @@ def nearest_to(queries: Floats, features: Floats, k: int, metric: str = "euclide
     Raises: EmbeddingError for an unknown metric or too few rows.
     """
     _check(len(features), k, metric)
-    rows, asked = (_directed(part, metric) for part in (features, queries))
-    squares = np.stack([np.square(rows - query).sum(axis=1, dtype=np.float64) for query in asked])
+    rows, query_rows = (_directed(part, metric) for part in (features, queries))
+    squares = np.stack([np.square(rows - query).sum(axis=1, dtype=np.float64) for query in query_rows])
     candidates = np.sort(np.argpartition(squares, k - 1, axis=1)[:, :k].astype(np.int32), axis=1)
     return _result(candidates, np.take_along_axis(squares, candidates, axis=1), k, metric)
 
@@ -115,3 +119,38 @@ def _check(others: int, k: int, metric: str) -> None:
         raise EmbeddingError(
             f"{k:,} neighbours are requested, but there are only {others:,} points; choose more points."
         )
+
+
+def check_features(features: NDArray[np.float32]) -> None:
+    """Refuse what has no neighbours worth the name. features: float32 (n, width).
+
+    Raises: EmbeddingError for values that are not finite, and where all rows are equal.
+    """
+    if features.ndim != 2 or not features.size:
+        raise EmbeddingError(
+            f"There is nothing to embed: the features have the shape {features.shape}; choose some images."
+        )
+    bad = int(np.sum(~np.isfinite(features).all(axis=1)))
+    if bad:
+        raise EmbeddingError(
+            f"{bad:,} of {len(features):,} points have values that are not finite in this layer (the training has "
+            "diverged); choose an earlier epoch, or train with a smaller learning rate."
+        )
+    if (features == features[0]).all():
+        raise EmbeddingError(
+            f"All {len(features):,} points are equal in this layer (its units are dead or saturated), so there is "
+            "nothing to map; choose another layer or epoch."
+        )
+
+
+def check_distinct(features: NDArray[np.float32], needed: int) -> None:
+    """Refuse features with fewer distinct rows than a point needs for its neighbourhood. Raises: EmbeddingError."""
+    seen: set[bytes] = set()
+    for row in features:
+        seen.add((row + 0.0).tobytes())  # makes -0.0 and 0.0 the same
+        if len(seen) >= needed:
+            return
+    raise EmbeddingError(
+        f"Only {len(seen):,} of {len(features):,} points differ in this layer (most of its units are dead or"
+        f" saturated), but a neighbourhood needs {needed:,}; choose another layer or epoch, or a smaller neighbourhood."
+    )

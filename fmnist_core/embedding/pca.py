@@ -1,7 +1,7 @@
 """Principal component analysis: the map that is there at once, and where t-SNE and UMAP start. NumPy alone.
 
-scikit-learn's is as fast (10,000 x 512: 0.04 s), but the app draws this map itself, and importing it costs the app's process
-half a second and 75 MB.
+scikit-learn's is as fast (10,000 x 512: 0.04 s), but the app draws this map itself, and importing it costs the app's
+process half a second and 75 MB.
 """
 
 from __future__ import annotations

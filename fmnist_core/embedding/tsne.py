@@ -1,9 +1,9 @@
 """t-SNE (van der Maaten & Hinton 2008) with exact forces, live and stoppable.
 
 Schedule, step sizes and start are those of openTSNE (Poličar, Stražar & Zupan 2024, doi 10.18637/jss.v109.i03), after
-Kobak & Berens (2019) and Belkina et al. (2019); the loop is ours. openTSNE's own, given an exact kernel as its gradient,
-reaches the same divergence (10,000 points of 512 features: 1.557) in 15.2 s of processor time, this one in 7.0; of 3,000
-points in 4.6 and 1.0.
+Kobak & Berens (2019) and Belkina et al. (2019); the loop is ours. openTSNE's own, given an exact kernel as its
+gradient, reaches the same divergence (10,000 points of 512 features: 1.557) in 15.2 s of processor time, this one in
+7.0; of 3,000 points in 4.6 and 1.0.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ EXAGGERATION, EARLY, LATER = 12.0, 250, 500
 # scikit-learn's after 1,000 iterations: 0.674).
 LARGE, LATER_LARGE = 5_000, 350
 # From a given map: shrunk first, so that points which belong elsewhere by now can still pass each other. Measured with
-# 2,000 outputs: at its own size, the map of an untrained network stays at a divergence of 2.1 (a fresh map: 1.5), at this
-# one it reaches 1.6, and between trained epochs points still move a third as far as between fresh maps.
+# 2,000 outputs: at its own size, the map of an untrained network stays at a divergence of 2.1 (a fresh map: 1.5), at
+# this one it reaches 1.6, and between trained epochs points still move a third as far as between fresh maps.
 WARM_SIZE, WARM_EXAGGERATION, WARM_EARLY, WARM_LATER = 0.6, 4.0, 150, 350
 MOMENTUM, LONGEST = 0.8, 5.0
 OFTEN = 25  # iterations between two reports, and two looks at should_stop
@@ -93,7 +93,7 @@ def descend(
 
 
 def gradient(graph: Graph, points: Floats) -> tuple[float, NDArray[np.float64]]:
-    """(KL, its gradient float64 (n, 2)): 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j), van der Maaten & Hinton's equation 5."""
+    """(KL, its gradient float64 (n, 2)): 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j), van der Maaten & Hinton's eq. 5."""
     forces, columns = Forces(graph), np.ascontiguousarray(points.T, dtype=np.float32)
     normaliser = forces.measure(columns)
     slope = forces.pulls.astype(np.float64) - forces.pushes.sum(axis=0, dtype=np.float64) / normaliser

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from fmnist_core import __version__
 from fmnist_core.data import dataset
-from fmnist_core.embedding.checks import EmbeddingError
 from fmnist_core.embedding.map_methods import METHODS, Frame
 from fmnist_core.embedding.maps import film
-from fmnist_core.embedding.neighbours import K, Neighbours
+from fmnist_core.embedding.neighbours import EmbeddingError, K, Neighbours
 from fmnist_core.experiment.analysis_facts import FrameFacts, GridFacts, MapFacts, SeparationFacts, SeparationRow
 from fmnist_core.experiment.layer_names import PIXELS, layer_title, layers_of
 from fmnist_core.experiment.recording import JobContext
 from fmnist_core.findings.map_request import Chosen, MapRequest, RequestError, chosen, features
+from fmnist_core.jobs.reference_umap import all_makers
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
 from fmnist_core.store.run_store import configured_store
@@ -148,7 +148,7 @@ def make(
 
     values_of_epochs = [partial(values_at, epoch) for epoch in request.epochs]
     try:
-        maps = film(values_of_epochs, request, on_progress, should_stop, keep, at_least=K)
+        maps = film(values_of_epochs, request, on_progress, should_stop, keep, K, all_makers())
     except EmbeddingError as error:
         if len(request.epochs) == 1:
             raise
@@ -209,10 +209,10 @@ def _images(run: Run, split: str, points: int) -> Chosen:
 def _frame_facts(
     frame: Frame, values: NDArray[np.float32], neighbours: Neighbours, images: Chosen, request: MapRequest
 ) -> FrameFacts:
-    from fmnist_core.embedding import measures, rank_measures
+    from fmnist_core.embedding import measures
 
     trust = measures.trust(values, frame.points, images.labels, neighbours, request.metric, K)
-    ranks = rank_measures.ranks(values, frame.points, images.labels, request.metric)
+    ranks = measures.ranks(values, frame.points, images.labels, request.metric)
     return {
         "kl": frame.kl,
         "iterations": frame.iterations,

@@ -7,7 +7,8 @@ import warnings
 
 import numpy as np
 
-from fmnist_core.embedding.map_methods import SEARCH, Floats, Frame, MapSettings, Stop, Watch
+from fmnist_core.embedding.map_methods import SEARCH, Floats, Frame, Maker, MapSettings, Stop, Watch
+from fmnist_core.embedding.maps import own_makers
 from fmnist_core.embedding.neighbours import Neighbours
 
 FITTING = threading.Lock()  # numba's default threading layer ends the process when two fits run at once
@@ -49,3 +50,8 @@ def draw(
         )
         points: Floats = model.fit_transform(features).astype(np.float32)
     return Frame(points, iterations=500 if len(features) <= 10_000 else 200)  # umap-learn's own choice
+
+
+def all_makers() -> dict[str, Maker]:
+    """The function of each method that a worker can draw with, by name."""
+    return own_makers() | {"umap-learn": draw}

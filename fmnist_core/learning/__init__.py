@@ -11,15 +11,15 @@ LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 def _quiet() -> Iterator[None]:
     """Standard error goes nowhere for a moment.
 
-    TensorFlow reports at length that there is no GPU, on a way that no setting reaches. Errors still come as exceptions.
+    TensorFlow reports at length that there is no GPU, in a way that no setting reaches. Errors still are exceptions.
     """
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(nowhere)
 
 

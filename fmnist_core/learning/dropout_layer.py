@@ -1,4 +1,4 @@
-"""Dropout whose random bits cost little: a hash of each unit's place under a key that changes with every step.
+"""Dropout whose random bits cost little: a hash of each unit's index under a key that changes with every step.
 
 Keras' layer draws from Philox, which takes half as long again as the whole training step of the base network.
 """
@@ -10,15 +10,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# Odd constants of C. Wellons' hash "lowbias32" (2018): each input bit flips each output bit with probability 0.5 within 0.2 %.
+# Odd constants of C. Wellons' hash "lowbias32" (2018): an input bit flips an output bit with probability 0.5 ± 0.2 %.
 SHIFT_1, FACTOR_1, SHIFT_2, FACTOR_2, SHIFT_3 = 16, 0x7FEB352D, 15, 0x846CA68B, 16
-GOLDEN = 0x9E3779B9  # 2**32 / golden ratio: neighbouring places start far apart
+GOLDEN = 0x9E3779B9  # 2**32 / golden ratio: neighbouring indices start far apart
 
 
 def random_bits(key: Any, count: Any) -> Any:
     """uint32 (count,): hash of 0, 1, ... under a key uint32 (2,). Equal keys give equal bits."""
-    places = tf.range(count, dtype=tf.int32)
-    state = tf.cast(places, tf.uint32) * tf.constant(GOLDEN, tf.uint32) + key[0]
+    indices = tf.range(count, dtype=tf.int32)
+    state = tf.cast(indices, tf.uint32) * tf.constant(GOLDEN, tf.uint32) + key[0]
     return _mixed(_mixed(state) ^ key[1])
 
 
@@ -47,8 +47,8 @@ class FastDropout(keras.layers.Layer):
         """inputs: (batch, units)."""
         if not training:
             return inputs
-        own = self.key + tf.constant([self.number * 0x85EBCA6B % 2**32, self.number], tf.uint32)
-        bits = random_bits(own, tf.size(inputs))
+        key = self.key + tf.constant([self.number * 0x85EBCA6B % 2**32, self.number], tf.uint32)
+        bits = random_bits(key, tf.size(inputs))
         # 24 bits are exactly representable in float32, so the comparison is exact.
         uniform = tf.cast(tf.cast(_right(bits, 8), tf.int32), tf.float32) * tf.constant(2.0**-24)
         kept = tf.reshape(uniform >= self.rate, tf.shape(inputs))

@@ -47,35 +47,35 @@ def measure(
     - "layers": `LayerDiagnostics` of hidden_1 ... output, each with "theory": `LayerTheory` of the same layer;
     - "breakdown": {"layer", "direction"} where values stop being finite numbers, or None;
     - "lsuv": the rounds of LSUV, {"layer", "round", "variance"} each; empty for all others;
-    - "summary": of each layer "layer", "activation_std", "gradient_std", "weight_gradient_std", "mean_singular_value" and
-      "saturated" (share).
+    - "summary": of each layer "layer", "activation_std", "gradient_std", "weight_gradient_std", "mean_singular_value"
+      and "saturated" (share).
 
     Raises: LabError before anything is computed, where the request cannot be met; never for a network that explodes.
     """
     started = time.perf_counter()
-    wanted = requested(layers, units, activation, initialisers, seed, gains)
+    networks = requested(layers, units, activation, initialisers, seed, gains)
     pixels = np.ascontiguousarray(images).reshape(len(images), INPUTS)
-    # Layers side by side, each with BLAS on one thread, are as quick as BLAS with threads of its own. Those wait for each
-    # other many times in one decomposition, and stall where somebody else uses the cores, too.
+    # Layers side by side, each with BLAS on one thread, are as quick as BLAS with threads of its own. Those wait for
+    # each other many times in one decomposition, and stall where somebody else uses the cores, too.
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        draws = _drawn(tuple(_unseen(experiment) for experiment, _ in wanted))
-        looks = list(pool.map(lambda one, drawn: _look(one[0], one[1], drawn, pixels, labels), wanted, draws))
-        measured = diagnostics.diagnose([network for network, _ in looks], jacobian_images, each=pool.map)
+        draws = _drawn(tuple(_without_data(experiment) for experiment, _ in networks))
+        ready = list(pool.map(lambda pair, drawn: _network(pair[0], pair[1], drawn, pixels, labels), networks, draws))
+        measured = diagnostics.diagnose([network for network, _ in ready], jacobian_images, each=pool.map)
     moments = theory.second_moments(pixels)
-    found = []
-    for (experiment, gain), (network, rounds), one in zip(wanted, looks, measured, strict=True):
+    facts = []
+    for (experiment, gain), (network, rounds), measures in zip(networks, ready, measured, strict=True):
         expected = theory.predict(
             experiment.hidden_widths, activation, experiment.initialiser, moments, gain, experiment.initialiser_sigma
         )
         broken = diagnostics.breakdown(network.signals)
-        found.append(
+        facts.append(
             {
                 "initialiser": experiment.initialiser,
                 "gain": gain,
-                "layers": [asdict(m) | {"theory": asdict(t)} for m, t in zip(one, expected, strict=True)],
+                "layers": [asdict(m) | {"theory": asdict(t)} for m, t in zip(measures, expected, strict=True)],
                 "breakdown": broken and broken._asdict(),
-                "lsuv": [one_round._asdict() for one_round in rounds],
-                "summary": [_summary(layer) for layer in one],
+                "lsuv": [lsuv_round._asdict() for lsuv_round in rounds],
+                "summary": [_summary(layer) for layer in measures],
             }
         )
     result: InitialFacts = to_json_types(
@@ -86,13 +86,13 @@ def measure(
             "seed": seed,
             "images": len(pixels),
             "seconds": time.perf_counter() - started,
-            "networks": found,
+            "networks": facts,
         }
     )
     return result
 
 
-def _look(
+def _network(
     experiment: Experiment, gain: float, drawn: Weights, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]
 ) -> tuple[diagnostics.Network, list[LsuvRound]]:
     """A network before training, its signals on the batch, and what LSUV did."""
@@ -114,15 +114,14 @@ def _summary(layer: LayerDiagnostics) -> LayerSummary:
     }
 
 
-def _unseen(experiment: Experiment) -> Experiment:
+def _without_data(experiment: Experiment) -> Experiment:
     """The experiment whose draws are the same; LSUV starts from the orthogonal ones."""
     if experiment.initialiser == "lsuv":
         return experiment.model_copy(update={"initialiser": "orthogonal"})
     return experiment
 
 
-@lru_cache(
-    maxsize=1
-)  # of the last request only: up to 100 MB. The gain moves most often, and orthogonal draws are slow.
+# Of the last request only: up to 100 MB. The gain moves most often, and orthogonal draws are slow.
+@lru_cache(maxsize=1)
 def _drawn(experiments: tuple[Experiment, ...]) -> list[Weights]:
     return [initialising.draw(experiment) for experiment in experiments]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import keras
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.initialisers import INITIALISERS
+from fmnist_core.experiment.layer_names import dense_layers
 from fmnist_core.experiment.recording import Weights
 
 # Mishkin & Matas (2016), the values of the authors' script.
@@ -21,7 +23,7 @@ LSUV_IMAGES = 1000
 
 
 class LsuvRound(NamedTuple):
-    """The variance of a layer's weighted sums in LSUV; round 0 is of the orthogonal start, each further one after a division."""
+    """The variance of a layer's pre-activations in LSUV; round 0 is the orthogonal start, others follow a division."""
 
     layer: str
     round: int
@@ -39,12 +41,12 @@ def initial_weights(experiment: Experiment, images: NDArray[np.uint8]) -> Weight
 def draw(experiment: Experiment) -> Weights:
     """The random part of `initial_weights`, without a look at the data: for LSUV, its orthogonal start."""
     widths = (INPUTS, *experiment.hidden_widths, OUTPUTS)
-    found: Weights = {}
-    for place, (name, fan_in, fan_out) in enumerate(zip(_names(experiment), widths[:-1], widths[1:], strict=True)):
-        seed = int(np.random.SeedSequence([experiment.seed, place]).generate_state(1)[0])
-        found[f"{name}/kernel"] = np.array(initialiser(experiment, fan_in, seed)((fan_in, fan_out)), np.float32)
-        found[f"{name}/bias"] = np.zeros(fan_out, np.float32)
-    return found
+    weights: Weights = {}
+    for index, (name, (fan_in, fan_out)) in enumerate(zip(dense_layers(experiment), pairwise(widths), strict=True)):
+        seed = int(np.random.SeedSequence([experiment.seed, index]).generate_state(1)[0])
+        weights[f"{name}/kernel"] = np.array(initialiser(experiment, fan_in, seed)((fan_in, fan_out)), np.float32)
+        weights[f"{name}/bias"] = np.zeros(fan_out, np.float32)
+    return weights
 
 
 def finished(
@@ -58,12 +60,10 @@ def finished(
 
     watch: is told each round of LSUV, layer by layer. images: as for `initial_weights`.
     """
-    found = dict(drawn)
+    weights = dict(drawn)
     if experiment.initialiser == "lsuv":
-        _unit_variance(experiment, found, images[:LSUV_IMAGES], watch)
-    if gain != 1:
-        found = {name: values * np.float32(gain) for name, values in found.items()}
-    return found
+        _unit_variance(experiment, weights, images[:LSUV_IMAGES], watch)
+    return weights if gain == 1 else {name: values * np.float32(gain) for name, values in weights.items()}
 
 
 def initialiser(experiment: Experiment, fan_in: int, seed: int) -> Any:
@@ -73,18 +73,14 @@ def initialiser(experiment: Experiment, fan_in: int, seed: int) -> Any:
     return make(seed=seed, **row.arguments(fan_in, experiment.initialiser_sigma)) if row.arguments else make()
 
 
-def _names(experiment: Experiment) -> list[str]:
-    return [*(f"hidden_{number}" for number in range(1, len(experiment.hidden_widths) + 1)), "output"]
-
-
 def _unit_variance(
-    experiment: Experiment, found: Weights, images: NDArray[np.uint8], watch: Callable[[LsuvRound], None]
+    experiment: Experiment, weights: Weights, images: NDArray[np.uint8], watch: Callable[[LsuvRound], None]
 ) -> None:
     """Layer by layer, divide the kernel by the deviation of its output until the variance is 1 (LSUV, algorithm 1)."""
     activation = keras.activations.get(experiment.activation)
     signal = images.astype(np.float32) / np.float32(255)
-    for name in _names(experiment):
-        kernel = found[f"{name}/kernel"]
+    for name in dense_layers(experiment):
+        kernel = weights[f"{name}/kernel"]
         for number in range(LSUV_ROUNDS + 1):
             sums = (signal @ kernel).astype(np.float32, copy=False)
             variance = float(sums.var())
@@ -92,11 +88,7 @@ def _unit_variance(
             if abs(variance - 1) < LSUV_MARGIN or not variance > 0 or number == LSUV_ROUNDS:
                 break
             kernel = kernel / np.float32(math.sqrt(variance))
-        found[f"{name}/kernel"] = kernel
-        signal = np.array(activation(_standardised(sums) if experiment.batch_norm else sums))
-
-
-def _standardised(sums: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What batch normalisation hands on at the start of training."""
-    standard: NDArray[np.float32] = (sums - sums.mean(0)) / np.sqrt(sums.var(0) + 1e-3)
-    return standard
+        weights[f"{name}/kernel"] = kernel
+        if experiment.batch_norm:
+            sums = (sums - sums.mean(0)) / np.sqrt(sums.var(0) + 1e-3)
+        signal = np.array(activation(sums))

@@ -29,23 +29,21 @@ from fmnist_core.learning.dropout_layer import FastDropout
 CHUNK_IMAGES = 8192  # images handed over at once, at most: 6 MB
 EVALUATED_AT_ONCE = 5000
 KEPT_PROGRAMS = 8  # the notebook's four graphs, two at a time; each about 25 MB
-NORM_EVERY = 8  # The norm of all gradients takes a sixth of a step's time; of every 8th step it costs next to nothing.
+NORM_EVERY = 8  # steps: the norm of all gradients takes a sixth of a step's time
 
 
 class Steps(NamedTuple):
-    """What a chunk of steps gave, each float32 (steps,): loss with penalty, images right, Euclidean norm of all gradients
-    before clipping.
-
-    The norm is nan where it was not asked for; with clipping it is always there.
+    """What a chunk of steps gave, each float32 (steps,): loss with penalty, number of correct predictions, Euclidean
+    norm of all gradients before clipping (nan where it was not asked for; with clipping it is always there).
     """
 
     losses: NDArray[np.float32]
-    right: NDArray[np.float32]
+    correct: NDArray[np.float32]
     gradient_norms: NDArray[np.float32]
 
 
 class Evaluation(NamedTuple):
-    """Per image: loss float32 (n,) without the penalty, plain cross-entropy float32 (n,) without label smoothing either,
+    """Per image: loss float32 (n,) without the penalty, cross-entropy float32 (n,) without label smoothing either,
     probabilities float32 (n, 10); and the penalty."""
 
     losses: NDArray[np.float32]
@@ -90,7 +88,7 @@ class Program:
         # Any number of images, or each new number would trace the graph anew.
         batch = (tf.TensorSpec((None, INPUTS), tf.uint8), tf.TensorSpec((None,), tf.int32))
         numbers = (tf.TensorSpec((), tf.float32), tf.TensorSpec((2,), tf.uint32), tf.TensorSpec((), tf.bool))
-        self._rest = tf.function(self._step, input_signature=(*batch, *numbers))
+        self._remainder = tf.function(self._step, input_signature=(*batch, *numbers))
         self._evaluate = tf.function(self._forward, input_signature=batch)
 
     def _dropout(self, name: str) -> FastDropout:
@@ -114,7 +112,7 @@ class Program:
         """Trace all functions and compile the chunk program: a loop over no steps. batch: images a step."""
         nothing = (np.zeros((1, batch, INPUTS), np.uint8), np.zeros((1, batch), np.int32))
         self.run(*nothing, np.zeros(1), np.zeros((1, 2)), np.zeros(1, bool), 0)
-        self._rest.get_concrete_function()
+        self._remainder.get_concrete_function()
         self._evaluate.get_concrete_function()
 
     def run(
@@ -134,19 +132,19 @@ class Program:
         """
         padded = (self._padded(images, np.uint8), self._padded(labels, np.int32))
         numbers = (self._padded(rates, np.float32), self._padded(keys, np.uint32), self._padded(norms, np.bool_))
-        found = self._chunk(*padded, *numbers, tf.constant(steps))
-        return Steps(*(part.numpy()[:steps] for part in found))
+        result = self._chunk(*padded, *numbers, tf.constant(steps))
+        return Steps(*(part.numpy()[:steps] for part in result))
 
-    def run_rest(self, images: NDArray[np.uint8], labels: NDArray[Any], rate: float, key: NDArray[Any]) -> Steps:
-        """One step with the epoch's remainder, a smaller batch; not by XLA, which would compile a second program for it."""
-        found = self._rest(
+    def run_remainder(self, images: NDArray[np.uint8], labels: NDArray[Any], rate: float, key: NDArray[Any]) -> Steps:
+        """One step with the epoch's remainder, a smaller batch; not by XLA, which would compile a second program."""
+        result = self._remainder(
             tf.constant(images),
             tf.constant(labels, tf.int32),
             tf.constant(rate, tf.float32),
             tf.constant(key, tf.uint32),
             tf.constant(True),
         )
-        return Steps(*(np.atleast_1d(part.numpy()) for part in found))
+        return Steps(*(np.atleast_1d(part.numpy()) for part in result))
 
     def evaluate(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Evaluation:
         """Loss and probabilities with dropout off. images: uint8 (n, 784). labels: (n,)."""
@@ -173,13 +171,13 @@ class Program:
 
     def _loop(self, images: Any, labels: Any, rates: Any, keys: Any, norms: Any, steps: Any) -> Any:
         # Not `for i in tf.range(steps)`: XLA would compile another program for every number of steps.
-        found = tuple(tf.TensorArray(tf.float32, self.capacity) for _ in Steps._fields)
+        arrays = tuple(tf.TensorArray(tf.float32, self.capacity) for _ in Steps._fields)
         i = tf.constant(0)
         while i < steps:
             values = self._step(images[i], labels[i], rates[i], keys[i], norms[i])
-            found = tuple(array.write(i, value) for array, value in zip(found, values, strict=True))
+            arrays = tuple(array.write(i, value) for array, value in zip(arrays, values, strict=True))
             i += 1
-        return tuple(array.stack() for array in found)
+        return tuple(array.stack() for array in arrays)
 
     def _step(self, images: Any, labels: Any, rate: Any, key: Any, measure: Any) -> Any:
         """Keras' `train_step`, opened so that the step's own loss and gradients can be read."""
@@ -196,8 +194,8 @@ class Program:
             norm = _norm(gradients)
             gradients = [gradient * (self.clip_norm / tf.maximum(norm, self.clip_norm)) for gradient in gradients]
         self.optimiser.apply(gradients, self.model.trainable_variables)
-        right = tf.reduce_sum(tf.cast(tf.argmax(probabilities, 1, tf.int32) == labels, tf.float32))
-        return loss, right, norm
+        correct = tf.reduce_sum(tf.cast(tf.argmax(probabilities, 1, tf.int32) == labels, tf.float32))
+        return loss, correct, norm
 
     def _targets(self, labels: Any) -> Any:
         """What the loss is taken against: the labels, or with label smoothing (Szegedy et al. 2016) ten shares."""
@@ -209,12 +207,8 @@ class Program:
         probabilities = self.model(tf.cast(images, tf.float32), training=False)
         cross_entropies = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
         losses = cross_entropies if self.smoothing is None else self.loss(self._targets(labels), probabilities)
-        return (
-            losses,
-            cross_entropies,
-            probabilities,
-            tf.add_n(self.model.losses) if self.model.losses else tf.constant(0.0),
-        )
+        penalty = tf.add_n(self.model.losses) if self.model.losses else tf.constant(0.0)
+        return losses, cross_entropies, probabilities, penalty
 
 
 def _norm(tensors: list[Any]) -> Any:
@@ -257,7 +251,7 @@ def graph_key(experiment: Experiment) -> tuple[Any, ...]:
 
 @dataclass(eq=False)
 class _Kept:
-    """A program of this process. busy: some training holds its weights in it."""
+    """A program of this process. busy: it has the weights of a training that runs."""
 
     key: tuple[Any, ...]
     program: Program
@@ -277,16 +271,15 @@ def borrowed(experiment: Experiment) -> Iterator[tuple[Program, bool]]:
     """
     with BUILDING:
         key = graph_key(experiment)
-        found = next((held for held in _kept if held.key == key and not held.busy), None)
-        new = found is None
-        held = found or _Kept(key, Program(experiment))
-        held.busy = True
-        if found:
-            _kept.remove(held)
-        _kept.append(held)
+        idle = next((kept for kept in _kept if kept.key == key and not kept.busy), None)
+        kept = idle or _Kept(key, Program(experiment))
+        kept.busy = True
+        if idle:
+            _kept.remove(idle)
+        _kept.append(kept)
         for old in [old for old in _kept if not old.busy][: max(len(_kept) - KEPT_PROGRAMS, 0)]:
             _kept.remove(old)
     try:
-        yield held.program, new
+        yield kept.program, idle is None
     finally:
-        held.busy = False
+        kept.busy = False

@@ -26,9 +26,9 @@ from fmnist_core.learning import keras_network
 from fmnist_core.learning.initial_weights import initial_weights
 from fmnist_core.learning.program import BUILDING, NORM_EVERY, Evaluation, Program, Steps, borrowed
 
-CHUNK_SECONDS = 0.2  # between two looks at `should_stop`, and between two signs of life
+CHUNK_SECONDS = 0.2  # between two looks at `should_stop`, and between two reports
 FIRST_CHUNK = 8  # steps, until the pace is known
-SIGN_LOSSES = 25
+REPORTED_LOSSES = 25
 EVALUATED_BEFORE = 6000  # training images that epoch 0 is evaluated on: a first picture, not worth a second's wait
 
 
@@ -37,8 +37,8 @@ class Outcome:
     """What a training gave.
 
     test_loss: mean cross-entropy on the test images, with label smoothing, plus the L2 penalty, as Keras' `evaluate`.
-    test_loss_std: its standard deviation over the test images. test_penalty: what label smoothing and L2 add to test_loss,
-    which is the plain cross-entropy without it. seconds: training and validation, without compiling.
+    test_loss_std: its standard deviation over the test images. test_penalty: what label smoothing and L2 add to
+    test_loss, which is the plain cross-entropy without it. seconds: training and validation, without compiling.
     stopped: ended by `should_stop`. best_epoch: lowest validation loss; with patience its weights are the final ones.
     epochs_done: complete epochs. confusion: test images by true class (rows) and predicted class (columns).
     model: a plain Keras model with the final weights.
@@ -77,7 +77,7 @@ class Images(NamedTuple):
 def train(
     experiment: Experiment, data: Dataset, recorder: Recorder, should_stop: Callable[[], bool] = lambda: False
 ) -> Outcome:
-    """Train an experiment's network on a data set and tell the recorder all there is to see.
+    """Train an experiment's network on a data set and report everything to the recorder.
 
     `should_stop` is asked several times a second; what was trained until then is tested and returned.
     The same experiment on the same data gives the same numbers in every process on one machine.
@@ -92,7 +92,7 @@ def train_together(
     recorders: Sequence[Recorder],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Outcome]:
-    """Train several experiments side by side: whoever has seen the fewest images gets the next chunk of steps.
+    """Train several experiments side by side: the one that has seen the fewest images gets the next chunk of steps.
 
     Each gives the same numbers as alone; with equal seeds and batch sizes they see the same batches.
     """
@@ -197,9 +197,9 @@ class _Training:
 
     def _untrained(self) -> None:
         sample = self.images.take(self.rows[:: max(1, len(self.rows) // EVALUATED_BEFORE)])
-        found = _measured(self.program.evaluate(*sample), sample.labels)
+        measures = _measured(self.program.evaluate(*sample), sample.labels)
         nothing = Steps(*(np.full(1, math.nan, np.float32) for _ in Steps._fields))
-        self._record(0, found, nothing, 0.0)
+        self._record(0, measures, nothing, 0.0)
 
     def _epoch(self, epoch: int) -> Generator[None, None, bool]:
         """Train and validate one epoch; True where the training ends with it, complete or not."""
@@ -211,7 +211,7 @@ class _Training:
         weights = np.full(len(steps.losses), float(self.batch))
         weights[-1] = len(self.rows) - self.batch * (len(weights) - 1)
         loss = float(np.average(steps.losses.astype(np.float64), weights=weights))
-        accuracy = float(steps.right.sum(dtype=np.float64) / len(self.rows))
+        accuracy = float(steps.correct.sum(dtype=np.float64) / len(self.rows))
         record = self._record(epoch, (loss, accuracy), steps, start)
         # Once the weights are not numbers they never will be again; and patience may have run out.
         return not math.isfinite(record.loss) or self._out_of_patience(record)
@@ -220,27 +220,27 @@ class _Training:
         """All steps of an epoch, chunk by chunk; fewer where a stop is asked for."""
         order = self.rows[np.random.default_rng([self.experiment.seed, epoch]).permutation(len(self.rows))]
         keys = np.random.default_rng([self.experiment.seed, epoch, 1])
-        found: list[Steps] = []
-        done, right, first = 0, 0.0, (epoch - 1) * self.steps_per_epoch
+        chunks: list[Steps] = []
+        done, correct, first = 0, 0.0, (epoch - 1) * self.steps_per_epoch
         clock = time.perf_counter()
         for rows in self._chunks(order):
             steps = self._train(rows, first, done, keys)
-            found.append(steps)
+            chunks.append(steps)
             done += len(steps.losses)
-            right += float(steps.right.sum())
+            correct += float(steps.correct.sum())
             now = time.perf_counter()
             speed = len(rows) / (now - clock)
             self.chunk = max(1, min(round(speed * CHUNK_SECONDS / self.batch), max(1, self.steps_per_epoch // 8)))
             seen = min(done * self.batch, len(order))
             self.seen = (epoch - 1) * len(order) + seen
-            self.recorder.progress(self._sign(epoch, first + done, steps.losses, right / seen, speed))
+            self.recorder.progress(self._report(epoch, first + done, steps.losses, correct / seen, speed))
             if self.should_stop():
                 self.stopped = True
                 break
             yield
             clock = time.perf_counter()
             self.paused += clock - now
-        return Steps(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+        return Steps(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
 
     def _chunks(self, order: NDArray[Any]) -> Iterator[NDArray[Any]]:
         """Row numbers of the next few whole batches; the epoch's remainder comes alone."""
@@ -258,7 +258,7 @@ class _Training:
         step = first + done
         pixels, labels = self.images.take(rows)
         if len(rows) < self.batch:
-            return self.program.run_rest(pixels, labels, float(self.rates[step]), keys.integers(0, 2**32, 2))
+            return self.program.run_remainder(pixels, labels, float(self.rates[step]), keys.integers(0, 2**32, 2))
         steps = len(rows) // self.batch
         return self.program.run(
             pixels.reshape(steps, self.batch, INPUTS),
@@ -269,8 +269,8 @@ class _Training:
             steps,
         )
 
-    def _sign(self, epoch: int, step: int, losses: NDArray[np.float32], accuracy: float, speed: float) -> Progress:
-        chosen = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), SIGN_LOSSES)).astype(int))
+    def _report(self, epoch: int, step: int, losses: NDArray[np.float32], accuracy: float, speed: float) -> Progress:
+        chosen = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), REPORTED_LOSSES)).astype(int))
         first = step - len(losses) + 1
         thinned = tuple((first + int(i), float(losses[i])) for i in chosen)
         return Progress(epoch, step, self.steps_per_epoch, thinned, accuracy, speed)
@@ -312,18 +312,18 @@ class _Training:
         self.recorder.phase("testing")
         # After whole epochs the test images have just been seen by the same weights.
         same = not self.stopped and not self.experiment.patience
-        found = self.tested if same else self.program.evaluate(*self.test)
-        loss, accuracy = _measured(found, self.test.labels)
+        tested = self.tested if same else self.program.evaluate(*self.test)
+        loss, accuracy = _measured(tested, self.test.labels)
         counts = np.zeros((len(CLASSES), len(CLASSES)), int)
-        np.add.at(counts, (self.test.labels, found.probabilities.argmax(1)), 1)
+        np.add.at(counts, (self.test.labels, tested.probabilities.argmax(1)), 1)
         with BUILDING:
             model = keras_network.build(self.experiment)
             keras_network.assign(model, keras_network.weights(self.program.model))
         return Outcome(
             test_loss=loss,
             test_accuracy=accuracy,
-            test_penalty=found.penalty + float((found.losses - found.cross_entropies).mean(dtype=np.float64)),
-            test_loss_std=float(found.losses.std(ddof=1, dtype=np.float64)),
+            test_penalty=tested.penalty + float((tested.losses - tested.cross_entropies).mean(dtype=np.float64)),
+            test_loss_std=float(tested.losses.std(ddof=1, dtype=np.float64)),
             seconds=sum(record.seconds for record in self.history),
             compile_seconds=self.compile_seconds,
             stopped=self.stopped,
@@ -345,7 +345,7 @@ def _with_noise(labels: NDArray[np.uint8], rows: NDArray[Any], experiment: Exper
     return noisy
 
 
-def _measured(found: Evaluation, labels: NDArray[Any]) -> tuple[float, float]:
+def _measured(evaluation: Evaluation, labels: NDArray[Any]) -> tuple[float, float]:
     """Loss with all its terms, and accuracy."""
-    loss = float(found.losses.mean(dtype=np.float64)) + found.penalty
-    return loss, float((found.probabilities.argmax(1) == labels).mean())
+    loss = float(evaluation.losses.mean(dtype=np.float64)) + evaluation.penalty
+    return loss, float((evaluation.probabilities.argmax(1) == labels).mean())

@@ -61,8 +61,7 @@ def test_full_set_is_found_and_holds_the_sample(own_cache: Path, monkeypatch: py
 @needs_full
 def test_sample_script_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FMNIST_DATA", raising=False)
-    sys.path.insert(0, str(ROOT / "scripts"))
-    import make_sample
+    from scripts import make_sample
 
     make_sample.main(tmp_path / "sample")
     for name in [f"{file}.gz" for file in FILES.values()] + ["sha256.json"]:

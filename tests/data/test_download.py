@@ -218,7 +218,8 @@ def wait_for(downloader: Downloader, state: str) -> None:
 
 def test_downloader_runs_once_stops_and_goes_on(server: Server, target: Path) -> None:
     downloader = Downloader()
-    assert downloader.status.state == "idle"
+    state = downloader.status.state
+    assert state == "idle"
     server.hang.set()
     downloader.start(target, server.address)
     downloader.start(target, server.address)

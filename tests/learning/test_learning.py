@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -213,7 +214,7 @@ def test_flops_agree_with_tensorflows_count_of_the_training_step(values: dict[st
 
 # --- Initialisers -----------------------------------------------------------------------------------------------------
 
-VARIANCES = {
+VARIANCES: dict[str, Callable[[int, int], float]] = {
     "glorot_uniform": lambda a, b: 2 / (a + b),
     "glorot_normal": lambda a, b: 2 / (a + b),
     "he_uniform": lambda a, b: 2 / a,

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qs, urlparse
 
 from playwright.sync_api import Browser, Page, expect
@@ -58,7 +59,7 @@ class Server:
 
 def new_page(browser: Browser, width: int = 1440, height: int = 1000, reduced_motion: bool = False) -> Page:
     """Another person's browser, that waits for what it expects."""
-    motion = "reduce" if reduced_motion else "no-preference"
+    motion: Literal["reduce", "no-preference"] = "reduce" if reduced_motion else "no-preference"
     page = browser.new_context(viewport={"width": width, "height": height}, reduced_motion=motion).new_page()
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)

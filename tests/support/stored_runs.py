@@ -44,7 +44,7 @@ def guesses(labels: np.ndarray, accuracy: float, rng: np.random.Generator) -> np
 
 
 def store_run(
-    place: Path | RunStore,
+    root: Path | RunStore,
     experiment: Experiment,
     val_losses: Sequence[float] | None = None,
     *,
@@ -57,10 +57,10 @@ def store_run(
     """A run in the store of this folder, as a training leaves it.
 
     val_losses: by epoch, from epoch 0 on; without them the test loss at each of the experiment's epochs.
-    records: instead of them. snapshots: (weights, probabilities) by epoch; else one random network at every epoch that answers with
-    about the test accuracy. metrics: what differs in the result.
+    records: instead of them. snapshots: (weights, probabilities) by epoch; else one random network at every epoch,
+    whose predictions have about the test accuracy. metrics: what differs in the result.
     """
-    store = place if isinstance(place, RunStore) else RunStore(place, 10**9)
+    store = root if isinstance(root, RunStore) else RunStore(root, 10**9)
     if records is None:
         losses = [metrics.get("test_loss", 0.35)] * (experiment.epochs + 1) if val_losses is None else val_losses
         records = [record(epoch, loss) for epoch, loss in enumerate(losses)]
@@ -92,11 +92,11 @@ def store_run(
 
 def store_study(root: Path, study: Study, gain: float = 0.05) -> list[Run]:
     """All runs of a study; each further variant is better by `gain`, with a little noise from the seed."""
-    place = {variant.name: number for number, variant in enumerate(study.variants())}
+    numbers = {variant.name: number for number, variant in enumerate(study.variants())}
     noise = [0.001, -0.002, 0.0015, 0.0, -0.001]
     runs = []
     for variant, experiment in study.experiments():
-        number, seed = place[variant.name], experiment.seed
+        number, seed = numbers[variant.name], experiment.seed
         accuracy = 0.8 + gain * number + noise[(seed + number) % 5]
         loss = 0.6 - gain * number + noise[(2 * seed + number) % 5]
         runs.append(store_run(root, experiment, test_accuracy=accuracy, test_loss=loss))

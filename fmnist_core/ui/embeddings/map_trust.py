@@ -11,8 +11,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fmnist_core.charts import trust_table
-from fmnist_core.embedding.align import align, displacement
 from fmnist_core.embedding.map_methods import METHODS
+from fmnist_core.embedding.maps import align, displacement
 from fmnist_core.embedding.neighbours import K, nearest_to
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import the_layer
