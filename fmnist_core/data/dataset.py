@@ -25,7 +25,9 @@ from fmnist_core.data import idx
 from fmnist_core.data.idx import DataError, Expected
 from fmnist_core.settings import settings
 
-__all__ = ["CLASSES", "SPLIT_SEED", "DataError", "Dataset", "Split", "load", "noisy_labels", "release", "split"]
+__all__ = [
+    "CLASSES", "SPLIT_SEED", "DataError", "Dataset", "Split", "draw", "load", "noisy_labels", "release", "split"
+]  # fmt: skip
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 # Every run has the same validation images, so that runs differ only in what their settings say. (Not the notebook's
@@ -229,3 +231,12 @@ def noisy_labels(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArr
     rows = rng.choice(len(labels), round(len(labels) * fraction), replace=False)
     noisy[rows] = (noisy[rows] + rng.integers(1, len(CLASSES), len(rows))) % len(CLASSES)
     return noisy
+
+
+def draw(labels: NDArray[np.uint8], rows: NDArray[np.int32], label: int, number: int, seed: int) -> NDArray[np.int32]:
+    """Row numbers of up to `number` images of a class, a random draw from `rows` without repeats.
+
+    A larger number keeps the images of a smaller one; a class's draw does not depend on which others are shown.
+    """
+    members = rows[labels[rows] == label]
+    return np.random.default_rng((seed, label)).permutation(members)[:number]

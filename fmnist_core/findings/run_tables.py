@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 import pandas as pd
@@ -47,7 +48,9 @@ def of_runs(runs: Iterable[Run]) -> list[Trained]:
     for run in runs:
         key = network_of(run)
         if key not in names:
-            names[key] = _unused(model_name(run), names.values())
+            name = model_name(run)
+            numbered = (f"{name} ({number})" for number in count(2))
+            names[key] = next(unused for unused in chain([name], numbered) if unused not in names.values())
         result.append(Trained(names[key], run))
     return result
 
@@ -61,15 +64,6 @@ def model_name(run: Run) -> str:
     """The name a person gave the run, or its settings in words, the seed left out."""
     name = run.name or wording.name(run.experiment.model_copy(update={"seed": FIELDS["seed"].default}))
     return name if run.data_name == "full" else f"{name} ({run.data_name})"
-
-
-def _unused(name: str, taken: Iterable[str]) -> str:
-    used = set(taken)
-    number = 2
-    unused = name
-    while unused in used:
-        unused, number = f"{name} ({number})", number + 1
-    return unused
 
 
 def models(trained: Sequence[Trained]) -> list[str]:
@@ -107,7 +101,7 @@ def measures(trained: Sequence[Trained]) -> Runs:
 def compared(trained: Sequence[Trained]) -> tuple[str, str]:
     """The names of the measures that `measures` has."""
     terms = [member.run.experiment.loss_terms for member in trained]
-    return MEASURES if all(own == terms[0] for own in terms) else PLAIN
+    return MEASURES if all(other == terms[0] for other in terms) else PLAIN
 
 
 def _measure(run: Run, name: str) -> float:
@@ -129,12 +123,12 @@ class Line:
 
 def lines(trained: Sequence[Trained]) -> list[Line]:
     """The summary in the notebook's form: model, test loss, test accuracy, time; over the seeds."""
-    return [_line(name, [member for member in trained if member.model == name]) for name in models(trained)]
-
-
-def _line(name: str, members: Sequence[Trained]) -> Line:
-    values = {key: summary(float(member.run.metrics[key]) for member in members) for key in (*MEASURES, "seconds")}
-    return Line(name, tuple(member.seed for member in members), **values)
+    result = []
+    for name in models(trained):
+        members = [member for member in trained if member.model == name]
+        values = {key: summary(float(member.run.metrics[key]) for member in members) for key in (*MEASURES, "seconds")}
+        result.append(Line(name, tuple(member.seed for member in members), **values))
+    return result
 
 
 def differing(trained: Sequence[Trained]) -> list[str]:
@@ -154,21 +148,14 @@ def _effect(experiment: Experiment, name: str) -> str:
 
 def table(trained: Sequence[Trained]) -> pd.DataFrame:
     """One row per run: run_id, model, seed, every hyperparameter that differs, and the measures."""
-    fields = differing(trained)
-    return pd.DataFrame([_row(member, fields) for member in trained])
-
-
-def _row(member: Trained, fields: Iterable[str]) -> dict[str, Any]:
-    experiment = member.run.experiment
-    settings = {name: plain(experiment, name) for name in fields}
-    best = member.run.history["val_loss"].get(member.run.metrics["best_epoch"])
-    facts = {name: float(member.run.metrics[name]) for name in (*MEASURES, "seconds")}
-    return (
-        {"run_id": member.run.run_id, "model": member.model, "seed": member.seed}
-        | settings
-        | facts
-        | {"best_val_loss": best}
-    )
+    fields, rows = differing(trained), []
+    for member in trained:
+        run = member.run
+        row = {"run_id": run.run_id, "model": member.model, "seed": member.seed}
+        row |= {name: plain(run.experiment, name) for name in fields}
+        row |= {name: float(run.metrics[name]) for name in (*MEASURES, "seconds")}
+        rows.append(row | {"best_val_loss": run.history["val_loss"].get(run.metrics["best_epoch"])})
+    return pd.DataFrame(rows)
 
 
 def plain(experiment: Experiment, name: str) -> Any:

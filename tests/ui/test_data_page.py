@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 from fmnist_core.charts import dataset_charts as charts
 from fmnist_core.charts import images, preparation
 from fmnist_core.data import class_pixels, dataset
-from fmnist_core.data.class_draw import draw
+from fmnist_core.data.dataset import draw
 from fmnist_core.ui.data import data_source, image_grid
 from fmnist_core.ui.data.data_view import SPLITS, View
 from tests.support.screens import plain

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import images, theme
 from fmnist_core.data import dataset
-from fmnist_core.data.class_draw import draw
-from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.data.dataset import CLASSES, Dataset, draw
 from fmnist_core.experiment import wording
 from fmnist_core.ui.data.data_view import MOST_DRAWS, STATE, View
 from fmnist_core.ui.shared.downloads import foot, png_file

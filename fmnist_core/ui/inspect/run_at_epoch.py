@@ -10,8 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fmnist_core.data import dataset
-from fmnist_core.data.class_draw import draw
-from fmnist_core.data.dataset import CLASSES, Dataset
+from fmnist_core.data.dataset import CLASSES, Dataset, draw
 from fmnist_core.experiment.activations import Array
 from fmnist_core.experiment.layer_names import OUTPUT
 from fmnist_core.findings import evaluation
