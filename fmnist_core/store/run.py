@@ -54,7 +54,7 @@ class Run:
     name: str
     note: str
     created: datetime
-    damage: Callable[[str, str], RunDamaged] = field(repr=False)
+    damage: Callable[[Run, str], RunDamaged] = field(repr=False)
 
     @property
     def complete(self) -> bool:
@@ -83,14 +83,14 @@ class Run:
     def epochs(self) -> tuple[int, ...]:
         """The epochs whose weights and probabilities are kept, 0 (before training) first. Raises: RunDamaged."""
         if not self.path.is_dir():
-            raise self.damage(self.run_id, "its folder is gone")
+            raise self.damage(self, "its folder is gone")
         return tuple(sorted(int(path.stem.removeprefix("epoch-")) for path in self.path.glob("snapshots/epoch-*.npz")))
 
     def check_current(self) -> None:
         """Raises: RunDamaged, where somebody has deleted this run, or trained it again, since it was opened."""
         created = self._read("provenance.json", lambda path: json.loads(path.read_text())["created"])
         if created != self.provenance["created"]:
-            raise RunDamaged(f"The stored run {self.run_id} was trained again meanwhile; open this page again.")
+            raise trained_again(self.run_id)
 
     def weights(self, epoch: int) -> Weights:
         """Weights after an epoch, by name ("hidden_1/kernel"). Raises: RunDamaged."""
@@ -113,10 +113,15 @@ class Run:
         try:
             return read(self.path / name)
         except UNREADABLE as error:
-            raise self.damage(self.run_id, f"{name} cannot be read ({reason_of(error)})") from error
+            raise self.damage(self, f"{name} cannot be read ({reason_of(error)})") from error
 
 
-def open_run(path: Path, damage: Callable[[str, str], RunDamaged]) -> Run:
+def trained_again(run_id: str) -> RunDamaged:
+    """The error where the folder of an opened run has another training's files by now."""
+    return RunDamaged(f"The stored run {run_id} was trained again meanwhile; open this page again.")
+
+
+def open_run(path: Path, damage: Callable[[Run, str], RunDamaged]) -> Run:
     """The run in a folder. Raises: one of UNREADABLE when it is damaged."""
     missing = [name for name in REQUIRED if not (path / name).is_file()]
     if missing:

@@ -35,7 +35,7 @@ from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.experiment.recording import EpochRecord, Listener, Progress, Weights, to_json_types
 from fmnist_core.settings import settings
-from fmnist_core.store.run import UNREADABLE, Run, RunDamaged, check_sizes, open_run, user_facts
+from fmnist_core.store.run import UNREADABLE, Run, RunDamaged, check_sizes, open_run, trained_again, user_facts
 
 RUN_ID = re.compile(r"[0-9a-f]{16}(-[a-z0-9]{1,16})?")
 STAGING, TRASH, DAMAGED = ".staging", ".trash", "damaged"
@@ -110,34 +110,40 @@ class RunStore:
             for path in self._folders(self.root / DAMAGED)
         ]
 
-    def set_aside(self, run_id: str, reason: str) -> RunDamaged:
-        """Move a run to `damaged/`; returns the error to raise, also where somebody has just deleted the run."""
-        if not (self.root / run_id).exists():
-            return RunDamaged(f"The stored run {run_id} is no longer there; train it again.")
-        try:
-            with self._writing():
-                target = self._path(DAMAGED, f"{run_id}.{time.time_ns()}")
-                self._path(run_id).rename(target)
-                (target / "reason.txt").write_text(reason)
-        except StoreError:
-            pass  # already moved by another process, or a read-only store: the sentence is still true
-        return RunDamaged(f"The stored run {run_id} is damaged: {reason}; it was moved out of the way, train it again.")
+    def set_aside(self, run: Run, reason: str) -> RunDamaged:
+        """Move a run that cannot be read to `damaged/`; returns the error to raise.
+
+        Where somebody has deleted the run, or trained it again, since it was opened, nothing moves.
+        """
+        path = self.root / run.run_id
+        if not path.exists():
+            return RunDamaged(f"The stored run {run.run_id} is no longer there; train it again.")
+        with suppress(StoreError), self._writing():  # a read-only store: the sentence is still true
+            with suppress(*UNREADABLE):
+                if open_run(path, self.set_aside).created != run.created:
+                    return trained_again(run.run_id)
+            self._move_to_damaged(path, reason)
+        return RunDamaged(
+            f"The stored run {run.run_id} is damaged: {reason}; it was moved out of the way, train it again."
+        )
 
     def commit(self, staged: Path, run_id: str, complete: bool) -> None:
         """Rename a finished folder into place; a stopped run never replaces a complete one. Raises: StoreError."""
         with self._writing():
             target = self._path(run_id)
-            if target.exists():
-                old = self._open(target, thorough=True)
-                if old and old.complete and not complete:
-                    shutil.rmtree(staged, ignore_errors=True)
-                    return
-                if old:
-                    if (target / "user.json").exists():
-                        shutil.copy(target / "user.json", staged / "user.json")
-                    shutil.rmtree(target)
+            old = self._open(target, thorough=True) if target.exists() else None
+            if old and old.complete and not complete:
+                shutil.rmtree(staged, ignore_errors=True)
+                return
+            if old:
+                with suppress(FileNotFoundError):
+                    shutil.copy(target / "user.json", staged / "user.json")
+                replaced = self.stage(run_id)
+                target.rename(replaced / run_id)  # at once: readers never meet half of a run
             staged.rename(target)
             self._touch(target)
+            if old:
+                shutil.rmtree(replaced, ignore_errors=True)
         self.evict(protect=run_id)
 
     def evict(self, protect: str = "") -> list[str]:
@@ -179,15 +185,27 @@ class RunStore:
         )
 
     def _open(self, path: Path, thorough: bool = False) -> Run | None:
-        try:
-            run = open_run(path, self.set_aside)
-            if thorough:
-                check_sizes(run)
-        except UNREADABLE as error:
-            if path.exists():
-                self.set_aside(path.name, reason_of(error))
-            return None
+        """The run in a folder; None where it is gone or damaged, and then moved."""
+        with suppress(*UNREADABLE):
+            return self._read(path, thorough)
+        with suppress(StoreError), self._writing():  # look again when no writer can just be replacing it
+            try:
+                return self._read(path, thorough)
+            except UNREADABLE as error:
+                if path.exists():
+                    self._move_to_damaged(path, reason_of(error))
+        return None
+
+    def _read(self, path: Path, thorough: bool) -> Run:
+        run = open_run(path, self.set_aside)
+        if thorough:
+            check_sizes(run)
         return run
+
+    def _move_to_damaged(self, path: Path, reason: str) -> None:
+        target = self._path(DAMAGED, f"{path.name}.{time.time_ns()}")
+        path.rename(target)
+        (target / "reason.txt").write_text(reason)
 
     def _path(self, *parts: str) -> Path:
         path = self.root.joinpath(*parts)
@@ -219,10 +237,10 @@ class RunStore:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One writer at a time over all processes; failures become one sentence."""
+        """One writer at a time over all processes, re-entrant; failures become one sentence."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.root / ".lock", timeout=60):
+            with FileLock(self.root / ".lock", timeout=60, is_singleton=True):
                 yield
         except FileNotFoundError as error:
             if self.root.is_dir() and error.filename:

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,50 @@ def test_damage_found_late_is_one_sentence(store: RunStore) -> None:
     with pytest.raises(RunDamaged, match="moved out of the way, train it again"):
         run.weights(1)
     assert len(store.damaged()) == 1
+
+
+def test_a_training_replaces_a_damaged_run_at_once(store: RunStore) -> None:
+    run = write(store)
+    (run.path / "metrics.json").write_text("{")
+    start = time.monotonic()
+    assert write(store).complete  # nobody opened the damaged one before
+    assert time.monotonic() - start < 30  # half of the time after which a writer gives the lock up
+    (sentence,) = store.damaged()
+    assert run.run_id in sentence
+
+
+def test_readers_never_set_aside_a_run_that_was_just_trained_again(store: RunStore) -> None:
+    ended = threading.Event()
+    run = write(store, stopped=True)
+
+    def read() -> None:
+        while not ended.is_set():
+            store.find(run.run_id)
+            store.runs()
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(20):
+            store.delete(run.run_id)
+            assert not write(store, stopped=True).complete
+            assert write(store).complete
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
+    assert store.damaged() == []
+    assert not list((store.root / ".staging").iterdir())
+
+
+def test_a_run_that_was_opened_before_it_was_trained_again_says_so(store: RunStore) -> None:
+    opened = write(store, stopped=True)
+    again = store_run(store, TINY, records=[record(0), record(1)], snapshots={}, data_name="sample", **METRICS)
+    with pytest.raises(RunDamaged, match="trained again meanwhile; open this page again"):
+        opened.weights(1)  # which the new one does not have
+    found = store.find(again.run_id)
+    assert found and found.complete and store.damaged() == []
 
 
 def test_a_pickle_is_not_loaded(store: RunStore, tmp_path: Path) -> None:
