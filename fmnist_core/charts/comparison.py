@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 from fmnist_core.experiment.hyperparameters import FIELDS
 
 AXES = {"epoch": "epoch", "step": "training steps", "seconds": "training time (seconds)"}
@@ -181,12 +182,12 @@ def _layers(models: Sequence[str], x: alt.X, y: dict[str, Any], figures: str) ->
             x=x,
             y=value,
             tooltip=[
-                alt.Tooltip("model:N"),
-                alt.Tooltip("split:N", title="images"),
-                alt.Tooltip("epoch:Q"),
-                alt.Tooltip("mean:Q", title="mean over seeds", format=figures),
-                alt.Tooltip("spread:N", title="standard deviation"),
-                alt.Tooltip("seeds:Q"),
+                tip("model:N"),
+                tip("split:N", "images"),
+                tip("epoch:Q"),
+                tip("mean:Q", "mean over seeds", figures),
+                tip("spread:N", "standard deviation"),
+                tip("seeds:Q"),
             ],
         ),
     ]

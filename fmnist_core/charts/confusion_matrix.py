@@ -10,14 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 from fmnist_core.findings import evaluation
 from fmnist_core.findings.evaluation import Scores
 
 CELL = "cell"  # the point selection, with the fields true and predicted
-PALE, RIGHT = (
-    0.04,
-    0.3,
-)  # Opacity of an empty cell, and of the diagonal's: correct predictions must not outshine mistakes.
+# Opacity of an empty cell, and of the diagonal's strongest: correct predictions must not outshine mistakes.
+PALE, RIGHT = 0.04, 0.3
 # Above this opacity black stands out from a cell's orange better than white does, on the dark page's background.
 STRONG = 0.76
 FIGURES = alt.ExprRef("luminance(background || 'white') > 0.4 ? 'black' : 'white'")
@@ -51,22 +50,20 @@ def rows(counts: NDArray[np.int64], classes: Sequence[str], shares: bool = False
 
 def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] | None = None) -> alt.LayerChart:
     """The confusion matrix. table: as from `rows`. chosen: true and predicted class of the cell to frame."""
-    chosen_rows = table.assign(
-        chosen=[(a, b) == chosen for a, b in zip(table["true"], table["predicted"], strict=True)]
-    )
+    cells = zip(table["true"], table["predicted"], strict=True)
     names = alt.Axis(labelAngle=-40, labelLimit=120, **theme.BARE)
-    base = alt.Chart(chosen_rows).encode(
+    base = alt.Chart(table.assign(chosen=[cell == chosen for cell in cells])).encode(
         x=alt.X("predicted:N", sort=list(classes), title="predicted class", axis=names),
         y=alt.Y("true:N", sort=list(classes), title="true class", axis=alt.Axis(labelLimit=120, **theme.BARE)),
         tooltip=[
-            alt.Tooltip("true:N", title="true class"),
-            alt.Tooltip("predicted:N", title="predicted class"),
-            alt.Tooltip("images:Q", format=",d"),
-            alt.Tooltip("share:Q", title="share of the true class", format=".1%"),
+            tip("true:N", "true class"),
+            tip("predicted:N", "predicted class"),
+            tip("images:Q", format=",d"),
+            tip("share:Q", "share of the true class", ".1%"),
         ],
     )
     frame = alt.datum.chosen
-    cells = (
+    squares = (
         base.mark_rect(cornerRadius=2, cursor="pointer", strokeWidth=2)
         .encode(
             color=theme.either(alt.datum.right, theme.MUTED, theme.VALIDATION),
@@ -80,7 +77,7 @@ def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] 
     )
     outline = base.transform_filter(frame).mark_rect(filled=False, strokeWidth=2.5, cornerRadius=2, stroke=theme.INK)
     title, key = "Which classes the network confuses", "Grey: correct. Orange: mistakes; click a cell."
-    return theme.picture([cells, figures, outline], 430, title, key)
+    return theme.picture([squares, figures, outline], 430, title, key)
 
 
 def score_rows(scores: Scores, classes: Sequence[str]) -> pd.DataFrame:
@@ -110,7 +107,7 @@ def score_dots(table: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart:
         y=alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(**theme.BARE)),
         yOffset=alt.YOffset("measure:N", sort=list(MEASURES), scale=alt.Scale(paddingOuter=0.35)),
         color=alt.Color("measure:N", scale=colours, legend=alt.Legend(symbolType="circle", symbolOpacity=1)),
-        tooltip=["class:N", "measure:N", *(alt.Tooltip(f"{n}:Q", format=".3f") for n in ("value", "low", "high"))],
+        tooltip=["class:N", "measure:N", *(tip(f"{n}:Q", format=".3f") for n in ("value", "low", "high"))],
     )
     lowest = float(np.nanmin(table[["value", "low"]].to_numpy(), initial=1))
     across = alt.Scale(domain=[np.floor(lowest * 10) / 10, 1], nice=False)

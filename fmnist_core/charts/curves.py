@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 
 HEADROOM = 1.15  # After the first epoch single steps above this times the highest curve point are left out.
 TITLES = {"loss": "Loss: lower is better", "accuracy": "Accuracy: higher is better"}
@@ -38,19 +39,12 @@ def curve(
     unit = "share of correct predictions" if measure == "accuracy" else " + ".join(["cross-entropy", *terms])
     x = alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, epochs], nice=False), axis=_epoch_axis(epochs))
     y = alt.Y("value:Q", title=unit, scale=alt.Scale(zero=False, nice=True))
-    lines = (
-        alt.Chart(alt.NamedData("epochs"))
-        .mark_line(point=alt.OverlayMarkDef(size=28))
-        .encode(
-            x=x,
-            y=y,
-            color=alt.Color("split:N", scale=theme.split_colours(), legend=alt.Legend(title=None)),
-            tooltip=[
-                alt.Tooltip("split:N", title="images"),
-                alt.Tooltip("epoch:Q"),
-                alt.Tooltip("value:Q", title=measure, format=".4f"),
-            ],
-        )
+    marks = alt.Chart(alt.NamedData("epochs")).mark_line(point=alt.OverlayMarkDef(size=28))
+    lines = marks.encode(
+        x=x,
+        y=y,
+        color=alt.Color("split:N", scale=theme.split_colours(), legend=alt.Legend(title=None)),
+        tooltip=[tip("split:N", "images"), tip("epoch:Q"), tip("value:Q", measure, ".4f")],
     )
     picture = [
         alt.Chart(alt.NamedData("steps")).mark_line(strokeWidth=1, opacity=0.35, color=theme.TRAIN).encode(x=x, y=y),
@@ -65,14 +59,11 @@ def curve(
 def norms(history: pd.DataFrame, column: str, title: str, limit: float = 0.0) -> alt.LayerChart:
     """One column of the history over the epochs, such as the gradient norm. limit: drawn as a line, unless it is 0."""
     rows = history.loc[history["epoch"] > 0, ["epoch", column]].rename(columns={column: "value"})
-    line = (
-        alt.Chart(rows)
-        .mark_line(point=alt.OverlayMarkDef(size=20), color=theme.MUTED)
-        .encode(
-            x=alt.X("epoch:Q", title="epoch", axis=_epoch_axis(int(rows["epoch"].max() if len(rows) else 1))),
-            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
-            tooltip=["epoch:Q", alt.Tooltip("value:Q", title=title, format=".4g")],
-        )
+    marks = alt.Chart(rows).mark_line(point=alt.OverlayMarkDef(size=20), color=theme.MUTED)
+    line = marks.encode(
+        x=alt.X("epoch:Q", title="epoch", axis=_epoch_axis(int(rows["epoch"].max() if len(rows) else 1))),
+        y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
+        tooltip=["epoch:Q", tip("value:Q", title, ".4g")],
     )
     limits = alt.Chart(pd.DataFrame({"limit": [limit] if limit else []}))
     rule = limits.mark_rule(strokeDash=[4, 4], color=theme.INK).encode(y="limit:Q", tooltip="limit:Q")
@@ -83,20 +74,11 @@ def learning_rate(rates: NDArray[np.float32], steps_per_epoch: int, height: int 
     """rates: the rate of every step, shape (steps,). Drawn at up to MOST_POINTS steps; the axis counts epochs."""
     chosen = np.unique(np.linspace(0, len(rates) - 1, min(len(rates), MOST_POINTS)).astype(int))
     rows = pd.DataFrame({"step": chosen, "epoch": chosen / steps_per_epoch, "rate": rates[chosen].astype(float)})
-    line = (
-        alt.Chart(alt.NamedData("rates"))
-        .mark_line(color=theme.TRAIN, interpolate="step-after")
-        .encode(
-            x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False)),
-            y=alt.Y(
-                "rate:Q", title="learning rate", axis=alt.Axis(format="~g", tickCount=4), scale=alt.Scale(zero=True)
-            ),
-            tooltip=[
-                alt.Tooltip("step:Q", format=","),
-                alt.Tooltip("epoch:Q", format=".1f"),
-                alt.Tooltip("rate:Q", title="learning rate", format=".3~g"),
-            ],
-        )
+    marks = alt.Chart(alt.NamedData("rates")).mark_line(color=theme.TRAIN, interpolate="step-after")
+    line = marks.encode(
+        x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False)),
+        y=alt.Y("rate:Q", title="learning rate", axis=alt.Axis(format="~g", tickCount=4), scale=alt.Scale(zero=True)),
+        tooltip=[tip("step:Q", format=","), tip("epoch:Q", format=".1f"), tip("rate:Q", "learning rate", ".3~g")],
     )
     first, last = float(rates[0]), float(rates[-1])
     title = f"Learning rate: {first:.3g} at the first step, {last:.3g} at the last ({len(rates):,} steps)"

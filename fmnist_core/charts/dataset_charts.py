@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 
 BIN = 15  # Grey values in a bin: 255 = 17 bins of 15 above black; narrower ones show little but spikes at the ends.
@@ -32,16 +33,13 @@ def balance(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> 
     colours = alt.Scale(domain=list(parts), range=list(parts.values()))
     even = all(int(part.min()) == int(part.max()) for part in counts.values())
     title = "Every class has the same number of images in each part" if even else "Images of each class in each part"
-    bars: alt.Chart = (
-        alt.Chart(rows, height=300, title=title)
-        .mark_bar(height={"band": 0.72})
-        .encode(
-            x=alt.X("images:Q", title="images", axis=alt.Axis(format=",d", grid=True)),
-            y=alt.Y("class:N", title=None, sort=list(classes), axis=alt.Axis(**theme.BARE)),
-            color=alt.Color("part:N", scale=colours, legend=alt.Legend(title=None)),
-            order="order:Q",
-            tooltip=["class:N", "part:N", alt.Tooltip("images:Q", format=",d")],
-        )
+    marks = alt.Chart(rows, height=300, title=title).mark_bar(height={"band": 0.72})
+    bars: alt.Chart = marks.encode(
+        x=alt.X("images:Q", title="images", axis=alt.Axis(format=",d", grid=True)),
+        y=alt.Y("class:N", title=None, sort=list(classes), axis=alt.Axis(**theme.BARE)),
+        color=alt.Color("part:N", scale=colours, legend=alt.Legend(title=None)),
+        order="order:Q",
+        tooltip=["class:N", "part:N", tip("images:Q", format=",d")],
     )
     return bars
 
@@ -78,21 +76,20 @@ def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
         ticks=False,
     )
     scale = alt.Scale(domain=[len(classes) - 0.7, -OVERLAP - 0.1], nice=False)
-    ridges: alt.Chart = (
-        alt.Chart(drawn, height=460, title="Brightness of the pixels that are not black")
-        .mark_area(line={"strokeWidth": 1.5}, fillOpacity=0.7, interpolate="monotone")
-        .encode(
-            x=alt.X("value:Q", title="pixel value (0 black, 255 white)", scale=alt.Scale(domain=[0, 255], nice=False)),
-            y=alt.Y("top:Q", title=None, axis=axis, scale=scale),
-            y2="place:Q",
-            color=alt.Color("class:N", legend=None, scale=theme.class_colours(tuple(classes))),
-            tooltip=[
-                "class:N",
-                alt.Tooltip("value:Q", title="pixel value (bin centre)", format=".0f"),
-                alt.Tooltip("share:Q", title="share of its pixels above 0", format=".1%"),
-                alt.Tooltip("black:Q", title="pixels that are 0", format=".0%"),
-            ],
-        )
+    marks = alt.Chart(drawn, height=460, title="Brightness of the pixels that are not black").mark_area(
+        line={"strokeWidth": 1.5}, fillOpacity=0.7, interpolate="monotone"
+    )
+    ridges: alt.Chart = marks.encode(
+        x=alt.X("value:Q", title="pixel value (0 black, 255 white)", scale=alt.Scale(domain=[0, 255], nice=False)),
+        y=alt.Y("top:Q", title=None, axis=axis, scale=scale),
+        y2="place:Q",
+        color=alt.Color("class:N", legend=None, scale=theme.class_colours(tuple(classes))),
+        tooltip=[
+            "class:N",
+            tip("value:Q", title="pixel value (bin centre)", format=".0f"),
+            tip("share:Q", "share of its pixels above 0", ".1%"),
+            tip("black:Q", "pixels that are 0", ".0%"),
+        ],
     )
     return ridges
 
@@ -115,19 +112,16 @@ def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart
     base = alt.Chart(rows).encode(
         x=alt.X("other:N", sort=list(classes), title=None, axis=alt.Axis(labelAngle=-40, **theme.BARE)),
         y=alt.Y("class:N", sort=list(classes), title=None, axis=alt.Axis(**theme.BARE)),
-        tooltip=["class:N", "other:N", alt.Tooltip("share:Q", title="nearer to the other's mean", format=".1%")],
+        tooltip=["class:N", "other:N", tip("share:Q", "nearer to the other's mean", ".1%")],
     )
     highest = float(rows["share"].max()) or 1.0
     cells = base.mark_rect(color=theme.TRAIN, cornerRadius=2).encode(
         # Opacity, not a colour ramp: "nothing" is the page's own background, light or dark.
         opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, highest], range=[PALE, 1]), legend=None)
     )
-    figures = (
-        base.transform_filter(alt.datum.share >= 0.005)
-        .mark_text(fontSize=11)
-        .encode(
-            text=alt.Text("share:Q", format=".0%"),
-            color=theme.either(alt.datum.share > STRONG * highest, "white", theme.INK),
-        )
+    figures = base.transform_filter(alt.datum.share >= 0.005).mark_text(fontSize=11)
+    figures = figures.encode(
+        text=alt.Text("share:Q", format=".0%"),
+        color=theme.either(alt.datum.share > STRONG * highest, "white", theme.INK),
     )
     return theme.picture([cells, figures], 400, "Share nearer to the other class's mean image")

@@ -13,6 +13,7 @@ from PIL import Image, ImageColor, ImageDraw
 
 from fmnist_core.charts import images, theme
 from fmnist_core.charts.markup import Html, element, joined
+from fmnist_core.charts.theme import tip
 from fmnist_core.charts.value_spread import KEY, Array
 
 CELL, GAP, SHARPER = 16, 2, 2  # A unit's square and the gap to the next in pixels; drawn larger for dense screens.
@@ -76,15 +77,12 @@ def masks(probabilities: Mapping[int, float], full: float, name: str) -> alt.Lay
         {"step": step, "probability": value, "newest": step == newest} for step, value in probabilities.items()
     )
     y = alt.Y("probability:Q", title=f"probability of {name}", scale=alt.Scale(domain=[0, 1]))
-    dots = (
-        alt.Chart(rows)
-        .mark_point(filled=True, size=90, opacity=1)
-        .encode(
-            x=alt.X("step:O", title="step (each with its own mask)", axis=alt.Axis(labelAngle=0)),
-            y=y,
-            color=theme.either(alt.datum.newest, OFF, theme.MUTED),
-            tooltip=["step:O", alt.Tooltip("probability:Q", format=".3f")],
-        )
+    marks = alt.Chart(rows).mark_point(filled=True, size=90, opacity=1)
+    dots = marks.encode(
+        x=alt.X("step:O", title="step (each with its own mask)", axis=alt.Axis(labelAngle=0)),
+        y=y,
+        color=theme.either(alt.datum.newest, OFF, theme.MUTED),
+        tooltip=["step:O", tip("probability:Q", format=".3f")],
     )
     rule = alt.Chart(pd.DataFrame({"probability": [full]})).mark_rule(color=theme.TRAIN, strokeWidth=2).encode(y=y)
     low, high = min(probabilities.values()), max(probabilities.values())

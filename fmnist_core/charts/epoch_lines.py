@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import gallery, theme
+from fmnist_core.charts.theme import tip
 
 FIRST, LAST = "#8ecae6", "#0b4f8a"  # of the layers
 SHOWN = 0.05  # A class that never gets this probability in a trained epoch is left out.
@@ -26,7 +27,7 @@ def layers(
     # Shares that are all 0 would have no axis.
     scale = alt.Scale(type="log") if log else alt.Scale(domain=[0, max(float(table["value"].max()), 0.05)])
     y = alt.Y("value:Q", title=axis, scale=scale, axis=alt.Axis(format=form, tickCount=4))
-    base = _lines(table, "layer:N", dict(zip(names, colours, strict=True)), y, alt.Tooltip("value:Q", format=form))
+    base = _lines(table, "layer:N", dict(zip(names, colours, strict=True)), y, tip("value:Q", format=form))
     picture = [_rule(epoch), base.mark_line(), base.mark_circle(size=30, opacity=1)]
     return theme.picture(picture, 260, title, subtitle)
 
@@ -53,7 +54,7 @@ def probabilities(table: pd.DataFrame, classes: Sequence[str], epoch: int) -> al
     shown = set(table["class"])
     colours = {name: colour for name, colour in zip(classes, theme.CLASS_COLOURS, strict=True) if name in shown}
     y = alt.Y("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"))
-    base = _lines(table, "class:N", colours, y, alt.Tooltip("said:N", title="probability"))
+    base = _lines(table, "class:N", colours, y, tip("said:N", "probability"))
     lines = base.mark_line(interpolate="monotone").encode(strokeWidth=theme.either(alt.datum.is_true, 4, 1.5))
     picture = [_rule(epoch), lines, base.mark_circle(size=22, opacity=1)]
     title = "Predicted probabilities for this image, epoch by epoch"

@@ -16,13 +16,14 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import spans
+from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 
 PALE, STRONG = 0.08, 0.9  # Opacity of the worst cell: it still shows; and of those with white figures on a light page.
 NOISE = 4  # The scale of colours spans at least this many standard deviations, so that noise looks like noise.
 MOST_TICKS = 12  # More values than this get an ordinary axis in place of a tick each.
 ROOM, HEIGHT = 130, 400  # Pixels: what titles and axes take, a whole picture.
-WHO = (alt.Tooltip("model:N"), alt.Tooltip("seed:Q"))
+WHO = (tip("model:N"), tip("seed:Q"))
 
 
 def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[str, str]) -> alt.LayerChart:
@@ -36,7 +37,7 @@ def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[
     base = alt.Chart(alt.NamedData("cells")).encode(
         x=alt.X(f"{x}:O", scale=gaps, **_ordinal(cells[x], titles[x])),
         y=alt.Y(f"{y}:O", scale=gaps, **_ordinal(cells[y], titles[y])),
-        tooltip=[*(alt.Tooltip(f"{name}:N", title=titles[name]) for name in (x, y)), *_mean(titles[measure])],
+        tooltip=[*(tip(f"{name}:N", titles[name]) for name in (x, y)), *_mean(titles[measure])],
     )
     opacity = alt.Scale(domain=[0, 1], range=[PALE, 1])
     squares = base.mark_rect(fill=theme.TRAIN, stroke=theme.VALIDATION, cornerRadius=3).encode(
@@ -113,7 +114,7 @@ def _figure(value: float, measure: str) -> str:
 
 def _mean(title: str) -> list[alt.Tooltip]:
     names = {"figure:N": f"{title}, mean", "spread:N": "standard deviation", "runs:Q": "runs"}
-    return [alt.Tooltip(name, title=label) for name, label in names.items()]
+    return [tip(name, label) for name, label in names.items()]
 
 
 def direction(measure: str) -> str:
@@ -175,12 +176,11 @@ def _dots(runs: pd.DataFrame, x: str, measure: str, models: Sequence[str], title
         return alt.Chart(alt.NamedData(name)).encode(
             x=alt.X(f"{x}:Q" if numeric else f"{x}:O", **options),
             y=alt.Y("value:Q", title=titles[measure], scale=scale, axis=alt.Axis(format=format)),
-            tooltip=[*tooltip, alt.Tooltip(f"{x}:N", title=titles[x])],
+            tooltip=[*tooltip, tip(f"{x}:N", titles[x])],
         )
 
-    dots = drawn("runs", *WHO, alt.Tooltip("figure:N", title=titles[measure])).encode(
-        color=_by_model(runs, x, models),
-        opacity=theme.either(chosen, 0.85, 0.25),
+    dots = drawn("runs", *WHO, tip("figure:N", titles[measure])).encode(
+        color=_by_model(runs, x, models), opacity=theme.either(chosen, 0.85, 0.25)
     )
     dash: dict[str, Any] = {"shape": "stroke", "size": 1200, "strokeWidth": 2.5, "opacity": 1}
     return [

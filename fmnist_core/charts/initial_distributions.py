@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.layer_names import the_layer
@@ -105,31 +106,23 @@ def mean_singular_values(measured: Measured, network: Mapping[str, Any]) -> pd.D
     return pd.DataFrame({"what": list(values), "value": list(values.values())})
 
 
-def layer_colours(layers: int, legend: alt.Legend | None) -> alt.Color:
-    """The column layer (1 to layers), from the first to the last."""
-    scale = alt.Scale(domain=[1, max(layers, 2)], range=list(LAYERS), interpolate="lab")
-    return alt.Color("layer:Q", scale=scale, legend=legend)
-
-
 def _lines(rows: pd.DataFrame, quantity: str, measured: Measured, domain: Sequence[float]) -> Any:
     layers, title = measured["layers"], QUANTITIES[quantity]
     ticks = sorted({*range(1, layers + 1, max(1, -(-layers // 6))), layers})
     legend = alt.Legend(title="hidden layer", orient="right", values=ticks, format="d", gradientLength=HEIGHT - 110)
+    colours = alt.Scale(domain=[1, max(layers, 2)], range=list(LAYERS), interpolate="lab")
     shares = alt.Scale(domain=[0, _top(rows, quantity, measured)])
-    return (
-        alt.Chart(rows)
-        .mark_line(strokeWidth=1.75, interpolate="monotone", clip=True)
-        .encode(
-            x=alt.X("value:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False)),
-            y=alt.Y("share:Q", title="share", axis=alt.Axis(format=".3~%", tickCount=3), scale=shares),
-            color=layer_colours(layers, legend),
-            detail="layer:N",
-            tooltip=[
-                alt.Tooltip("layer:Q", title="hidden layer"),
-                alt.Tooltip("value:Q", title=title, format=".3~g"),
-                alt.Tooltip("share:Q", title="share in this bin", format=".2%"),
-            ],
-        )
+    marks = alt.Chart(rows).mark_line(strokeWidth=1.75, interpolate="monotone", clip=True)
+    return marks.encode(
+        x=alt.X("value:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False)),
+        y=alt.Y("share:Q", title="share", axis=alt.Axis(format=".3~%", tickCount=3), scale=shares),
+        color=alt.Color("layer:Q", scale=colours, legend=legend),
+        detail="layer:N",
+        tooltip=[
+            tip("layer:Q", "hidden layer"),
+            tip("value:Q", title, ".3~g"),
+            tip("share:Q", "share in this bin", ".2%"),
+        ],
     )
 
 
@@ -137,14 +130,11 @@ def _rules(marks: pd.DataFrame) -> Any:
     """A rule at each mean, distinguished by its dashes."""
     dashes = alt.Scale(domain=list(marks["what"]), range=[[1, 0], [7, 4], [2, 3]][: len(marks)])
     legend = alt.Legend(orient="top", title=None, symbolType="stroke", symbolStrokeColor=theme.INK)
-    return (
-        alt.Chart(marks)
-        .mark_rule(strokeWidth=2, color=theme.INK)
-        .encode(
-            x="value:Q",
-            strokeDash=alt.StrokeDash("what:N", scale=dashes, legend=legend),
-            tooltip=["what:N", alt.Tooltip("value:Q", format=".3f")],
-        )
+    rules = alt.Chart(marks).mark_rule(strokeWidth=2, color=theme.INK)
+    return rules.encode(
+        x="value:Q",
+        strokeDash=alt.StrokeDash("what:N", scale=dashes, legend=legend),
+        tooltip=["what:N", tip("value:Q", format=".3f")],
     )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.initial_distributions import Measured, networks, overflow_note
+from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.layer_names import layer_label
@@ -60,7 +61,7 @@ def variances(measured: Measured, quantity: str) -> alt.LayerChart:
         x=alt.X("layer:Q", title="hidden layer", axis=ticks, scale=ends),
         y=alt.Y("variance:Q", title=axis, scale=scale, axis=log_axis(table["variance"])),
         color=_by_network(labels(measured)),
-        tooltip=["network:N", "layer:Q", "kind:N", alt.Tooltip("variance:Q", format=".3~g")],
+        tooltip=["network:N", "layer:Q", "kind:N", tip("variance:Q", format=".3~g")],
     )
     lines = base.transform_filter("datum.kind == 'theory'").mark_line(strokeWidth=2, opacity=0.75)
     points = base.transform_filter("datum.kind == 'measured'").mark_point(filled=True, size=70, opacity=1)
@@ -93,16 +94,13 @@ def idle_units(measured: Measured) -> alt.Chart | None:
     at_most = "under 0.1 %" if most < 0.0005 else f"at most {wording.percent(most, 1)} of a layer"
     title = f"{name.capitalize()}: {at_most}" if most else f"No {name}"
     scale = alt.Scale(domain=[0, max(0.05, most)])
-    bars: alt.Chart = (
-        alt.Chart(table, height=LOW, title=theme.titled(title, explanation))
-        .mark_bar()
-        .encode(
-            x=alt.X("layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0)),
-            xOffset=alt.XOffset("network:N", sort=models),
-            y=alt.Y("share:Q", title=f"share of {name}", axis=alt.Axis(format=".0%", tickCount=4), scale=scale),
-            color=_by_network(models),
-            tooltip=["network:N", "layer:O", alt.Tooltip("share:Q", title=f"share of {name}", format=".2%")],
-        )
+    marks = alt.Chart(table, height=LOW, title=theme.titled(title, explanation)).mark_bar()
+    bars: alt.Chart = marks.encode(
+        x=alt.X("layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("network:N", sort=models),
+        y=alt.Y("share:Q", title=f"share of {name}", axis=alt.Axis(format=".0%", tickCount=4), scale=scale),
+        color=_by_network(models),
+        tooltip=["network:N", "layer:O", tip("share:Q", f"share of {name}", ".2%")],
     )
     return bars
 
@@ -126,7 +124,7 @@ def lsuv(network: Mapping[str, Any]) -> alt.LayerChart:
     base = alt.Chart(table).encode(
         x=alt.X("layer:N", sort=order, title="layer", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("variance:Q", title="variance of the pre-activations s", scale=scale, axis=axis),
-        tooltip=["layer:N", "round:Q", "when:N", alt.Tooltip("variance:Q", format=".4~g")],
+        tooltip=["layer:N", "round:Q", "when:N", tip("variance:Q", format=".4~g")],
     )
     spans = base.mark_line(color=theme.MUTED, strokeWidth=1.5).encode(detail="layer:N", order="round:Q")
     legend = alt.Legend(values=["before", "after"], symbolType="circle", symbolOpacity=1)

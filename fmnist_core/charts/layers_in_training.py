@@ -13,6 +13,7 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 
 # From the first hidden layer to the last; seen on light and dark pages.
 ANCHORS = ("#445cf6", "#be3879", "#e07b00")
@@ -57,10 +58,10 @@ def spreads(
 def _lines(layers: Sequence[str], field: str, y: dict[str, Any], picked: alt.Parameter) -> list[Any]:
     """A field as lines, the 98 % quantile as circles, and on the lines dots that tell all measures."""
     titles = {"activation_mean": "mean", "activation_std": "standard deviation", "activation_high": "98 % quantile"}
-    measures = [alt.Tooltip(f"{name}:Q", title=text, format=".3g") for name, text in titles.items()]
+    measures = [tip(f"{name}:Q", text, ".3g") for name, text in titles.items()]
     line = _drawn(layers, alt.Y(f"{field}:Q", **y), picked, 1)
     high = _drawn(layers, alt.Y("activation_high:Q", **y), picked, 0.8)
-    tips = ["layer:N", "epoch:Q", *measures, alt.Tooltip("saturated:Q", format=".1%")]
+    tips = ["layer:N", "epoch:Q", *measures, tip("saturated:Q", format=".1%")]
     return [
         line.mark_line(clip=True, tooltip=None),
         high.mark_point(size=28, clip=True, tooltip=None),
@@ -95,7 +96,7 @@ def measure(
     picked = theme.legend_selection("layer")
     lines = _drawn(layers, y, picked, 1).mark_line(clip=True, tooltip=None).add_params(picked)
     dots = _drawn(layers, y, picked, 1).mark_point(filled=True, size=26, clip=True)
-    dots = dots.encode(tooltip=["layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".3g")])
+    dots = dots.encode(tooltip=["layer:N", "epoch:Q", tip("value:Q", format=".3g")])
     return theme.picture([lines, dots], height, title, data={"layers": table})
 
 
@@ -109,18 +110,14 @@ def losses(
     picked = theme.legend_selection("model")
     steps = alt.Axis(format=",d", grid=False)
     y = alt.Y("loss:Q", title="cross-entropy", scale=alt.Scale(zero=False))
-    lines = (
-        alt.Chart(alt.NamedData("runs"))
-        .mark_line(strokeWidth=1.75)
-        .encode(
-            x=alt.X("step:Q", title="training steps", axis=steps, scale=alt.Scale(nice=False)),
-            y=y,
-            detail="run_id:N",
-            color=theme.by_model(models),
-            opacity=theme.either(picked, 0.8, 0.08),
-            tooltip=["model:N", "seed:Q", alt.Tooltip("step:Q", format=",d"), alt.Tooltip("loss:Q", format=".3f")],
-        )
-        .add_params(picked)
+    lines = alt.Chart(alt.NamedData("runs")).mark_line(strokeWidth=1.75).add_params(picked)
+    lines = lines.encode(
+        x=alt.X("step:Q", title="training steps", axis=steps, scale=alt.Scale(nice=False)),
+        y=y,
+        detail="run_id:N",
+        color=theme.by_model(models),
+        opacity=theme.either(picked, 0.8, 0.08),
+        tooltip=["model:N", "seed:Q", tip("step:Q", format=",d"), tip("loss:Q", format=".3f")],
     )
     rule = alt.Chart(alt.NamedData("target")).mark_rule(strokeDash=[4, 4], color=theme.MUTED).encode(y=y)
     title, subtitle = "Training loss: the sooner it falls, the better", "Each line: one seed, smoothed."

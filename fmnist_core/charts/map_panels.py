@@ -17,6 +17,7 @@ from fmnist_core.charts import images, theme
 from fmnist_core.charts.markup import Html, element, joined
 
 Labels = NDArray[np.uint8]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 INK, RIM = "#1d2733", "#d8dee4"  # Of files to take away, which are on white.
 FINE = 3  # Pixels drawn for each one shown, both ways: their average makes the dots round.
 TILE = 440  # Pixels of a map in small multiples: twice its usual size on screen.
@@ -106,29 +107,33 @@ def sheet(
     """The small multiples as one PNG file to take away: on white, with a title, a legend, and a caption at the foot."""
     left, head, pitch = 300, 150, TILE + 56
     width = left + len(columns) * (TILE + 24) + 16
-    lines = _wrapped(names, width - left, 30)
+    large, medium, small, smallest = map(ImageFont.load_default, (40, 30, 26, 24))
+    lines = _wrapped(names, width - left, medium)
     canvas = Image.new("RGB", (width, head + len(rows) * pitch + 44 * len(lines) + 100), "white")
     pen = ImageDraw.Draw(canvas)
-    pen.text((24, 44), title, INK, ImageFont.load_default(40), anchor="lm")
+    pen.text((24, 44), title, INK, large, anchor="lm")
     for column, heading in enumerate(columns):
         middle = left + column * (TILE + 24) + TILE // 2
-        pen.text((middle, head - 28), heading, INK, ImageFont.load_default(30), anchor="mm")
+        pen.text((middle, head - 28), heading, INK, medium, anchor="mm")
         for index, row in enumerate(rows):
             top = head + index * pitch
             pen.rounded_rectangle((middle - TILE // 2, top, middle + TILE // 2, top + TILE), 8, outline=RIM, width=2)
             points = row.points[column]
             if points is None:
-                pen.text((middle, top + TILE // 2), "No map", theme.MUTED, ImageFont.load_default(26), anchor="mm")
+                pen.text((middle, top + TILE // 2), "No map", theme.MUTED, small, anchor="mm")
             else:
                 drawn = dots(points, labels, palette)
                 canvas.paste(drawn, (middle - TILE // 2, top), drawn)
-            pen.text(
-                (middle, top + TILE + 24), row.caption(column), theme.MUTED, ImageFont.load_default(26), anchor="mm"
-            )
+            pen.text((middle, top + TILE + 24), row.caption(column), theme.MUTED, small, anchor="mm")
     for index, row in enumerate(rows):
-        pen.text((24, head + index * pitch + TILE // 2), row.name, INK, ImageFont.load_default(30), anchor="lm")
-    _paint_legend(pen, lines, names, palette, (left, head + len(rows) * pitch + 30), 30)
-    pen.text((24, canvas.height - 34), caption, theme.MUTED, ImageFont.load_default(24), anchor="lm")
+        pen.text((24, head + index * pitch + TILE // 2), row.name, INK, medium, anchor="lm")
+    for number, line in enumerate(lines):
+        right, middle = left, head + len(rows) * pitch + 44 * number + 46
+        for index in line:
+            pen.ellipse((right, middle - 9, right + 18, middle + 9), palette[index])
+            pen.text((right + 28, middle), names[index], INK, medium, anchor="lm")
+            right += _width(names[index], medium)
+    pen.text((24, canvas.height - 34), caption, theme.MUTED, smallest, anchor="lm")
     return images.png(canvas)
 
 
@@ -158,35 +163,19 @@ def _positions(points: NDArray[np.float32], side: int) -> NDArray[np.int64]:
     return positions
 
 
-def _wrapped(names: Sequence[str], width: int, size: int) -> list[list[int]]:
-    """The indices of the names in lines that are no wider than so many pixels, in a font of this size."""
+def _wrapped(names: Sequence[str], width: int, font: Font) -> list[list[int]]:
+    """The indices of the names in lines that are no wider than so many pixels."""
     lines: list[list[int]] = []
     right = width
     for index, name in enumerate(names):
-        right += _width(name, size)
+        right += _width(name, font)
         if right > width:
             lines.append([])
-            right = _width(name, size)
+            right = _width(name, font)
         lines[-1].append(index)
     return lines
 
 
-def _width(name: str, size: int) -> int:
-    return int(ImageFont.load_default(size).getlength(name)) + 2 * size
-
-
-def _paint_legend(
-    pen: ImageDraw.ImageDraw,
-    lines: Sequence[Sequence[int]],
-    names: Sequence[str],
-    palette: Sequence[str],
-    at: tuple[int, int],
-    size: int,
-) -> None:
-    left, top = at
-    for number, line in enumerate(lines):
-        right, middle = left, top + 44 * number + 16
-        for index in line:
-            pen.ellipse((right, middle - 9, right + 18, middle + 9), palette[index])
-            pen.text((right + 28, middle), names[index], INK, ImageFont.load_default(size), anchor="lm")
-            right += _width(names[index], size)
+def _width(name: str, font: Font) -> int:
+    """In pixels, of a name in the legend with its dot."""
+    return int(font.getlength(name)) + 60

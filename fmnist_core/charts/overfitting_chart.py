@@ -15,6 +15,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import L2, LINE, loss_terms, points, x_axis
+from fmnist_core.charts.theme import tip
 from fmnist_core.findings.health import LEVEL
 
 ROW, ROOM = 36, 120  # Pixels: a model's row; what titles and axes take.
@@ -61,14 +62,14 @@ def _stretches(models: Sequence[str], labels: Mapping[str, str]) -> list[Any]:
     """The layers of `chart`. labels: what stands to the right of each model's row."""
     right = alt.Axis(orient="right", labelExpr=f"{json.dumps(labels)}[datum.value] || ''", labelLimit=300, **theme.BARE)
     names = {"epoch": "epoch of the lowest loss", "loss": "lowest validation loss", "end_loss": "after the last epoch"}
-    tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".4~r") for name, title in names.items()]
+    tooltip = [tip(f"{name}:Q", title, ".4~r") for name, title in names.items()]
 
     def drawn(axis: alt.Axis | None, start: str = "epoch:Q") -> Any:
         return alt.Chart(alt.NamedData("lowest")).encode(
             x=x_axis("epoch", field=start),
             y=alt.Y("model:N", sort=list(models), title=None, axis=axis),
             color=alt.Color("model:N", scale=theme.model_colours(models), legend=None),
-            tooltip=[alt.Tooltip("model:N"), *tooltip, alt.Tooltip("seeds:Q")],
+            tooltip=[tip("model:N"), *tooltip, tip("seeds:Q")],
         )
 
     return [

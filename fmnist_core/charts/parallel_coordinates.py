@@ -15,6 +15,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.hyperparameter_grid import HEIGHT, WHO, bend, direction, distinct, is_numeric, measured, rated
+from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 
 MOST_MARKS = 8  # More values than this on an axis, and only its ends are marked.
@@ -37,8 +38,8 @@ def chart(
         positions, texts = _positions(runs[name]), runs["figure"] if name == measure else runs[name].map(_text)
         lines.append(runs.assign(axis=axis, order=order, place=positions))
         marks.append(_marks(positions, texts, name == measure).assign(axis=axis))
-    tooltips = [alt.Tooltip(f"{name}:N", title=titles[name]) for name in columns]
-    tooltip = [*WHO, *tooltips, alt.Tooltip("figure:N", title=titles[measure])]
+    tooltips = [tip(f"{name}:N", titles[name]) for name in columns]
+    tooltip = [*WHO, *tooltips, tip("figure:N", titles[measure])]
     data = {
         "lines": pd.concat(lines).dropna(subset=["place"]),
         "marks": pd.concat(marks),

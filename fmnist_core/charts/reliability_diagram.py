@@ -6,32 +6,25 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 from fmnist_core.findings.evaluation import Reliability
 
 SHARES = alt.Scale(domain=[0, 1], nice=False)
 MARGIN = 44  # pixels for the labels of both vertical axes, so that the two charts stand exactly below each other
 TOOLTIP = [
-    alt.Tooltip("images:Q", format=",d"),
-    alt.Tooltip("confidence:Q", title="mean confidence", format=".3f"),
-    alt.Tooltip("accuracy:Q", title="accuracy", format=".3f"),
-    alt.Tooltip("low:Q", title="95 % interval from", format=".3f"),
-    alt.Tooltip("high:Q", title="to", format=".3f"),
+    tip("images:Q", format=",d"),
+    tip("confidence:Q", "mean confidence", ".3f"),
+    tip("accuracy:Q", "accuracy", ".3f"),
+    tip("low:Q", "95 % interval from", ".3f"),
+    tip("high:Q", "to", ".3f"),
 ]
 
 
 def rows(reliability: Reliability) -> pd.DataFrame:
     """A row a bin with images: from, to (its edges), images, confidence (mean), accuracy, low, high."""
-    table = pd.DataFrame(
-        {
-            "from": reliability.edges[:-1],
-            "to": reliability.edges[1:],
-            "images": reliability.images,
-            "confidence": reliability.confidence,
-            "accuracy": reliability.accuracy,
-            "low": reliability.low,
-            "high": reliability.high,
-        }
-    )
+    measures = ("images", "confidence", "accuracy", "low", "high")
+    edges = {"from": reliability.edges[:-1], "to": reliability.edges[1:]}
+    table = pd.DataFrame(edges | {name: getattr(reliability, name) for name in measures})
     return table[table["images"] > 0].reset_index(drop=True)
 
 
@@ -48,11 +41,8 @@ def diagram(table: pd.DataFrame) -> alt.LayerChart:
         x=alt.X("confidence:Q", scale=SHARES), y="low:Q", y2="high:Q"
     )
     dots = base.mark_point(filled=True, size=45, color=theme.INK).encode(x="confidence:Q", y="accuracy:Q")
-    diagonal = (
-        alt.Chart(pd.DataFrame({"at": [0.0, 1.0]}))
-        .mark_line(color=theme.MUTED, strokeDash=[5, 4])
-        .encode(x=alt.X("at:Q", scale=SHARES), y=alt.Y("at:Q", scale=SHARES))
-    )
+    agreement = alt.Chart(pd.DataFrame({"at": [0.0, 1.0]})).mark_line(color=theme.MUTED, strokeDash=[5, 4])
+    diagonal = agreement.encode(x=alt.X("at:Q", scale=SHARES), y=alt.Y("at:Q", scale=SHARES))
     subtitle = "On the dashed line, confidence and accuracy agree."
     return theme.picture([bars, diagonal, ends, dots], 300, "Does accuracy match confidence?", subtitle)
 

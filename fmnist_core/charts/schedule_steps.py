@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 from fmnist_core.charts.value_spread import Array
 
 MOST_POINTS, MOST_MARKS = 600, 40
 MOST_NUMBERS = 10
 RATES = {"counted in steps, as in this training": theme.TRAIN, "if counted in epochs": theme.MUTED}
-ALIGNED = 62  # Width of both y axes in pixels, so that charts below each other share their x axis.
+# Both y axes have one width in pixels, so that charts below each other share their x axis.
+ALIGNED = alt.Axis(format=".3~g", tickCount=4, minExtent=62, maxExtent=62)
 
 
 def step_rows(losses: Array, rates: Array, steps_per_epoch: int) -> pd.DataFrame:
@@ -36,16 +38,13 @@ def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart:
     long = rows.rename(columns=names).melt(["step", "epoch"], list(RATES), "kind", "value")
     colours = alt.Scale(domain=list(RATES), range=list(RATES.values()))
     dashes = alt.Scale(domain=list(RATES), range=[[1, 0], [5, 4]])
-    lines = (
-        alt.Chart(long)
-        .mark_line(interpolate="step-after", clip=True)
-        .encode(
-            x=_steps(rows, title=None),
-            y=alt.Y("value:Q", title="learning rate", axis=_aligned(), scale=alt.Scale(zero=True)),
-            color=alt.Color("kind:N", scale=colours, legend=None),
-            strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=None),
-            tooltip=["step:Q", "epoch:Q", "kind:N", alt.Tooltip("value:Q", title="learning rate", format=".3~g")],
-        )
+    marks = alt.Chart(long).mark_line(interpolate="step-after", clip=True)
+    lines = marks.encode(
+        x=_steps(rows, title=None),
+        y=alt.Y("value:Q", title="learning rate", axis=ALIGNED, scale=alt.Scale(zero=True)),
+        color=alt.Color("kind:N", scale=colours, legend=None),
+        strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=None),
+        tooltip=["step:Q", "epoch:Q", "kind:N", tip("value:Q", "learning rate", ".3~g")],
     )
     return theme.picture([_ends(rows, steps_per_epoch), lines], 240, "Learning rate, step by step")
 
@@ -54,14 +53,11 @@ def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart:
     """The loss of each step; the highest 1 % may be cut off. rows: as from `step_rows`."""
     losses = rows[np.isfinite(rows["loss"])]
     highest = 1.1 * float(losses["loss"].quantile(0.99)) if len(losses) else 1.0
-    line = (
-        alt.Chart(losses)
-        .mark_line(color=theme.TRAIN, strokeWidth=1.2, clip=True)
-        .encode(
-            x=_steps(rows, title="step (one batch each)"),
-            y=alt.Y("loss:Q", title="training loss", axis=_aligned(), scale=alt.Scale(domain=[0, highest])),
-            tooltip=["step:Q", "epoch:Q", alt.Tooltip("loss:Q", format=".3f")],
-        )
+    marks = alt.Chart(losses).mark_line(color=theme.TRAIN, strokeWidth=1.2, clip=True)
+    line = marks.encode(
+        x=_steps(rows, title="step (one batch each)"),
+        y=alt.Y("loss:Q", title="training loss", axis=ALIGNED, scale=alt.Scale(domain=[0, highest])),
+        tooltip=["step:Q", "epoch:Q", tip("loss:Q", format=".3f")],
     )
     layers = [_ends(rows, steps_per_epoch), line, _numbers(rows, steps_per_epoch)]
     return theme.picture(layers, 300, "Training loss of the same steps", "numbers at the top: epochs")
@@ -70,10 +66,6 @@ def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart:
 def _steps(rows: pd.DataFrame, title: str | None) -> alt.X:
     axis = alt.Axis(format=",d", grid=False)
     return alt.X("step:Q", title=title, axis=axis, scale=alt.Scale(domain=[0, int(rows["step"].max())], nice=False))
-
-
-def _aligned() -> alt.Axis:
-    return alt.Axis(format=".3~g", tickCount=4, minExtent=ALIGNED, maxExtent=ALIGNED)
 
 
 def _ends(rows: pd.DataFrame, steps_per_epoch: int) -> Any:
@@ -89,8 +81,5 @@ def _numbers(rows: pd.DataFrame, steps_per_epoch: int) -> Any:
     number = math.ceil(int(rows["step"].max() + 1) / steps_per_epoch)
     every = max(1, math.ceil(number / MOST_NUMBERS))
     middles = [{"step": (n - 0.5) * steps_per_epoch, "epoch": n} for n in range(1, number + 1, every)]
-    return (
-        alt.Chart(alt.Data(values=middles))
-        .mark_text(color=theme.MUTED, baseline="bottom", dy=-3, fontSize=11)
-        .encode(x="step:Q", y=alt.value(0), text="epoch:N")
-    )
+    texts = alt.Chart(alt.Data(values=middles)).mark_text(color=theme.MUTED, baseline="bottom", dy=-3, fontSize=11)
+    return texts.encode(x="step:Q", y=alt.value(0), text="epoch:N")

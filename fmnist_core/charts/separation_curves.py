@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 
 # Title, how to read it, name of the axis, format of the axis and of the figures.
 MEASURES = {
@@ -71,19 +72,9 @@ def _lines(rows: pd.DataFrame, measure: str, x: alt.X, by: str, names: list[str]
     y = alt.Y("value:Q", title=unit, axis=alt.Axis(format=labels), scale=alt.Scale(zero=False))
     base = alt.Chart(rows).encode(x=x, color=colour)
     spread = f"format(datum.low, '{figures}') + ' to ' + format(datum.high, '{figures}')"
-    lines = (
-        base.transform_calculate(interval=spread)
-        .mark_line(point=alt.OverlayMarkDef(size=45))
-        .encode(
-            y=y,
-            tooltip=[
-                "layer:N",
-                "epoch:Q",
-                alt.Tooltip("value:Q", title=unit, format=figures),
-                alt.Tooltip("interval:N", title="95 % interval"),
-            ],
-        )
-    )
+    tooltip = ["layer:N", "epoch:Q", tip("value:Q", unit, figures), tip("interval:N", "95 % interval")]
+    lines = base.transform_calculate(interval=spread).mark_line(point=alt.OverlayMarkDef(size=45))
+    lines = lines.encode(y=y, tooltip=tooltip)
     # A band needs two places; at a single one the interval is a rule.
     single = rows["epoch" if by == "layer" else "layer"].nunique() < 2
     marks = base.mark_rule(opacity=0.5, tooltip=None) if single else base.mark_area(opacity=0.18, tooltip=None)

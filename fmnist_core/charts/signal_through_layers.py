@@ -10,6 +10,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.initial_layers import log_axis
+from fmnist_core.charts.theme import tip
 from fmnist_core.findings.initial_sentences import plain
 
 UNITS, LAYERS, SHOWN = 200, 10, 60
@@ -47,7 +48,7 @@ def strips(rows: pd.DataFrame) -> alt.LayerChart:
     base = alt.Chart(drawn[~outside]).encode(
         x=_axis("place", int(rows["layer"].max())),
         y=alt.Y("edge:Q", title="value of a unit", scale=alt.Scale(domain=[-FRAME, FRAME]), axis=alt.Axis(tickCount=5)),
-        tooltip=["layer:Q", alt.Tooltip("value:Q", format=".3~g")],
+        tooltip=["layer:Q", tip("value:Q", format=".3~g")],
     )
     look: dict[str, Any] = {"filled": True, "opacity": 0.6, "color": theme.MODEL_COLOURS[0]}
     layers = [base.mark_point(shape="circle", size=16, **look)]
@@ -71,7 +72,7 @@ def variances(rows: pd.DataFrame) -> alt.LayerChart:
     line = base.mark_line(color=theme.MUTED).encode(y=alt.Y("expected:Q", title="variance", scale=scale, axis=axis))
     points = base.mark_point(filled=True, size=60, opacity=1, color=theme.MODEL_COLOURS[0]).encode(
         y=alt.Y("variance:Q", scale=scale),
-        tooltip=["layer:Q", alt.Tooltip("variance:Q", format=".3~g"), alt.Tooltip("expected:Q", format=".3~g")],
+        tooltip=["layer:Q", tip("variance:Q", format=".3~g"), tip("expected:Q", format=".3~g")],
     )
     subtitle = "points: this signal; line: (n Var W) to the power of the layer"
     return theme.picture([line, points], HEIGHT, "Its variance", subtitle)

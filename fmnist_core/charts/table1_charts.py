@@ -14,6 +14,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.markup import Html, element
+from fmnist_core.charts.theme import tip
 from fmnist_core.experiment.table1_plan import DATA_SETS, PUBLISHED, ROWS, TELLING_SEEDS
 
 INITIALISATIONS = ("standard", "normalised")
@@ -92,11 +93,11 @@ def seeds(result: Mapping[str, Any], activation: str) -> alt.LayerChart:
         columns=["initialisation", "seed", "error"],
     )
     means = pd.DataFrame(
-        [{"initialisation": row["initialisation"], **_plain(row["test_error"])} for row in rows],
+        [{"initialisation": row["initialisation"], **_limited(row["test_error"])} for row in rows],
         columns=["initialisation", "mean", "low", "high"],
     )
     scale = alt.Scale(domain=_domain(dots, means), nice=False)
-    tooltip = [alt.Tooltip(f"{column}:Q", format=".2f") for column in ("mean", "low", "high")]
+    tooltip = [tip(f"{column}:Q", format=".2f") for column in ("mean", "low", "high")]
 
     def layer(name: str, field: str) -> Any:
         return alt.Chart(alt.NamedData(name)).encode(
@@ -110,16 +111,13 @@ def seeds(result: Mapping[str, Any], activation: str) -> alt.LayerChart:
         layer("means", "mean:Q").mark_tick(thickness=3, size=34).encode(tooltip=tooltip),
         layer("dots", "error:Q")
         .mark_point(filled=True, size=55, opacity=0.75)
-        .encode(tooltip=["seed:Q", alt.Tooltip("error:Q", title="test error in %", format=".2f")]),
+        .encode(tooltip=["seed:Q", tip("error:Q", "test error in %", ".2f")]),
     ]
-    title, subtitle = (
-        f"{activation}: {_verdict(result, activation)}",
-        "Dots: seeds. Tick and line: mean, 95 % interval.",
-    )
-    return theme.picture(picture, HEIGHT, title, subtitle, {"means": means, "dots": dots})
+    title, key = f"{activation}: {_verdict(result, activation)}", "Dots: seeds. Tick and line: mean, 95 % interval."
+    return theme.picture(picture, HEIGHT, title, key, {"means": means, "dots": dots})
 
 
-def _plain(error: Mapping[str, Any]) -> dict[str, Any]:
+def _limited(error: Mapping[str, Any]) -> dict[str, Any]:
     """Mean and interval; no error is below 0 or above 100 %, whatever the t distribution says."""
     ends = {name: error[name] for name in ("mean", "low", "high")}
     return {name: value if value is None else min(max(value, 0.0), 100.0) for name, value in ends.items()}

@@ -84,6 +84,11 @@ def either(condition: Any, on: Any, off: Any, **options: Any) -> Any:
     return alt.when(condition, **options).then(alt.value(on)).otherwise(alt.value(off))
 
 
+def tip(field: str, title: Any = alt.Undefined, format: Any = alt.Undefined) -> alt.Tooltip:
+    """A field of a tooltip, its name there, and the d3 format of its numbers."""
+    return alt.Tooltip(field, title=title, format=format)
+
+
 def legend_selection(field: str) -> alt.Parameter:
     """Clicks in the legend of a field bring its names out. The first layer with that legend has to have it."""
     return alt.selection_point(name=field, fields=[field], bind="legend", toggle="true")

@@ -4,53 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from fmnist_core.charts.markup import Html, element
 
-
-class Reading(NamedTuple):
-    """What a value says, from a lower end on."""
-
-    least: float
-    words: str
-
-
-# Title of each measure and its readings, best first. For a random map trustworthiness and continuity are about 0.5.
-MEASURES: dict[str, tuple[str, Sequence[Reading]]] = {
+# Title of each measure and what its values say from a lower end on, best first.
+# For a random map trustworthiness and continuity are about 0.5.
+MEASURES: dict[str, tuple[str, Sequence[tuple[float, str]]]] = {
     "trustworthiness": (
         "Trustworthiness",
         (
-            Reading(0.95, "what is close in the map is almost never far apart in the layer"),
-            Reading(0.85, "what is close in the map is rarely far apart in the layer"),
-            Reading(0.7, "what is close in the map is often far apart in the layer"),
-            Reading(-math.inf, "closeness in this map says little about the layer"),
+            (0.95, "what is close in the map is almost never far apart in the layer"),
+            (0.85, "what is close in the map is rarely far apart in the layer"),
+            (0.7, "what is close in the map is often far apart in the layer"),
+            (-math.inf, "closeness in this map says little about the layer"),
         ),
     ),
     "continuity": (
         "Continuity",
         (
-            Reading(0.95, "what is close in the layer is almost never far apart in the map"),
-            Reading(0.85, "what is close in the layer is rarely far apart in the map"),
-            Reading(0.7, "what is close in the layer is often far apart in the map"),
-            Reading(-math.inf, "the map breaks up most neighbourhoods"),
+            (0.95, "what is close in the layer is almost never far apart in the map"),
+            (0.85, "what is close in the layer is rarely far apart in the map"),
+            (0.7, "what is close in the layer is often far apart in the map"),
+            (-math.inf, "the map breaks up most neighbourhoods"),
         ),
     ),
     "overlap": (
         "Neighbours preserved",
         (
-            Reading(0.5, "more than half of the 15 nearest neighbours are the same ones in layer and map"),
-            Reading(0.2, "some of the 15 nearest neighbours are the same ones: trust groups, not single pairs"),
-            Reading(-math.inf, "few of the 15 nearest neighbours are the same ones: read the rough outline only"),
+            (0.5, "more than half of the 15 nearest neighbours are the same ones in layer and map"),
+            (0.2, "some of the 15 nearest neighbours are the same ones: trust groups, not single pairs"),
+            (-math.inf, "few of the 15 nearest neighbours are the same ones: read the rough outline only"),
         ),
     ),
     "silhouette": (
         "Silhouette in the layer",
         (
-            Reading(0.5, "the classes are compact and well separated"),
-            Reading(0.2, "the classes are separated, with blurred edges"),
-            Reading(0.0, "the classes touch"),
-            Reading(-math.inf, "the classes overlap: many images are nearer to another class"),
+            (0.5, "the classes are compact and well separated"),
+            (0.2, "the classes are separated, with blurred edges"),
+            (0.0, "the classes touch"),
+            (-math.inf, "the classes overlap: many images are nearer to another class"),
         ),
     ),
 }

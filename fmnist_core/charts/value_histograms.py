@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.theme import tip
 
 BINS = 60
 CENTRAL = 0.98  # of all values, which a heat map shows
 OVERLAP = 3.5  # The highest ridge reaches over this many of its neighbours.
-TOOLTIP = ["epoch:O", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("share:Q", format=".2%")]
+TOOLTIP = ["epoch:O", tip("value:Q", format=".3f"), tip("share:Q", format=".2%")]
 
 
 def spread(weights: Iterable[tuple[int, NDArray[np.float32]]]) -> pd.DataFrame:
@@ -52,16 +53,13 @@ def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int |
     # Each cell reaches a little into the next: a dark page would shine through the seams.
     drawn = rows.assign(high=rows["high"] + 0.1 * (rows["high"] - rows["low"]))[rows["share"] > 0]
     legend = alt.Legend(orient="right", format=".0%", gradientLength=160)
-    cells = (
-        alt.Chart(drawn)
-        .mark_rect()
-        .encode(
-            x=alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-            y=alt.Y("low:Q", title=value),
-            y2="high:Q",
-            color=alt.Color("share:Q", title="share", scale=alt.Scale(type="sqrt", scheme="blues"), legend=legend),
-            tooltip=TOOLTIP,
-        )
+    marks = alt.Chart(drawn).mark_rect()
+    cells = marks.encode(
+        x=alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+        y=alt.Y("low:Q", title=value),
+        y2="high:Q",
+        color=alt.Color("share:Q", title="share", scale=alt.Scale(type="sqrt", scheme="blues"), legend=legend),
+        tooltip=TOOLTIP,
     )
     ends = pd.DataFrame([{"epoch": _marked(rows, epoch), "low": rows["low"].min(), "high": rows["high"].max()}])
     frame = alt.Chart(ends).mark_rect(filled=False, stroke=theme.INK, strokeWidth=2)
@@ -79,17 +77,14 @@ def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | N
     labels = "{" + ",".join(f"{p}:'{epoch}'" for epoch, p in order.items()) + "}[datum.value]"
     axis = alt.Axis(values=list(range(0, len(order), max(1, len(order) // 8))), labelExpr=labels, grid=False)
     scale = alt.Scale(domain=[len(order) - 0.5, -OVERLAP], nice=False)
-    areas = (
-        alt.Chart(drawn)
-        .mark_area(line={"strokeWidth": 1, "color": "white"}, opacity=0.9, interpolate="monotone")
-        .encode(
-            x=alt.X("value:Q", title=value, scale=alt.Scale(nice=False)),
-            y=alt.Y("top:Q", title="epoch", axis=axis, scale=scale),
-            y2="place:Q",
-            color=alt.Color("epoch:Q", legend=None, scale=alt.Scale(range=["#9ecae1", theme.TRAIN, "#08447a"])),
-            detail="epoch:O",
-            tooltip=TOOLTIP,
-        )
+    marks = alt.Chart(drawn).mark_area(line={"strokeWidth": 1, "color": "white"}, opacity=0.9, interpolate="monotone")
+    areas = marks.encode(
+        x=alt.X("value:Q", title=value, scale=alt.Scale(nice=False)),
+        y=alt.Y("top:Q", title="epoch", axis=axis, scale=scale),
+        y2="place:Q",
+        color=alt.Color("epoch:Q", legend=None, scale=alt.Scale(range=["#9ecae1", theme.TRAIN, "#08447a"])),
+        detail="epoch:O",
+        tooltip=TOOLTIP,
     )
     ridge = alt.Chart(drawn[drawn["epoch"] == _marked(rows, epoch)])
     outline = ridge.mark_line(interpolate="monotone", color=theme.INK, strokeWidth=2.5)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import images, theme
 from fmnist_core.charts.markup import Html, element
+from fmnist_core.charts.theme import tip
 
 Array = NDArray[np.float32]
 KEY = "display:flex;flex-wrap:wrap;gap:0.2rem 1.4rem;font-size:0.85rem"
@@ -44,19 +45,14 @@ def distributions(rows: pd.DataFrame, colours: Mapping[str, str], value: str, ti
     drawn = rows.assign(height=rows["share"] / rows.groupby("part")["share"].transform("max").clip(lower=1e-12))
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     bare = alt.Axis(labels=False, ticks=False, grid=False)
-    areas: alt.Chart = (
-        alt.Chart(drawn, height=230, title=theme.titled(title, more))
-        .mark_area(line={"strokeWidth": 2}, fillOpacity=0.2, interpolate="step")
-        .encode(
-            x=alt.X("value:Q", title=value, scale=alt.Scale(nice=False)),
-            y=alt.Y("height:Q", stack=None, title="share (scaled)", axis=bare),
-            color=alt.Color("part:N", scale=scale, legend=None),
-            tooltip=[
-                "part:N",
-                alt.Tooltip("value:Q", title=value, format=".3f"),
-                alt.Tooltip("share:Q", title="share in this bin", format=".1%"),
-            ],
-        )
+    marks = alt.Chart(drawn, height=230, title=theme.titled(title, more)).mark_area(
+        line={"strokeWidth": 2}, fillOpacity=0.2, interpolate="step"
+    )
+    areas: alt.Chart = marks.encode(
+        x=alt.X("value:Q", title=value, scale=alt.Scale(nice=False)),
+        y=alt.Y("height:Q", stack=None, title="share (scaled)", axis=bare),
+        color=alt.Color("part:N", scale=scale, legend=None),
+        tooltip=["part:N", tip("value:Q", value, ".3f"), tip("share:Q", "share in this bin", ".1%")],
     )
     return areas
 
