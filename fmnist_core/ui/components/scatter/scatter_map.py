@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,23 +22,15 @@ from streamlit import runtime
 from fmnist_core.charts.images import ATLAS_TYPE, atlas_columns
 
 ASSETS = Path(__file__).parent
-SCRIPTS = (
-    "data.js",
-    "dots.js",
-    "camera.js",
-    "legend.js",
-    "card.js",
-    "gestures.js",
-    "painter.js",
-    "main.js",
-    "mount.js",
+SCRIPTS = ("data", "dots", "camera", "legend", "card", "gestures", "painter", "main", "mount")
+STEPS = (
+    32767  # Positions are sent as int16: a thousandth of a pixel's worth at first sight, half a pixel at the nearest.
 )
-STEPS = 32767  # Places are sent as int16: a thousandth of a pixel's worth at first sight, half a pixel at the nearest.
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """Points to show, and what the reader is told of each.
+    """Points to show, and what the card of each says.
 
     points: float32 (n, 2 or 3), finite. colours: uint8 (n,), index into palette. palette: CSS colours, at most 256.
     names: one for each colour, in the legend; empty for a continuous colouring. true, predicted: uint8 (n,), index into
@@ -68,11 +60,8 @@ class Cloud:
         for name in ("colours", "true", "predicted", "confidence", "numbers"):
             if getattr(self, name).shape != (count,):
                 raise ValueError(f"{name}: shape {getattr(self, name).shape}; needs ({count},)")
-        for name, most in (
-            ("colours", len(self.palette)),
-            ("true", len(self.classes)),
-            ("predicted", len(self.classes)),
-        ):
+        ends = {"colours": len(self.palette), "true": len(self.classes), "predicted": len(self.classes)}
+        for name, most in ends.items():
             if count and int(getattr(self, name).max()) >= most:
                 raise ValueError(f"{name}: {getattr(self, name).max()} is not among the {most} there are")
         if count and not 0 <= int(self.numbers.min()) <= int(self.numbers.max()) <= 0xFFFF:
@@ -107,9 +96,9 @@ def show(
     count = len(cloud.points)
 
     def changed() -> None:
-        told = st.session_state.get(key) or {}
+        state = st.session_state.get(key) or {}
         if on_change is not None:
-            on_change(_validated(told.get("picked"), told.get("lasso"), count))
+            on_change(_validated(state.get("picked"), state.get("lasso"), count))
 
     data = message(cloud, height, picked, lasso, file)
     result = _mount(key=key, data=data, on_picked_change=changed, on_lasso_change=changed)
@@ -134,7 +123,7 @@ def message(cloud: Cloud, height: int, picked: int | None, lasso: Collection[int
     times `STEPS` / reach.
     """
     count, dimensions = cloud.points.shape
-    places, reach = _places(cloud)
+    positions, reach = _positions(cloud)
     numbers = cloud.numbers.astype("<u2")
     chosen = np.zeros(count, bool)
     chosen[[index for index in lasso if 0 <= index < count]] = True
@@ -153,16 +142,16 @@ def message(cloud: Cloud, height: int, picked: int | None, lasso: Collection[int
         "file": file,
         # Whether these are the same points as before, and in the same places.
         "who": zlib.crc32(numbers.tobytes()),
-        "where": zlib.crc32(places.tobytes(), zlib.crc32(struct.pack("<d", reach))),
+        "where": zlib.crc32(positions.tobytes(), zlib.crc32(struct.pack("<d", reach))),
     }
     text = json.dumps(header).encode()
     confidence = np.rint(np.nan_to_num(cloud.confidence).clip(0, 1) * 255)
     bytewise = (cloud.colours, cloud.true, cloud.predicted, confidence)
-    arrays = [places, numbers, *(array.astype(np.uint8) for array in bytewise), np.packbits(chosen)]
+    arrays = [positions, numbers, *(array.astype(np.uint8) for array in bytewise), np.packbits(chosen)]
     return b"".join((struct.pack("<I", len(text)), text, *(array.tobytes() for array in arrays)))
 
 
-def _places(cloud: Cloud) -> tuple[NDArray[np.int16], float]:
+def _positions(cloud: Cloud) -> tuple[NDArray[np.int16], float]:
     """The points as int16 in the view's box, and how far the farthest lies, in halves of the box; at least 1."""
     count, dimensions = cloud.points.shape
     if not count:
@@ -192,13 +181,9 @@ def _indices(value: object, count: int) -> tuple[int, ...] | None:
     return tuple(sorted(set(value)))
 
 
-def _script(names: Sequence[str] = SCRIPTS) -> str:
-    return "\n".join((ASSETS / name).read_text() for name in names)
-
-
 _mount = st.components.v2.component(
     "fashion_mnist_lab.scatter",
     html='<div class="scatter"></div>',
     css=(ASSETS / "scatter.css").read_text(),
-    js=_script(),
+    js="\n".join((ASSETS / f"{name}.js").read_text() for name in SCRIPTS),
 )
