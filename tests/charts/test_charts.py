@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from fmnist_core.charts import curves, network_diagram, theme, value_histograms
+from fmnist_core.charts.markup import element
 from fmnist_core.experiment import cost, wording
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.schedule import learning_rates
@@ -91,3 +92,9 @@ def test_network_picture_names_every_layer(values: dict[str, object]) -> None:
     for layer in layers:
         assert layer.name in text
         assert not layer.parameters or f"{layer.parameters:,}" in text
+
+
+def test_elements_escape_texts_and_attributes_but_no_elements() -> None:
+    text = "<a> & \"b\" 'c'"
+    parsed = ET.fromstring(element("div", element("b", text), text, aria_label=text))
+    assert parsed.attrib["aria-label"] == parsed[0].text == parsed[0].tail == text
