@@ -120,7 +120,12 @@ def train_many(
         return outcome
 
     with ThreadPoolExecutor(at_a_time) as pool:
-        outcomes = [outcome for outcome in pool.map(outcome_of, experiments) if outcome is not None]
+        try:
+            mapped = pool.map(outcome_of, experiments) if at_a_time > 1 else map(outcome_of, experiments)
+            outcomes = [outcome for outcome in mapped if outcome is not None]
+        except BaseException:  # Ctrl-C reaches the main thread alone, and the pool waits for the others
+            ended.set()
+            raise
     return outcomes if len(outcomes) == len(experiments) else None
 
 

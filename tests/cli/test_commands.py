@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.store.run_store import RunStore
+from tests.support.engine_waits import until
 
 
 def lab(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -89,6 +91,23 @@ def test_a_run_store_that_cannot_be_written_is_exit_1(tmp_path: Path) -> None:
 def test_a_training_over_the_budget_is_refused_with_its_cost() -> None:
     done = lab("train", "--layers", "20", "--units", "2048", "--epochs", "200")
     assert done.returncode == 2 and "FMNIST_COMPUTE_BUDGET" in done.stderr
+
+
+@pytest.mark.engine
+def test_ctrl_c_ends_a_study_at_once(tmp_path: Path) -> None:
+    flags = ["--units", "16", "--epochs", "200", "--seeds", "30", "--data", "sample"]
+    command = [sys.executable, "-m", "fmnist_core", "study", *flags]
+    environment = os.environ | {"FMNIST_RUNS": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            snapshots = ".staging/*/snapshots/*.npz"
+            until(lambda: process.poll() is not None or any(tmp_path.glob(snapshots)), "the first training")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == commands.INTERRUPTED
+            assert process.stderr and process.stderr.read().endswith("Stopped.\n")
+        finally:
+            process.kill()
+    assert RunStore(tmp_path, 10**9).runs() == [] and not list(tmp_path.glob(".staging/*"))
 
 
 def test_presets_lists_every_name() -> None:
