@@ -163,7 +163,8 @@ class Dispatcher:
             for job in (*self.queue.trainings, *self.queue.analyses):
                 self.queue.end(job, "failed", sentence)
             self._changed.clear()
-        self._changed.wait()
+        if not self._closed:  # else what was cleared may be the wake-up of `close`
+            self._changed.wait()
 
     # What Dask tells, in its client's threads
 

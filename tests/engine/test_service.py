@@ -395,6 +395,16 @@ def test_an_address_where_nobody_answers_is_one_sentence(surroundings: Path, mon
     made.close()
 
 
+@engine_test
+def test_an_engine_that_reaches_nobody_closes_at_once(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMNIST_ENGINE", "tcp://127.0.0.1:1")
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    made = Engine(warm_up=False)
+    made.start()
+    made.close()  # while it still tries
+    assert not made._dispatcher._thread.is_alive()
+
+
 ELSEWHERE = """
 import sys
 import threading
