@@ -85,8 +85,8 @@ class Cluster:
 
     def workers(self) -> tuple[dict[str, int], dict[str, list[str]]]:
         """The threads of each worker that is there now, and the keys of the jobs that it has; asks the scheduler."""
-        jobs = {address: list(map(str, keys)) for address, keys in self.client.processing().items()}
-        return dict(self.client.nthreads()), jobs
+        threads = dict(self.client.nthreads())  # first: who comes between the two questions has been given keys by then
+        return threads, {address: list(map(str, keys)) for address, keys in self.client.processing().items()}
 
     def submit(self, function: str, params: Mapping[str, Any], key: str, address: str | None) -> Any:
         """Start a job on a worker (None: on any), and again on another one if that one dies; returns Dask's future."""
