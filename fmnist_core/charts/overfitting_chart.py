@@ -42,7 +42,11 @@ def chart(rows: pd.DataFrame, models: Sequence[str]) -> alt.LayerChart:
     spread = table["epoch_deviation"].fillna(0)
     high = np.minimum(table["epoch"] + spread, table["end_epoch"])
     table = table.assign(low=(table["epoch"] - spread).clip(lower=1), high=high)
-    figures = {r["model"]: f"{r['loss']:.3f} → {r['end_loss']:.3f}  ({r['rise']:+.3f})" for r in theme.records(table)}
+    table["shown_rise"] = table["rise"].round(3) + 0.0  # never -0.000
+    figures = {
+        row["model"]: f"{row['loss']:.3f} → {row['end_loss']:.3f}  ({row['shown_rise']:+.3f})"
+        for row in theme.records(table)
+    }
     about = " ± one standard deviation" if (table["seeds"] > 1).any() else ""
     subtitle = [
         f"Dot: epoch of the lowest validation loss{about}.",

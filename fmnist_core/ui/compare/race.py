@@ -121,13 +121,14 @@ def _active(race: tuple[Experiment, ...]) -> tuple[Snapshot, ...] | None:
 def _draw(names: list[str], snapshots: tuple[Snapshot, ...]) -> None:
     progress.headline(*snapshots)
     for column, name, snapshot in zip(st.columns(2, gap="medium"), names, snapshots, strict=True):
+        last = progress.last_epoch(snapshot)
         with column:
             st.markdown(f"**{name}**")
             progress.metrics(
                 {
                     "Epoch": f"{snapshot.epoch} of {snapshot.experiment.epochs}",
                     "Training accuracy": f"{snapshot.accuracy:.3f}" if snapshot.step else "–",
-                    "Validation accuracy": f"{snapshot.history[-1].val_accuracy:.3f}" if snapshot.history else "–",
+                    "Validation accuracy": f"{last.val_accuracy:.3f}" if last else "–",
                 }
             )
     rows = pd.concat(map(_history, names, snapshots), ignore_index=True)

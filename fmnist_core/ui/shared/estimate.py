@@ -37,10 +37,12 @@ def _raw(experiment: Experiment, train_examples: int) -> float:
 @st.cache_data(show_spinner=False, ttl=20)
 def _correction() -> float:
     """Measured time of the latest long runs over their estimate: what the rule of thumb misses on this machine."""
-    measured = estimated = 0.0
-    runs = ((run.experiment, run.metrics) for run in server.store().runs())
-    long = ((e, m) for e, m in runs if m["epochs_done"] and m["train_examples"] and m["seconds"] >= LONG_ENOUGH)
-    for experiment, metrics in islice(long, RECENT):
-        measured += metrics["seconds"]
-        estimated += _raw(experiment, metrics["train_examples"]) * metrics["epochs_done"] / experiment.epochs
-    return measured / estimated if estimated else 1.0
+    times = (
+        (m["seconds"], _raw(run.experiment, m["train_examples"]) * m["epochs_done"] / run.experiment.epochs)
+        for run in server.store().runs()
+        if (m := run.metrics)["epochs_done"] and m["train_examples"]
+    )
+    # On a busy machine the fixed costs alone can be long: the estimate tells, too, whether a run was.
+    long = list(islice((pair for pair in times if min(pair) >= LONG_ENOUGH), RECENT))
+    measured, estimated = (sum(seconds) for seconds in zip(*long, strict=True)) if long else (1.0, 1.0)
+    return measured / estimated

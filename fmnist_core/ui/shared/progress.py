@@ -60,6 +60,11 @@ def bar(
 # --- A training -----------------------------------------------------------------------------------------------------
 
 
+def last_epoch(snapshot: Snapshot) -> EpochRecord | None:
+    """The latest trained epoch; epoch 0, before training, is none."""
+    return next((record for record in reversed(snapshot.history) if record.epoch), None)
+
+
 def share(snapshot: Snapshot) -> float:
     """The part of a training's steps that is done."""
     total = snapshot.steps_per_epoch * snapshot.experiment.epochs

@@ -74,9 +74,11 @@ def _start(study: Study, data_name: str, trained: list[Trained], watch: Callable
         disabled=other is not None,
         width="stretch",
     )
-    done = f"**{len(trained)}** of {len(trained) + len(todo)} runs are trained · " if trained else ""
+    are = "is" if len(trained) == 1 else "are"
+    done = f"**{len(trained)}** of {len(trained) + len(todo)} runs {are} trained · " if trained else ""
+    left = f"**{len(todo)}** {'run' if len(todo) == 1 else 'runs'} to train"
     text.markdown(
-        f"{done}**{len(todo)}** runs to train · about **{estimate.words(_seconds(todo, data_name))}** on this"
+        f"{done}{left} · about **{estimate.words(_seconds(todo, data_name))}** on this"
         " machine. Stored runs are reused; the study continues when you leave the page, and single trainings go"
         " first."
     )

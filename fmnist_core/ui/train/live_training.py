@@ -29,7 +29,7 @@ def show(run_id: str) -> None:
 
 def _draw(snapshot: Snapshot) -> None:
     progress.headline(snapshot)
-    last = next((record for record in reversed(snapshot.history) if record.epoch), None)  # epoch 0 is untrained
+    last = progress.last_epoch(snapshot)
     speed = snapshot.examples_per_second
     progress.metrics(
         {
