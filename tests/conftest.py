@@ -6,11 +6,15 @@ import os
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.app_server import CHROMIUM, Server, new_page
 
+# A property holds however long the machine takes for an example.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 # A program whose command has all these words may be started by a test with this marker only.
 PROGRAMS = (
     (("fmnist_core.engine.cluster",), "engine"),
