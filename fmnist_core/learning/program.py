@@ -24,7 +24,6 @@ from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.experiment.recording import Weights
 from fmnist_core.learning import keras_network
-from fmnist_core.learning.dropout_layer import FastDropout
 
 CHUNK_IMAGES = 8192  # images handed over at once, at most: 6 MB
 EVALUATED_AT_ONCE = 5000
@@ -91,8 +90,8 @@ class Program:
         self._remainder = tf.function(self._step, input_signature=(*batch, *numbers))
         self._evaluate = tf.function(self._forward, input_signature=batch)
 
-    def _dropout(self, name: str) -> FastDropout:
-        return FastDropout(self.rate, self.key, int(name.rsplit("_", 1)[1]), name)
+    def _dropout(self, name: str) -> keras_network.FastDropout:
+        return keras_network.FastDropout(self.rate, self.key, int(name.rsplit("_", 1)[1]), name)
 
     def reset(self, experiment: Experiment, weights: Weights) -> None:
         """Ready for a new run: weights, rates and seeds of this experiment, a fresh optimiser."""

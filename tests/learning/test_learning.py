@@ -28,7 +28,7 @@ from fmnist_core.experiment.initialisers import INITIALISERS
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.recording import EpochRecord, Progress
 from fmnist_core.learning import initial_weights, keras_network, program, tensorboard_files, training
-from fmnist_core.learning.dropout_layer import FastDropout, random_bits
+from fmnist_core.learning.keras_network import FastDropout, random_bits
 from tests.support.training_recorder import Recording
 
 SMALL: dict[str, Any] = {
