@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,9 @@ def test_ctrl_c_ends_a_study_at_once(tmp_path: Path) -> None:
     flags = ["--units", "16", "--epochs", "200", "--seeds", "30", "--data", "sample"]
     command = [sys.executable, "-m", "fmnist_core", "study", *flags]
     environment = os.environ | {"FMNIST_RUNS": str(tmp_path)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    # In the background of a shell, programs are told to ignore Ctrl-C.
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=hear) as process:
         try:
             snapshots = ".staging/*/snapshots/*.npz"
             until(lambda: process.poll() is not None or any(tmp_path.glob(snapshots)), "the first training")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,6 +14,15 @@ from fmnist_core.jobs.train_runs import train_many
 from tests.support.engine_waits import PATIENCE, until
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C is heard also where the tests run in the background of a shell, which has programs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("at_a_time", "ends"), [(1, ["interrupted"]), (2, ["stopped", "stopped"])])
 def test_ctrl_c_ends_all_trainings(at_a_time: int, ends: list[str]) -> None:
     training = threading.Barrier(at_a_time)
