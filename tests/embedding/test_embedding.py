@@ -11,7 +11,6 @@ from functools import partial
 from importlib import metadata
 from itertools import pairwise
 from types import ModuleType
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -216,8 +215,12 @@ class TestTSNE:
 
 @pytest.fixture(scope="module")
 def umap_learn() -> Iterator[ModuleType]:
-    """The reference implementation. Without TensorFlow, which it would import for a part that is not needed here."""
-    with patch.dict(sys.modules, {"tensorflow": None}), warnings.catch_warnings():
+    """The reference implementation. Without TensorFlow, which it would import for a part that is not needed here.
+
+    That entry alone is put back: modules imported meanwhile, numba's among them, must not be imported twice.
+    """
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setitem(sys.modules, "tensorflow", None)
         warnings.simplefilter("ignore")
         from umap import umap_
 
