@@ -1,6 +1,6 @@
 """Networks before training, as Glorot & Bengio (2010) show them: a panel for each initialiser, a line for each layer.
 
-`measured` is what `learning.live_initialisation.measure` returns. Panels come as single charts, so that each fills its
+`measured` is what `learning.initial_measures.measure` returns. Panels come as single charts, so that each fills its
 column; they share their horizontal axis, since the measures share their bins. The vertical axis is each panel's own, as
 in the paper: a peak that towers in one panel would flatten the others.
 """

@@ -1,6 +1,6 @@
 """Networks before training, layer by layer: variances beside the theory, saturated and dead units, LSUV's rounds.
 
-`measured` is what `learning.live_initialisation.measure` returns.
+`measured` is what `learning.initial_measures.measure` returns.
 """
 
 from __future__ import annotations

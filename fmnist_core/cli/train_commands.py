@@ -153,9 +153,7 @@ def _comparison(trained: Sequence[Trained]) -> str:
         loss, accuracy = (f"{value.mean:.3f} ± {value.std:.3f}" for value in (line.test_loss, line.test_accuracy))
         rows.append(f"{line.model[:32]:32} {loss:>16} {accuracy:>16} {line.seconds.mean:8.1f}")
     differences = statistics.compare(trained[0].model, run_tables.measures(trained), run_tables.compared(trained))
-    names = dict.fromkeys(difference.name for difference in differences)
-    rows += [statistics.sentence([each for each in differences if each.name == name]) for name in names]
-    return "\n".join([*rows, statistics.footnote(differences)])
+    return "\n".join([*rows, *statistics.sentences(differences), statistics.footnote(differences)])
 
 
 # --- table1 -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 
 class FrameFacts(TypedDict, total=False):
-    """How far to trust the map of an epoch, see `embedding.measures` and `rank_measures`; or why there is none."""
+    """How far to trust the map of an epoch, see `embedding.measures`; or why there is none."""
 
     kl: float | None
     iterations: int | None

@@ -173,6 +173,12 @@ def _rounding(*values: NDArray[np.float64]) -> float:
 # --- In words -------------------------------------------------------------------------------------------------------
 
 
+def sentences(comparisons: Sequence[Comparison]) -> list[str]:
+    """One sentence for each model that is compared with the baseline, in their order."""
+    names = dict.fromkeys(comparison.name for comparison in comparisons)
+    return [sentence([each for each in comparisons if each.name == name]) for name in names]
+
+
 def sentence(comparisons: Sequence[Comparison]) -> str:
     """One sentence about a model's comparisons with the baseline (at least one; one per measure)."""
     first = comparisons[0]

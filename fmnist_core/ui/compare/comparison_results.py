@@ -91,8 +91,7 @@ def _difference(comparison: Comparison | None) -> str:
 
 
 def _sentences(trained: list[Trained], comparisons: list[Comparison], data: Dataset) -> None:
-    names = dict.fromkeys(comparison.name for comparison in comparisons)
-    sentences = [statistics.sentence([each for each in comparisons if each.name == name]) for name in names]
+    sentences = statistics.sentences(comparisons)
     if pair := _single_pair(trained, data):
         sentences.append(pair)
     st.markdown("\n".join(f"- {escaped(text)}" for text in sentences))

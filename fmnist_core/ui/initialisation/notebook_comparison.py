@@ -64,9 +64,7 @@ def results(trained: list[Trained]) -> None:
     ]
     table(["Network", "Seeds", "Test loss", "Test accuracy", "Time"], rows)
     comparisons = statistics.compare(lines[0].model, run_tables.measures(trained), run_tables.compared(trained))
-    names = dict.fromkeys(comparison.name for comparison in comparisons)
-    texts = [statistics.sentence([each for each in comparisons if each.name == name]) for name in names]
-    st.markdown("\n".join(f"- {text}" for text in texts))
+    st.markdown("\n".join(f"- {text}" for text in statistics.sentences(comparisons)))
     note = "The table: mean ± standard deviation over the seeds; a single seed has none."
     if any(comparison.differs for comparison in comparisons):
         note += f" The sentences: {statistics.footnote(comparisons)}"
