@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import ROOT
 from benchmarks.report import Row, at_least, at_most, say, told
 from fmnist_core.data import dataset
-from fmnist_core.embedding.map_methods import MapSettings
+from fmnist_core.embedding.map_methods import Frame, MapSettings
 from fmnist_core.embedding.maps import align, displacement, film, make, warm
 from fmnist_core.embedding.neighbours import nearest
 from fmnist_core.experiment.hyperparameters import Experiment
@@ -125,8 +125,9 @@ def _film(run: Run, method: str, count: int) -> Iterator[Row]:
     ]
     together, frames = _timed(lambda: film(epochs, settings))
     assert frames is not None  # nobody stops it
+    maps = [frame.points for frame in frames if isinstance(frame, Frame)]
     alone = [_points(features(), settings) for features in epochs]
-    moved = [displacement(later.points, sooner.points) for sooner, later in pairwise(frames)]
+    moved = [displacement(later, sooner) for sooner, later in pairwise(maps)]
     apart = [displacement(later, align(sooner, later)) for sooner, later in pairwise(alone)]
     name = f"film of {len(frames)} epochs by {method}, {count:,} outputs"
     yield at_most(f"{name}: movement / that of maps of their own", float(np.mean(moved) / np.mean(apart)), "", MOVED)

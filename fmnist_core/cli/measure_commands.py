@@ -10,6 +10,7 @@ from typing import Any
 from fmnist_core.cli import flags
 from fmnist_core.cli.output import ProgressBar, versions, write
 from fmnist_core.data import dataset
+from fmnist_core.embedding.neighbours import EmbeddingError
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings.map_request import MapRequest
 
@@ -34,6 +35,8 @@ def embed(arguments: argparse.Namespace) -> None:
     assert mapped is not None  # nobody stops it
     facts, arrays = mapped
     frame = facts["frames"][0]
+    if "error" in frame:
+        raise EmbeddingError(frame["error"])
     result = {
         "points": arrays["points"].shape[1],
         "seconds": facts["seconds"],

@@ -32,6 +32,12 @@ class Frame(NamedTuple):
     iterations: int = 0
 
 
+class Gap(NamedTuple):
+    """In place of a map that cannot be made. reason: one sentence, with the remedy."""
+
+    reason: str
+
+
 class Maker(Protocol):
     """A method's function.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fmnist_core.embedding.map_methods import METHODS, Floats, Frame, Maker, MapSettings, Stop, Watch, problem
+from fmnist_core.embedding.map_methods import METHODS, Floats, Frame, Gap, Maker, MapSettings, Stop, Watch, problem
 from fmnist_core.embedding.neighbours import (
     NARROW,
     EmbeddingError,
@@ -65,7 +65,13 @@ def make(
         return None
     neighbours = neighbours.first(METHODS[settings.method].neighbours_needed(settings))
     maker = (makers or own_makers())[settings.method]
-    return maker(features, neighbours, settings, initial, watch, should_stop)
+    frame = maker(features, neighbours, settings, initial, watch, should_stop)
+    if frame is not None and not np.isfinite(frame.points).all():
+        raise EmbeddingError(
+            f"{METHODS[settings.method].title} gives these {len(features):,} points no finite positions; choose another"
+            " method, layer or epoch."
+        )
+    return frame
 
 
 def film(
@@ -76,22 +82,20 @@ def film(
     keep: Keep | None = None,
     at_least: int = 0,
     makers: Mapping[str, Maker] | None = None,
-) -> list[Frame] | None:
+) -> list[Frame | Gap] | None:
     """Maps of the same points over epochs, in which points move no more than they must; None when stopped.
 
+    An epoch that cannot be mapped is a gap; the others have their maps all the same.
+
     features_of: for each epoch a function that computes its features, so that one epoch at a time needs memory.
-    Made from the last to the first, since the last has the clearest shape: each map starts from its successor's and
-    is laid over it. keep: called with (index, frame, features, neighbours) as each is done, the last index first;
+    Made from the last to the first, since the last has the clearest shape: each map starts from the one made before it
+    and is laid over it. keep: called with (index, frame, features, neighbours) as each is done, the last index first;
     neighbours are `at_least` so many. watch: as for `make`, for all frames together. makers: as for `make`.
-    Raises: EmbeddingError.
     """
-    frames: list[Frame] = []
+    frames: list[Frame | Gap] = []
+    previous: Floats | None = None
     count = len(features_of)
     for done, index in enumerate(reversed(range(count))):
-        features = features_of[index]()
-        neighbours = find_neighbours(features, settings, at_least, should_stop)
-        if neighbours is None:
-            return None
         which = f"map {done + 1} of {count}, " if count > 1 else ""
 
         def watch_frame(
@@ -99,12 +103,20 @@ def film(
         ) -> None:
             watch((done + fraction) / count, f"{which}{text}", points)
 
-        previous = frames[-1].points if frames else None
-        frame = make(features, settings, neighbours, previous, watch_frame, should_stop, makers)
+        features = features_of[index]()
+        try:
+            neighbours = find_neighbours(features, settings, at_least, should_stop)
+            if neighbours is None:
+                return None
+            frame = make(features, settings, neighbours, previous, watch_frame, should_stop, makers)
+        except EmbeddingError as error:
+            frames.append(Gap(str(error)))
+            continue
         if frame is None:
             return None
         if previous is not None:
             frame = frame._replace(points=align(frame.points, previous))
+        previous = frame.points
         frames.append(frame)
         if keep:
             keep(index, frame, features, neighbours)

@@ -18,6 +18,7 @@ METRICS = ("euclidean", "cosine")
 K = 15  # neighbours of the trust measures
 BLOCK = 512  # rows of distances at a time: 20 MB for 10,000 points
 NARROW = 32  # features: up to here float64 costs nothing, and keeps what saturated outputs still tell apart
+LARGEST, SMALLEST = 1e15, 1e-15  # of values, and of what they differ by: squares of others leave float32
 SPARE = 8  # candidates beyond k, since rounding may change the order of nearly equal distances
 
 Floats = NDArray[np.float32]
@@ -124,19 +125,21 @@ def _check(others: int, k: int, metric: str) -> None:
 def check_features(features: NDArray[np.float32]) -> None:
     """Refuse what has no neighbours worth the name. features: float32 (n, width).
 
-    Raises: EmbeddingError for values that are not finite, and where all rows are equal.
+    Raises: EmbeddingError for values that are not finite or too large, and where all rows are equal, or nearly so.
     """
     if features.ndim != 2 or not features.size:
         raise EmbeddingError(
             f"There is nothing to embed: the features have the shape {features.shape}; choose some images."
         )
     bad = int(np.sum(~np.isfinite(features).all(axis=1)))
-    if bad:
+    large = max(features.max(), -features.min()) > LARGEST and int(np.sum((np.abs(features) > LARGEST).any(axis=1)))
+    if bad or large:
+        what = "that are not finite" if bad else f"over {LARGEST:.0e}"
         raise EmbeddingError(
-            f"{bad:,} of {len(features):,} points have values that are not finite in this layer (the training has "
+            f"{bad or large:,} of {len(features):,} points have values {what} in this layer (the training has "
             "diverged); choose an earlier epoch, or train with a smaller learning rate."
         )
-    if (features == features[0]).all():
+    if np.ptp(features, axis=0).max() < SMALLEST:
         raise EmbeddingError(
             f"All {len(features):,} points are equal in this layer (its units are dead or saturated), so there is "
             "nothing to map; choose another layer or epoch."

@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 
 class FrameFacts(TypedDict, total=False):
-    """How far to trust the map of an epoch, see `embedding.measures`; or why there is none."""
+    """How far to trust the map of an epoch, see `embedding.measures`; or, as `error` alone, why there is none."""
 
     kl: float | None
     iterations: int | None
@@ -25,7 +25,10 @@ class FrameFacts(TypedDict, total=False):
 
 
 class MapFacts(TypedDict):
-    """A map, or a film of several epochs; its arrays: points float32 (frames, n, dimensions), rows int32 (n,)."""
+    """A map, or a film of several epochs; its arrays: points float32 (frames, n, dimensions), rows int32 (n,).
+
+    Where an epoch has no map its points are nan.
+    """
 
     request: dict[str, Any]
     epochs: list[int]
@@ -36,7 +39,7 @@ class MapFacts(TypedDict):
 
 
 class GridFacts(TypedDict):
-    """A film of each layer; its array: points float32 (layers, epochs, n, dimensions)."""
+    """A film of each layer; its array: points float32 (layers, epochs, n, dimensions), nan where there is no map."""
 
     request: dict[str, Any]
     epochs: list[int]
@@ -47,21 +50,30 @@ class GridFacts(TypedDict):
 
 
 class SeparationRow(TypedDict):
-    """measure: knn or silhouette."""
+    """measure: knn or silhouette. value: None in a gap."""
 
     epoch: int
     layer: str
     measure: str
-    value: float
+    value: float | None
+
+
+class SeparationGap(TypedDict):
+    """A layer that could not be measured after an epoch. error: why, in one sentence."""
+
+    epoch: int
+    layer: str
+    error: str
 
 
 class SeparationFacts(TypedDict):
     """How far the classes lie apart; its array: right, bool (epochs, layers, images), whether most of an image's
-    neighbours are of its class.
+    neighbours are of its class; false in a gap. gaps: missing in results of earlier versions, which had none.
     """
 
     points: int
     rows: list[SeparationRow]
+    gaps: NotRequired[list[SeparationGap]]
 
 
 class LayerSummary(TypedDict):

@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 
 from fmnist_core import __version__
 from fmnist_core.data import dataset
-from fmnist_core.embedding.map_methods import METHODS, Frame
+from fmnist_core.embedding.map_methods import METHODS, Frame, Gap
 from fmnist_core.embedding.maps import film
-from fmnist_core.embedding.neighbours import EmbeddingError, K, Neighbours
-from fmnist_core.experiment.analysis_facts import FrameFacts, GridFacts, MapFacts, SeparationFacts, SeparationRow
+from fmnist_core.embedding.neighbours import EmbeddingError, K, Neighbours, check_features
+from fmnist_core.experiment.analysis_facts import (
+    FrameFacts,
+    GridFacts,
+    MapFacts,
+    SeparationFacts,
+    SeparationGap,
+    SeparationRow,
+)
 from fmnist_core.experiment.layer_names import PIXELS, layer_title, layers_of
 from fmnist_core.experiment.recording import JobContext
 from fmnist_core.findings.map_request import Chosen, MapRequest, RequestError, chosen, features
@@ -63,10 +70,7 @@ def grid_job(params: Mapping[str, Any], context: JobContext) -> bool:
         def on_progress(fraction: float, doing: str, points: NDArray[np.float32] | None, index: int = index) -> None:
             context.fraction((index + fraction) / len(requests), f"{layer_title(layers[index])}, {doing}")
 
-        try:
-            film = _film(request, on_progress, context.should_stop)
-        except EmbeddingError as error:  # the other layers have their maps
-            film = _no_film(request, str(error))
+        film = _film(request, on_progress, context.should_stop)
         if film is None:
             return False
         frames.append(film[0])
@@ -92,6 +96,7 @@ def separation_job(params: Mapping[str, Any], context: JobContext) -> bool:
     images = _images(run, request["split"], request["points"])
     layers = layers_of(run.experiment)
     measured: dict[tuple[int, str], tuple[NDArray[np.bool_], float]] = {}
+    gaps: list[SeparationGap] = []
     for index, epoch in enumerate(run.epochs):
         weights = run.weights(epoch)
         for number, layer in enumerate(layers):
@@ -103,13 +108,20 @@ def separation_job(params: Mapping[str, Any], context: JobContext) -> bool:
                 measured[epoch, layer] = measured[run.epochs[0], layer]
                 continue
             values = features(run.experiment, weights, layer, images.images)
-            measured[epoch, layer] = measures.separation(values, images.labels, k=K)
+            try:
+                check_features(values)
+            except EmbeddingError as error:
+                gaps.append({"epoch": epoch, "layer": layer, "error": str(error)})
+                measured[epoch, layer] = np.zeros(len(images.rows), bool), np.nan
+            else:
+                measured[epoch, layer] = measures.separation(values, images.labels, k=K)
+    lost = {(gap["epoch"], gap["layer"]) for gap in gaps}
     rows: list[SeparationRow] = [
-        {"epoch": epoch, "layer": layer, "measure": measure, "value": value}
+        {"epoch": epoch, "layer": layer, "measure": measure, "value": None if (epoch, layer) in lost else value}
         for (epoch, layer), (right, silhouette) in measured.items()
         for measure, value in (("knn", float(right.mean())), ("silhouette", silhouette))
     ]
-    facts: SeparationFacts = {"points": len(images.rows), "rows": rows}
+    facts: SeparationFacts = {"points": len(images.rows), "rows": rows, "gaps": gaps}
     right = np.stack([[measured[epoch, layer][0] for layer in layers] for epoch in run.epochs])
     Results(configured_store()).write(params["run"], params["name"], facts, {"right": right})
     return True
@@ -120,9 +132,10 @@ def make(
 ) -> tuple[MapFacts, dict[str, NDArray[Any]]] | None:
     """Make a map or a film in this process; None where it was stopped.
 
-    Returns facts and arrays: points float32 (frames, n, dimensions), rows int32 (n,), the images' numbers.
+    Returns facts and arrays: points float32 (frames, n, dimensions), rows int32 (n,), the images' numbers. An epoch
+    whose layer cannot be mapped is a gap: its facts are an "error" alone, its points nan.
 
-    Raises: LabError (the run or its data is not there, or its layer cannot be mapped).
+    Raises: LabError (the run or its data is not there).
     """
     run = stored(request.run)
     missing = [epoch for epoch in request.epochs if epoch not in run.epochs]
@@ -133,11 +146,8 @@ def make(
         )
     images = _images(run, request.split, request.points)
     start = time.perf_counter()
-    current_epoch = request.epochs[-1]
 
     def values_at(epoch: int) -> NDArray[np.float32]:
-        nonlocal current_epoch
-        current_epoch = epoch
         weights = {} if request.layer == PIXELS else run.weights(epoch)
         return features(run.experiment, weights, request.layer, images.images)
 
@@ -147,14 +157,15 @@ def make(
         frames[index] = _frame_facts(frame, values, neighbours, images, request)
 
     values_of_epochs = [partial(values_at, epoch) for epoch in request.epochs]
-    try:
-        maps = film(values_of_epochs, request, on_progress, should_stop, keep, K, all_makers())
-    except EmbeddingError as error:
-        if len(request.epochs) == 1:
-            raise
-        raise EmbeddingError(f"Epoch {current_epoch} has no map, so there is no film of all epochs. {error}") from error
+    maps = film(values_of_epochs, request, on_progress, should_stop, keep, K, all_makers())
     if maps is None:
         return None
+    points = np.full((len(maps), len(images.rows), request.dimensions), np.nan, np.float32)
+    for index, made in enumerate(maps):
+        if isinstance(made, Gap):
+            frames[index] = {"error": made.reason}
+        else:
+            points[index] = made.points
     facts: MapFacts = {
         "request": request.params(),
         "epochs": list(request.epochs),
@@ -163,7 +174,7 @@ def make(
         "versions": versions(request),
         "frames": frames,
     }
-    return facts, {"points": np.stack([frame.points for frame in maps]), "rows": images.rows}
+    return facts, {"points": points, "rows": images.rows}
 
 
 def versions(request: MapRequest) -> dict[str, str]:
@@ -183,13 +194,6 @@ def _film(
     facts, arrays = result
     count = len(request.epochs) // len(once.epochs)
     return facts["frames"] * count, np.repeat(arrays["points"], count, axis=0)
-
-
-def _no_film(request: MapRequest, reason: str) -> tuple[list[FrameFacts], NDArray[np.float32]]:
-    """In place of a film that cannot be made."""
-    images = len(_images(stored(request.run), request.split, request.points).rows)
-    shape = (len(request.epochs), images, request.dimensions)
-    return [{"error": reason} for _ in request.epochs], np.full(shape, np.nan, np.float32)
 
 
 def stored(name: str) -> Run:

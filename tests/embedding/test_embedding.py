@@ -11,6 +11,7 @@ from functools import partial
 from importlib import metadata
 from itertools import pairwise
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from fmnist_core.data import dataset
 from fmnist_core.embedding import forces, kernels, measures, neighbour_graphs, tsne
 from fmnist_core.embedding import umap as umap_module
-from fmnist_core.embedding.map_methods import METHODS, MapSettings, settings_of
+from fmnist_core.embedding.map_methods import METHODS, Frame, Gap, MapSettings, settings_of
 from fmnist_core.embedding.maps import align, displacement, film, make, warm
 from fmnist_core.embedding.measures import ranks, spearman
 from fmnist_core.embedding.neighbour_graphs import Graph, fuzzy_graph, joint_probabilities
@@ -49,6 +50,13 @@ def near(features: Floats, k: int, metric: str = "euclidean") -> Neighbours:
     neighbours = nearest(features, k, metric)
     assert neighbours is not None
     return neighbours
+
+
+def whole_film(epochs: list[Callable[[], Floats]], settings: MapSettings, **options: Any) -> list[Frame]:
+    """The film of epochs that can all be mapped."""
+    frames = [frame for frame in film(epochs, settings, **options) or () if isinstance(frame, Frame)]
+    assert len(frames) == len(epochs)
+    return frames
 
 
 def near_classes(n: int, width: int, seed: int = 0) -> Floats:
@@ -466,9 +474,9 @@ class TestFilm:
         self, epochs: list[Callable[[], Floats]], method: str
     ) -> None:
         features, settings = epochs, MapSettings(method)
-        frames = film(features, settings)
+        frames = whole_film(features, settings)
         alone = [frame for each in features if (frame := make(each(), settings))]
-        assert frames and len(alone) == len(features)
+        assert len(alone) == len(features)
         moved = [displacement(b.points, a.points) for a, b in pairwise(frames)]
         apart = [displacement(b.points, align(a.points, b.points)) for a, b in pairwise(alone)]
         assert np.mean(moved) <= 0.5 * np.mean(apart)
@@ -479,8 +487,8 @@ class TestFilm:
 
     def test_the_last_comes_first_and_is_the_map_itself(self, epochs: list[Callable[[], Floats]]) -> None:
         features, settings, kept = epochs[:3], MapSettings("tsne", perplexity=10), []
-        frames = film(features, settings, keep=lambda place, *rest: kept.append((place, *rest)), at_least=40)
-        assert frames and [place for place, *_ in kept] == [2, 1, 0]
+        frames = whole_film(features, settings, keep=lambda place, *rest: kept.append((place, *rest)), at_least=40)
+        assert [place for place, *_ in kept] == [2, 1, 0]
         for place, frame, rows, neighbours in kept:
             np.testing.assert_array_equal(frame.points, frames[place].points)
             np.testing.assert_array_equal(rows, features[place]())
@@ -490,8 +498,7 @@ class TestFilm:
         np.testing.assert_array_equal(frames[2].points, last.points)
 
     def test_principal_components_are_turned_over_each_other(self, pixels: Floats) -> None:
-        frames = film([lambda: pixels, lambda: pixels[:, ::-1].copy()], MapSettings("pca"))
-        assert frames
+        frames = whole_film([lambda: pixels, lambda: pixels[:, ::-1].copy()], MapSettings("pca"))
         assert displacement(frames[1].points, frames[0].points) < 1e-3
 
     def test_watchers_see_all_of_it(self, epochs: list[Callable[[], Floats]]) -> None:
@@ -504,6 +511,32 @@ class TestFilm:
     def test_it_stops(self, epochs: list[Callable[[], Floats]]) -> None:
         answers = iter([False] * 35)  # in the second map
         assert film(epochs[:3], MapSettings("tsne"), should_stop=lambda: next(answers, True)) is None
+
+    @pytest.mark.parametrize("method", ["tsne", "umap", "pca"])
+    def test_an_epoch_without_a_map_is_a_gap_between_the_others(
+        self, epochs: list[Callable[[], Floats]], method: str
+    ) -> None:
+        first, last = (each()[:200] for each in (epochs[0], epochs[-1]))
+        broken = {
+            "200 points are equal": np.full_like(first, 0.1),
+            "Only 3 of 200 points differ": np.ones_like(first) * np.arange(200, dtype=np.float32)[:, None].clip(0, 2),
+            "200 of 200 points have values that are not finite": np.full_like(first, np.nan),
+            "points have values over 1e+15": first * np.float32(1e25) + np.float32(1e25),
+            "points are equal in this layer": first * np.float32(1e-40),
+        }
+        if not METHODS[method].size:
+            del broken["Only 3 of 200 points differ"]  # they are three places on a map of components
+        settings = MapSettings(method, perplexity=10)
+        rows = [first, *broken.values(), last, np.zeros_like(last)]
+        frames = film([partial(np.asarray, each) for each in rows], settings)
+        assert frames and [isinstance(frame, Frame) for frame in frames] == [True, *[False] * len(broken), True, False]
+        for frame, words in zip(frames[1:-2], broken, strict=True):
+            assert isinstance(frame, Gap) and words in frame.reason
+        plain = film([lambda: first, lambda: last], settings)
+        assert plain
+        for frame, other in zip((frames[0], frames[-2]), plain, strict=True):
+            assert isinstance(frame, Frame) and isinstance(other, Frame)
+            np.testing.assert_array_equal(frame.points, other.points)
 
 
 class TestRefusals:

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmnist_core.data import dataset
 from fmnist_core.engine import analyses
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.layer_names import layers_of
 from fmnist_core.experiment.recording import Event, Fraction, JobContext
 from fmnist_core.findings.map_request import MapRequest
 from fmnist_core.jobs import layer_maps
+from fmnist_core.network import forward
 from fmnist_core.store import result_store
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
-from fmnist_core.ui.embeddings import class_separation
+from fmnist_core.ui.embeddings import all_layers, class_separation
 from fmnist_core.ui.shared import server
 from tests.support.screens import opened, pressed, texts, url
-from tests.support.stored_runs import store_run
+from tests.support.stored_runs import network, record, store_run
 
 pytestmark = pytest.mark.usefixtures("no_workers")
 PAGE = "pages/Embeddings.py"
@@ -170,21 +172,101 @@ def test_a_damaged_or_old_map_is_made_anew(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
 
 
-def test_a_collapsed_layer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def gappy(tmp_path: Path) -> Run:
+    """Epoch 0 of zeros, as with `--layers 0 --initialiser zeros`; epoch 3 diverged; the others can be mapped."""
+    experiment = Experiment.of({"layers": 0, "epochs": 3})
+    weights = network(experiment, np.random.default_rng(0))
+    test_images = dataset.load().test_images
+    kept = {
+        0: {name: np.zeros_like(values) for name, values in weights.items()},
+        1: weights,
+        2: weights,
+        3: {name: np.full_like(values, np.nan) for name, values in weights.items()},
+    }
+    snapshots = {epoch: (each, forward.probabilities(experiment, each, test_images)) for epoch, each in kept.items()}
+    records = [record(epoch, 0.5 if epoch < 3 else float("nan")) for epoch in range(4)]
+    return store_run(tmp_path / "runs", experiment, records=records, snapshots=snapshots)
+
+
+AT_0, AT_3 = "all 200 points are equal in this layer", "200 of 200 points have values that are not finite in this layer"
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap", "pca"])
+def test_a_film_keeps_the_epochs_that_can_be_mapped_and_names_the_others(gappy: Run, method: str) -> None:
+    request = MapRequest(gappy.run_id, epochs=gappy.epochs, points=200, method=method, perplexity=10.0)
+    made(request)
+    for epoch in gappy.epochs:
+        app = opened(PAGE, points="200", method=method, perplexity="10", epoch=str(epoch))
+        shown, measured = texts(app), "How far to trust this map" in [one.value for one in app.subheader]
+        if epoch in (1, 2):
+            assert measured and "The film is ready" in shown
+            assert f"No map of epoch 0: {AT_0}" in shown and f"No map of epoch 3: {AT_3}" in shown
+        else:
+            when, why = ("Before training", AT_0) if epoch == 0 else ("After epoch 3", AT_3)
+            assert not measured and f"**{when}, the output layer has no map.** {why[0].upper()}{why[1:]}" in shown
+        assert ("the outputs of this network are NaN: it diverged." in shown) == (epoch == 3)
+
+
+def test_an_epoch_without_a_map_still_offers_the_film(gappy: Run) -> None:
+    assert "For now: the first principal components" in texts(opened(PAGE, points="200"))  # of NaN
+    made(MapRequest(gappy.run_id, epochs=(3,), points=200))
+    app = opened(PAGE, points="200")
+    assert f"**After epoch 3, the output layer has no map.** {AT_3}" in texts(app)
+    assert [one.label for one in app.button if one.label in ("Make the film", "Try again")] == ["Make the film"]
+
+
+def test_a_grid_keeps_the_epochs_that_can_be_mapped_and_names_the_others(gappy: Run) -> None:
+    for epochs in ((0, 2, 3), (0, 1)):  # as on the page, and with a last epoch that has a map
+        request = MapRequest(gappy.run_id, epochs=epochs, points=200, method="pca")
+        analysis = analyses.grid_analysis(request, layers_of(gappy.experiment))
+        worked(layer_maps.grid_job, analysis.params)
+        result = Results(server.store()).find(gappy.run_id, analysis.name)
+        assert result
+        mapped = [["error" not in frame for frame in frames] for frames in result.facts["layers"]]
+        assert mapped == [[True] * len(epochs), [epoch in (1, 2) for epoch in epochs]]
+        assert (np.isfinite(result.arrays["points"]).all(axis=(2, 3)) == mapped).all()
+        reading = all_layers._reading(result, layers_of(gappy.experiment), epochs)
+    shown = texts(opened(PAGE, part="grid", points="200", method="pca"))
+    assert f"No map of the output layer at epoch 0: {AT_0}" in shown
+    assert f"No map of the output layer at epoch 3: {AT_3}" in shown
+    assert "Under each map" in shown and "after epoch 3 it is highest" not in shown
+    assert "after epoch 1 it is highest in the output layer" in reading and "where it was" not in reading
+
+
+def test_separation_keeps_the_epochs_that_can_be_measured_and_names_the_others(gappy: Run) -> None:
+    analysis = analyses.separation_analysis(gappy, "test")
+    worked(layer_maps.separation_job, analysis.params)
+    result = Results(server.store()).find(gappy.run_id, analysis.name)
+    assert result
+    lost = {(row["epoch"], row["layer"]) for row in result.facts["rows"] if row["value"] is None}
+    assert lost == {(0, "output"), (3, "output")}
+    shown = texts(opened(PAGE, part="separation"))
+    assert "After epoch 2, the share of images" in shown
+    assert "In the output layer it shows no clear difference since epoch 1" in shown
+    assert "No measures of the output layer at epoch 0: all 2,000 points are equal" in shown
+    assert "No measures of the output layer at epoch 3: 2,000 of 2,000 points have values that are not finite" in shown
+
+
+def test_separation_of_an_earlier_version_is_read(run: Run) -> None:
+    analysis = analyses.separation_analysis(run, "test")
+    worked(layer_maps.separation_job, analysis.params)
+    results = Results(server.store())
+    result = results.find(run.run_id, analysis.name)
+    assert result
+    results.write(run.run_id, analysis.name, {k: v for k, v in result.facts.items() if k != "gaps"}, result.arrays)
+    assert "Does separation improve over the layers?" in texts(opened(PAGE, part="separation"))
+
+
+def test_a_collapsed_layer_is_one_sentence(gappy: Run) -> None:
     """All units dead: every image is the same to the layer."""
-    experiment = Experiment.of({"units": 16, "layers": 1, "epochs": 1})
-    run = store_run(tmp_path / "runs", experiment, test_accuracy=0.1, test_loss=2.3)
-    dead: dict[str, Any] = {name: np.zeros_like(value) for name, value in run.weights(1).items()}
-    np.savez(run.path / "snapshots" / "epoch-001.npz", **dead)
-    with pytest.raises(Exception) as caught:
-        layer_maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(1,), points=200), lambda *told: None)
-    assert str(caught.value).count(".") <= 2 and "equal in this layer" in str(caught.value)
-    with pytest.raises(Exception, match="Epoch 1 has no map, so there is no film of all epochs"):
-        layer_maps.make(MapRequest(run.run_id, layer="hidden_1", epochs=(0, 1), points=200), lambda *told: None)
-    layers = layers_of(run.experiment)
-    grid = analyses.grid_analysis(MapRequest(run.run_id, epochs=(0, 1), points=200, method="pca"), layers)
-    worked(layer_maps.grid_job, grid.params)
-    assert "Not every layer can be mapped." in texts(opened(PAGE, part="grid", points="200", method="pca"))
+    for epochs in ((0,), (0, 3)):
+        mapped = layer_maps.make(MapRequest(gappy.run_id, epochs=epochs, points=200), lambda *told: None)
+        assert mapped
+        facts, arrays = mapped
+        assert ["error" in frame for frame in facts["frames"]] == [True] * len(epochs)
+        assert "points are equal in this layer" in facts["frames"][0]["error"]
+        assert np.isnan(arrays["points"]).all() and arrays["points"].shape == (len(epochs), 200, 2)
 
 
 def test_an_epoch_that_was_not_kept_is_named(run: Run) -> None:

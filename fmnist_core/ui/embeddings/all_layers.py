@@ -19,7 +19,7 @@ from fmnist_core.experiment.analysis_facts import FrameFacts, GridFacts
 from fmnist_core.experiment.layer_names import OUTPUT, layer_heading, layers_of, the_layer
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
-from fmnist_core.ui.embeddings import map_trust
+from fmnist_core.ui.embeddings import map_gaps, map_trust
 from fmnist_core.ui.embeddings.embeddings_view import View
 from fmnist_core.ui.embeddings.mapped_images import available, shown
 from fmnist_core.ui.shared import analysis_panel
@@ -76,15 +76,21 @@ def _heading(epoch: int) -> str:
 
 def _reading(result: Result[GridFacts], layers: Sequence[str], epochs: Sequence[int]) -> str:
     """Whether separation improves over layers and over training, by this run's own numbers."""
-    broken = [frames[0]["error"] for frames in result.facts["layers"] if "error" in frames[0]]
-    if broken:
-        return f"Not every layer can be mapped. {broken[0]}"
-    figures = [[100 * frame["knn_layer"] for frame in frames] for frames in result.facts["layers"]]
-    pixels, best = figures[0][-1], max(range(1, len(layers)), key=lambda index: figures[index][-1])
-    before = f", where it was {figures[best][0]:.1f} % {_heading(epochs[0]).lower()}" if len(epochs) > 1 else ""
-    return (
-        f"Under each map: the share of images whose {K} nearest neighbours *in the layer* vote for their class."
-        f" In the pixels it is {pixels:.1f} %; after epoch {epochs[-1]} it is highest in"
-        f" {the_layer(layers[best])}, {figures[best][-1]:.1f} %{before}. The maps illustrate; judge by these"
-        " numbers."
-    )
+    cells = [
+        (layer, epoch, frame)
+        for layer, frames in zip(layers, result.facts["layers"], strict=True)
+        for epoch, frame in zip(epochs, frames, strict=True)
+    ]
+    gaps = {f"{the_layer(layer)} at epoch {epoch}": frame["error"] for layer, epoch, frame in cells if "error" in frame}
+    figures = {(layer, epoch): 100 * frame["knn_layer"] for layer, epoch, frame in cells if "error" not in frame}
+    said = [f"Under each map: the share of images whose {K} nearest neighbours *in the layer* vote for their class."]
+    pixels, at_the_end = layers[0], [layer for layer in layers[1:] if (layer, epochs[-1]) in figures]
+    if (pixels, epochs[-1]) in figures and at_the_end:
+        best = max(at_the_end, key=lambda layer: figures[layer, epochs[-1]])
+        first = figures.get((best, epochs[0])) if len(epochs) > 1 else None
+        before = "" if first is None else f", where it was {first:.1f} % {_heading(epochs[0]).lower()}"
+        said.append(
+            f"In the pixels it is {figures[pixels, epochs[-1]]:.1f} %; after epoch {epochs[-1]} it is highest in"
+            f" {the_layer(best)}, {figures[best, epochs[-1]]:.1f} %{before}."
+        )
+    return " ".join([*said, "The maps illustrate; judge by these numbers.", map_gaps.told("No map", gaps)]).strip()

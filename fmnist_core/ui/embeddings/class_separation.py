@@ -18,6 +18,7 @@ from fmnist_core.findings import evaluation
 from fmnist_core.findings.evaluation import Z95
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
+from fmnist_core.ui.embeddings import map_gaps
 from fmnist_core.ui.embeddings.all_layers import few
 from fmnist_core.ui.embeddings.embeddings_view import View
 from fmnist_core.ui.shared import analysis_panel
@@ -62,7 +63,7 @@ def _table(rows: list[SeparationRow], images: int) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table["layer"] = [_short(layer) for layer in table["layer"]]
     ends = [
-        evaluation.wilson(value * images, images) if measure == "knn" and value is not None else (np.nan, np.nan)
+        evaluation.wilson(value * images, images) if measure == "knn" and pd.notna(value) else (np.nan, np.nan)
         for measure, value in zip(table["measure"], table["value"], strict=True)
     ]
     return table.assign(low=[float(low) for low, _ in ends], high=[float(high) for _, high in ends])
@@ -73,26 +74,33 @@ def _answer(result: Result[SeparationFacts], run: Run) -> str:
 
     The same images are looked at everywhere, so differences are paired.
     """
-    correct, layers, last = result.arrays["right"], layers_of(run.experiment), run.epochs[-1]
+    layers, gaps = layers_of(run.experiment), result.facts.get("gaps", [])
+    reasons = {f"{the_layer(gap['layer'])} at epoch {gap['epoch']}": gap["error"] for gap in gaps}
+    told = map_gaps.told("No measures", reasons)
+    measured = [epoch for epoch in run.epochs if epoch not in {gap["epoch"] for gap in gaps}]
+    if not measured:
+        return f"After no epoch can all layers be compared. {told}"
+    first, last = measured[0], measured[-1]
+    before, after = (result.arrays["right"][run.epochs.index(epoch)] for epoch in (first, last))
     steps = [
-        f"from {the_layer(before)} to {the_layer(after)} it {_changed(correct[-1, index], correct[-1, index + 1])}"
-        for index, (before, after) in enumerate(pairwise(layers))
+        f"from {the_layer(one)} to {the_layer(other)} it {_changed(after[index], after[index + 1])}"
+        for index, (one, other) in enumerate(pairwise(layers))
     ]
     ends = [
         row["value"]
         for layer in (layers[0], layers[-1])
         for row in result.facts["rows"]
-        if (row["measure"], row["epoch"], row["layer"]) == ("silhouette", last, layer)
+        if (row["measure"], row["epoch"], row["layer"]) == ("silhouette", last, layer) and row["value"] is not None
     ]
     silhouette = ""
-    if all(ends):
+    if len(ends) == 2:
         silhouette = f" The silhouette goes from {ends[0]:.2f} in the pixels to {ends[1]:.2f} in the output layer."
+    since = "" if first == run.epochs[0] else f" since epoch {first}"
     return (
         f"**Does separation improve over the layers?** After epoch {last}, the share of images whose neighbours agree"
         f" with them: {'; '.join(steps)}.{silhouette} **And over training?** In the output layer it"
-        f" {_changed(correct[0, -1], correct[-1, -1])}, from {correct[0, -1].mean():.3f} to"
-        f" {correct[-1, -1].mean():.3f}."
-    )
+        f" {_changed(before[-1], after[-1])}{since}, from {before[-1].mean():.3f} to {after[-1].mean():.3f}. {told}"
+    ).strip()
 
 
 def _changed(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fmnist_core.charts import gallery, images, theme
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.embedding.neighbours import nearest_to
+from fmnist_core.embedding.neighbours import EmbeddingError, check_features, nearest_to
 from fmnist_core.embedding.pca import PCA, pca
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import the_layer
@@ -188,7 +188,12 @@ def _probabilities(run: Run, epoch: int, split: str, points: int) -> NDArray[np.
 
 @per_run(max_entries=32, shared=True)
 def _components(run: Run, epoch: int, layer: str, split: str, points: int, dimensions: int) -> PCA:
-    return pca(np.nan_to_num(_values(run, epoch, layer, split, points)), dimensions)
+    values = _values(run, epoch, layer, split, points)
+    try:
+        check_features(values)
+    except EmbeddingError:  # it will be said where the map would be
+        values = np.zeros_like(values)
+    return pca(values, dimensions)
 
 
 @per_run(max_entries=500)

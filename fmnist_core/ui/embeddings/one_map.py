@@ -13,11 +13,12 @@ from fmnist_core.engine import analyses
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.analysis_facts import MapFacts
 from fmnist_core.experiment.layer_names import PIXELS, the_layer
+from fmnist_core.findings import evaluation
 from fmnist_core.findings.map_request import SETTINGS, MapRequest
 from fmnist_core.store.result_store import Result
 from fmnist_core.store.run import Run
 from fmnist_core.ui.components.scatter import scatter_map
-from fmnist_core.ui.embeddings import map_trust, mapped_images
+from fmnist_core.ui.embeddings import map_gaps, map_trust, mapped_images
 from fmnist_core.ui.embeddings.embeddings_view import STATE, View
 from fmnist_core.ui.embeddings.mapped_images import Shown, cloud
 from fmnist_core.ui.shared import analysis_panel, estimate, server, session
@@ -27,13 +28,22 @@ LAYOUT = (3.2, 1)  # the map, and what is beside it
 
 
 class Frame(NamedTuple):
-    """One epoch of a finished map. corners: the box that all epochs of a film share."""
+    """One epoch of a finished map. corners: the box that all epochs of a film share.
+
+    gaps: names the epochs of a film that have no map, or "".
+    """
 
     points: NDArray[np.float32]
     corners: NDArray[np.float32]
     facts: dict[str, Any]
     request: MapRequest
     of_film: bool
+    gaps: str
+
+    @property
+    def gap(self) -> str:
+        """Why this epoch has no map, or ""."""
+        return str(self.facts.get("error", ""))
 
 
 def show(view: View, run: Run, epoch: int) -> None:
@@ -43,6 +53,12 @@ def show(view: View, run: Run, epoch: int) -> None:
     st.markdown(_caption(request, epoch, mapped))
     frame = _frame(view, run, epoch, mapped)
     if frame is None:
+        return
+    if frame.gap:
+        with st.container(border=True, height=HEIGHT):  # so that a film that plays does not jump here
+            st.markdown(f"**{_when(epoch).capitalize()}, {the_layer(request.layer)} has no map.** {frame.gap}")
+        if not frame.of_film:
+            _film(view, run, frame)
         return
     method = METHODS[request.method]
     if view.second:
@@ -58,7 +74,9 @@ def show(view: View, run: Run, epoch: int) -> None:
             " of the variance."
         )
     if frame.of_film and not view.second:
-        st.caption("The film is ready: press Play, or move the epoch slider, and follow the same points.")
+        st.caption(
+            f"The film is ready: press Play, or move the epoch slider, and follow the same points. {frame.gaps}".strip()
+        )
     if "seed" in method.settings:
         STATE.draw("second")
     else:
@@ -71,16 +89,20 @@ def show(view: View, run: Run, epoch: int) -> None:
 
 def _caption(request: MapRequest, epoch: int, mapped: Shown) -> str:
     """What is mapped, in a sentence."""
-    when = "before training" if epoch == 0 else f"after epoch {epoch}"
+    when = _when(epoch)
     outputs = f"The outputs of **{the_layer(request.layer)}** for"
     if request.layer == PIXELS:
         when, outputs = "(the same at every epoch: pixels do not change)", "The **pixels** of"
+    what = f"{outputs} {len(mapped.chosen.rows):,} {request.split} images {when}, drawn by"
+    what = f"{what} **{METHODS[request.method].title}**."
+    if not evaluation.all_finite(mapped.probabilities):
+        return f"{what} After epoch {epoch} the outputs of this network are NaN: it diverged."
     correct = float((mapped.predicted == mapped.chosen.labels).mean())
-    return (
-        f"{outputs} {len(mapped.chosen.rows):,} {request.split} images {when}, drawn by"
-        f" **{METHODS[request.method].title}**. The network classifies {wording.percent(correct, 1)} of them"
-        " correctly."
-    )
+    return f"{what} The network classifies {wording.percent(correct, 1)} of them correctly."
+
+
+def _when(epoch: int) -> str:
+    return "before training" if epoch == 0 else f"after epoch {epoch}"
 
 
 def _frame(view: View, run: Run, epoch: int, mapped: Shown) -> Frame | None:
@@ -105,12 +127,20 @@ def _frame(view: View, run: Run, epoch: int, mapped: Shown) -> Frame | None:
 
 def _of_result(result: Result[MapFacts], index: int, request: MapRequest) -> Frame:
     """An epoch of a map or film. index: of the epoch in the request."""
-    points = result.arrays["points"]
-    flat = points.reshape(-1, points.shape[-1])
-    corners = np.stack([flat.min(axis=0), flat.max(axis=0)])
+    points, frames = result.arrays["points"], result.facts["frames"]
+    reasons = {
+        f"epoch {epoch}": frame["error"]
+        for epoch, frame in zip(request.epochs, frames, strict=True)
+        if "error" in frame
+    }
+    flat = points[np.isfinite(points).all(axis=2)]
+    corners = (
+        np.stack([flat.min(axis=0), flat.max(axis=0)]) if len(flat) else np.zeros((2, points.shape[2]), np.float32)
+    )
     shared = {name: result.facts.get(name) for name in ("seconds", "program", "versions")}
-    facts = {**result.facts["frames"][index], **shared}
-    return Frame(points[index], corners, facts, request, of_film=len(request.epochs) > 1)
+    facts = {**frames[index], **shared}
+    of_film = len(request.epochs) > 1
+    return Frame(points[index], corners, facts, request, of_film, map_gaps.told("No map", reasons))
 
 
 def _map(view: View, run: Run, epoch: int, mapped: Shown, frame: Frame) -> None:
@@ -161,10 +191,12 @@ def _side_by_side(view: View, run: Run, epoch: int, mapped: Shown, frame: Frame)
     with right:
         st.markdown(f"**Seed {other.seed}**")
         result = analysis_panel.result(analyses.map_analysis(other))
-        if result is not None:
-            second = _of_result(result, 0, other)
+        second = None if result is None else _of_result(result, 0, other)
+        if second and second.gap:
+            st.markdown(f"This seed has no map. {second.gap}")
+        elif second:
             scatter_map.show(cloud(second.points, mapped, view.colour, second.corners), "map right", SMALL)
-    if result is not None:
+    if second and not second.gap:
         st.markdown(map_trust.two_seeds(frame.points, second.points))
 
 
@@ -180,5 +212,5 @@ def _film(view: View, run: Run, frame: Frame) -> None:
             " the same points move, and Play shows how."
         )
         seconds = frame.facts["seconds"] * (1 + 0.6 * (len(run.epochs) - 1))
-        caption = f"About {estimate.words(seconds)} on this machine." if seconds > 1 else ""
+        caption = f"About {estimate.words(seconds)} on this machine." if seconds > 1 and not frame.gap else ""
         analysis_panel.result(analyses.map_analysis(request), at_once=False, start="Make the film", caption=caption)
