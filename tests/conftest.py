@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,6 +13,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.app_server import CHROMIUM, Server, new_page
 
+# Tests that import Keras themselves mean the one that the product trains with.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 # A property holds however long the machine takes for an example.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
@@ -95,3 +98,17 @@ def page(browser: Browser) -> Iterator[Page]:
     page = new_page(browser)
     yield page
     page.context.close()
+
+
+@pytest.fixture
+def no_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Pages are tested alone: an engine that exists but starts no processes, and a run store of the test's own."""
+    from fmnist_core.ui.shared import server as app_server
+
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("fmnist_core.engine.service.Engine.start", lambda self: None)
+    for cached in (app_server.engine, app_server.store):
+        cached.clear()
+    yield
+    for cached in (app_server.engine, app_server.store):
+        cached.clear()

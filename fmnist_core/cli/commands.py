@@ -1,6 +1,7 @@
 """The command line: its commands, each a row of one table, and its exit codes.
 
-Exit codes are a contract: 0 all well, 1 the training failed, 2 a bad value, 3 data missing or damaged.
+Exit codes are a contract: 0 all well, 1 the training failed, 2 a bad value, 3 data missing or damaged;
+130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ import argparse
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from fmnist_core import __version__
 from fmnist_core.cli import measure_commands, train_commands
-from fmnist_core.cli.output import versions
+from fmnist_core.cli.interrupts import interrupted, reader_gone
+from fmnist_core.cli.output import check_target, versions
 from fmnist_core.data import dataset
 from fmnist_core.embedding.map_methods import METHODS
-from fmnist_core.errors import BadValueError, LabError
-from fmnist_core.settings import settings
+from fmnist_core.errors import BadValueError, LabError, reason_of
+from fmnist_core.settings import misspelt, settings
 
-FAILED, BAD_VALUE, BAD_DATA, INTERRUPTED = 1, 2, 3, 130
+FAILED, BAD_VALUE, BAD_DATA = 1, 2, 3
 
 
 def doctor(arguments: argparse.Namespace) -> None:
@@ -40,11 +44,12 @@ def doctor(arguments: argparse.Namespace) -> None:
 
 
 class Command(NamedTuple):
-    """One command. add_flags: declares its flags. run: executes it; raises LabError where it fails."""
+    """One command. add_flags: declares its flags. run: executes it; raises LabError
+    where it fails, or returns an exit code."""
 
     help: str
     add_flags: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], None]
+    run: Callable[[argparse.Namespace], int | None]
     aliases: tuple[str, ...] = ()
 
 
@@ -93,19 +98,42 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(texts: list[str]) -> int:
-    """Run one command; returns the process' exit code."""
-    arguments = parser().parse_args(texts)
+    """Run one command; returns the process' exit code. Whatever happens is one line, never a trace."""
     try:
-        arguments.run_command(arguments)
-    except dataset.DataError as error:
-        return _refuse(str(error), BAD_DATA)
-    except BadValueError as error:
-        return _refuse(str(error), BAD_VALUE)
-    except LabError as error:
-        return _refuse(str(error), FAILED)
+        code = _run(texts)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        reader_gone()
+        return 0
     except KeyboardInterrupt:
-        return _refuse("Stopped.", INTERRUPTED)
-    return 0
+        return interrupted()
+    except LabError as error:
+        return _refuse(str(error), code_of(error))
+    except Exception as error:  # a full disk behind standard output, or a fault of ours
+        return _refuse(_unexpected(error), FAILED)
+
+
+def _run(texts: list[str]) -> int:
+    arguments = parser().parse_args(texts)
+    settings()  # a wrong one is named before any work
+    for sentence in misspelt():
+        print(sentence, file=sys.stderr)
+    if getattr(arguments, "json", None):
+        check_target(arguments.json)
+    return arguments.run_command(arguments) or 0
+
+
+def code_of(error: LabError) -> int:
+    """The exit code that tells this kind of error."""
+    kinds = {dataset.DataError: BAD_DATA, BadValueError: BAD_VALUE}
+    return next((code for kind, code in kinds.items() if isinstance(error, kind)), FAILED)
+
+
+def _unexpected(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "unknown"
+    return f"The command failed with {type(error).__name__} ({reason_of(error)}; {place})."
 
 
 def _refuse(sentence: str, code: int) -> int:

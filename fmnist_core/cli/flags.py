@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from fmnist_core.errors import BadValueError
 from fmnist_core.experiment.hyperparameters import FIELDS
 
+LONGEST = 40  # characters of a wrong text that a sentence repeats
 N = TypeVar("N", int, float)
 
 
@@ -39,9 +40,12 @@ def number(kind: type[N], name: str, text: str) -> N:
         return kind(text)
     except ValueError:
         words = "a whole number" if kind is int else "a number"
-        raise BadValueError(f"{name} is {text[:40]!r}, but it must be {words}.") from None
+        raise BadValueError(f"{name} is {text[:LONGEST]!r}, but it must be {words}.") from None
 
 
 def count(text: str) -> Any:
-    """A text of digits as a whole number; any other as it is, for validation to name it."""
-    return int(text) if text.isdecimal() else text
+    """A whole number from a text; any other text as it is, cut, for validation to name it."""
+    try:
+        return int(text)
+    except ValueError:  # no number, or one of more digits than Python reads
+        return text[:LONGEST]

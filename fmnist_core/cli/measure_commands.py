@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from fmnist_core.cli import flags
+from fmnist_core.cli.interrupts import ends_at_once
 from fmnist_core.cli.output import ProgressBar, versions, write
 from fmnist_core.data import dataset
 from fmnist_core.embedding.neighbours import EmbeddingError
@@ -27,8 +28,8 @@ def add_embed(parser: argparse.ArgumentParser) -> None:
 
 def embed(arguments: argparse.Namespace) -> None:
     """Map a layer's outputs of a stored run in this process, and print the trust measures of the map."""
-    from fmnist_core.jobs import layer_maps
-
+    with ends_at_once():
+        from fmnist_core.jobs import layer_maps
     bar = ProgressBar(1)
     request = map_request(arguments)
     mapped = layer_maps.make(request, lambda done, text, points: bar.fraction(done, text))
@@ -92,8 +93,8 @@ def measure_initialisers(arguments: argparse.Namespace) -> None:
     requested(**shape, initialisers=names, gains=gains)  # before the slow imports
     data = dataset.load(arguments.data)
     images, labels = batch(data)
-    from fmnist_core.learning.initial_measures import measure
-
+    with ends_at_once():
+        from fmnist_core.learning.initial_measures import measure
     measured = measure(**shape, initialisers=names, images=images, labels=labels, gains=gains)
     networks = {network["initialiser"]: network for network in measured["networks"]}
     layers = {name: _by_layer(network) for name, network in networks.items()}

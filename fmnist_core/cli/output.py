@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from fmnist_core.errors import BadValueError, LabError, reason_of
 from fmnist_core.experiment.recording import EpochRecord, Progress, to_json_types
 
 PACKAGES = (
@@ -17,21 +22,82 @@ PACKAGES = (
 )
 
 
+class OutputError(LabError):
+    """The result of a command could not be written to its file."""
+
+
 def versions() -> dict[str, str]:
     """The installed version of each package that results depend on."""
     return {name: metadata.version(name) for name in PACKAGES}
 
 
+def check_target(target: str) -> None:
+    """Try whether a result can be written to a file, before the work that it costs; "-" is standard output.
+
+    Raises:
+        BadValueError: it cannot.
+    """
+    if target == "-":
+        return
+    try:
+        path = _place(target)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if _is_device(path):
+            return
+        aside, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        os.close(aside)
+        Path(name).unlink()
+    except (OSError, ValueError) as error:
+        problem = f"--json is {target[:200]!r}, but nothing can be written there ({reason_of(error)})"
+        raise BadValueError(f"{problem}; name another file.") from None
+
+
+def _place(target: str) -> Path:
+    """Where a file is to be: behind a link, the file that the link names."""
+    path = Path(target)
+    return path if _is_device(path) else Path(os.path.realpath(path))
+
+
+def _is_device(path: Path) -> bool:
+    """Whether it is there but no file: a pipe or /dev/stdout, which cannot be replaced."""
+    return path.exists() and not path.is_file()
+
+
 def write(result: Mapping[str, Any], target: str | None, summary: Callable[[], str]) -> None:
-    """Print the summary, and write the result as JSON to a file; to standard output alone where the target is "-"."""
+    """Print the summary, and write the result as JSON to a file; to standard output alone where the target is "-".
+
+    Raises:
+        OutputError: the file cannot be written after all; standard output has the JSON object then.
+    """
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     if target == "-":
         print(json.dumps(to_json_types(result), allow_nan=False))
         return
+    if not target:
+        print(summary())
+        return
+    text = json.dumps(to_json_types(result), indent=1, allow_nan=False)
+    try:
+        _write_whole(_place(target), text)
+    except OSError as error:
+        print(text)
+        raise OutputError(f"{target} cannot be written ({reason_of(error)}); the result is printed instead.") from None
     print(summary())
-    if target:
-        Path(target).write_text(json.dumps(to_json_types(result), indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file aside and rename it into place, so that a reader sees all of it or what was there before."""
+    if _is_device(path):
+        path.write_text(text, encoding="utf-8")
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:40]}.") as folder:
+        aside = Path(folder) / "result"  # with the permissions of a new file, which mkstemp's has not
+        aside.write_text(text, encoding="utf-8")
+        if path.exists():
+            shutil.copymode(path, aside)
+        aside.replace(path)
 
 
 class ProgressBar:

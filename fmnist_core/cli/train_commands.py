@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_core.cli import flags
+from fmnist_core.cli.interrupts import ends_at_once
 from fmnist_core.cli.output import ProgressBar, versions, write
 from fmnist_core.data import dataset
+from fmnist_core.errors import reason_of
 from fmnist_core.experiment.cost import check_budget, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import STUDIES, Study, StudyError
 from fmnist_core.experiment.study import check_budget as check_study
 from fmnist_core.findings import statistics
-from fmnist_core.settings import settings
+from fmnist_core.settings import check_runs_folder, settings
 
 if TYPE_CHECKING:
     from fmnist_core.findings.run_tables import Trained
     from fmnist_core.store.run import Run
+
+LARGEST_STUDY = 1_000_000  # bytes of its file
 
 
 def print_presets(arguments: argparse.Namespace) -> None:
@@ -38,6 +42,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     """The flags of `train`."""
     parser.add_argument("--preset", metavar="NAME", help="start from a ready-made experiment: " + ", ".join(PRESETS))
     flags.add_hyperparameters(parser)
+    parser.add_argument("--again", action="store_true", help="train anew where the store has this run already")
     flags.add_data(parser)
     flags.add_json(parser)
 
@@ -52,13 +57,19 @@ def experiment_of(arguments: argparse.Namespace) -> Experiment:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train in this process, store the run, print the result."""
+    """Train in this process, store the run, print the result; a run that the store has already is not trained again."""
     experiment = experiment_of(arguments)
     data = dataset.load(arguments.data)
-    check_budget(experiment, training_images(experiment, data.name), settings().compute_budget)
-    from fmnist_core.jobs.train_runs import train_and_store
-
-    run = train_and_store(experiment, data.name, listener=ProgressBar(experiment.epochs))
+    run = None if arguments.again else _stored(experiment, data.name)
+    if run:
+        print(f"Run {run.run_id} is stored already; --again trains it anew.", file=sys.stderr)
+    else:
+        check_budget(experiment, training_images(experiment, data.name), settings().compute_budget)
+        check_runs_folder()
+        with ends_at_once():
+            import fmnist_core.learning.training  # noqa: F401  the slow part of the training
+            from fmnist_core.jobs.train_runs import train_and_store
+        run = train_and_store(experiment, data.name, listener=ProgressBar(experiment.epochs))
     result = {
         "digest": experiment.digest,
         "experiment": experiment.canonical(),
@@ -66,11 +77,19 @@ def train(arguments: argparse.Namespace) -> None:
         "test_accuracy": run.metrics["test_accuracy"],
         "seconds": run.metrics["seconds"],
         "history": _history(run),
-        "versions": versions(),
-        "data": {"name": data.name, "source": data.source},
+        "versions": versions() | run.provenance["versions"],
+        "data": run.provenance["data"],
     }
     test = f"Test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}"
     write(result, arguments.json, lambda: f"{test}, {result['seconds']:.1f} s; run {run.run_id}.")
+
+
+def _stored(experiment: Experiment, data_name: str) -> Run | None:
+    """The complete run of an experiment, where the store has it."""
+    from fmnist_core.store.run_store import configured_store
+
+    run = configured_store().find(run_id(experiment, data_name))
+    return run if run and run.complete else None
 
 
 def _history(run: Run) -> list[dict[str, float]]:
@@ -109,36 +128,43 @@ def study_of(arguments: argparse.Namespace) -> Study:
 
 def _read_study(name: str) -> Study:
     try:
-        return Study.from_json(Path(name).read_bytes())
-    except OSError as error:
-        raise StudyError(f"The study's file {name} cannot be read ({error.strerror}); choose another one.") from None
+        return Study.from_json(_content(Path(name)))
+    except (OSError, ValueError) as error:  # a name may hold what no file's name can
+        raise StudyError(f"The study's file {name[:200]} cannot be read ({reason_of(error)}); name another.") from None
+
+
+def _content(path: Path) -> bytes:
+    """A study's file, which is small. Raises: OSError, ValueError."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a file")
+    with path.open("rb") as file:
+        content = file.read(LARGEST_STUDY + 1)
+    if len(content) > LARGEST_STUDY:
+        raise ValueError("it is too large for a study")
+    return content
 
 
 def train_study(arguments: argparse.Namespace) -> None:
     """Train what the store does not have of a study, in this process, and print the comparison."""
-    from fmnist_core.findings import run_tables
-    from fmnist_core.jobs.train_runs import train_and_store, train_many
-    from fmnist_core.store.run_store import configured_store
-
     study = study_of(arguments)
     data = dataset.load(arguments.data)
     check_study(study, lambda experiment: training_images(experiment, data.name), settings().compute_budget)
-    store = configured_store()
+    check_runs_folder()
+    with ends_at_once():
+        import fmnist_core.learning.training  # noqa: F401  the slow part of the training
+        from fmnist_core.findings import run_tables
+        from fmnist_core.jobs.train_runs import train_and_store, train_many
     variants = study.experiments()
     titles = {
         experiment: f"{number}/{len(variants)} {variant.name}, seed {experiment.seed}"
         for number, (variant, experiment) in enumerate(variants, start=1)
     }
 
-    def find(experiment: Experiment) -> Run | None:
-        run = store.find(run_id(experiment, data.name))
-        return run if run and run.complete else None
-
     def train(experiment: Experiment, on_fraction: object, should_stop: Callable[[], bool]) -> Run:
         bar = ProgressBar(experiment.epochs, titles[experiment])
         return train_and_store(experiment, data.name, bar, should_stop)
 
-    runs = train_many([experiment for _, experiment in variants], find, train)
+    runs = train_many([experiment for _, experiment in variants], lambda each: _stored(each, data.name), train)
     assert runs  # nobody stops them
     trained = [run_tables.Trained(variant.name, run) for (variant, _), run in zip(variants, runs, strict=True)]
     write(run_tables.result(trained, trained[0].model), arguments.json, lambda: _comparison(trained))
@@ -150,10 +176,14 @@ def _comparison(trained: Sequence[Trained]) -> str:
 
     rows = [f"{'':32} {'test loss':>16} {'test accuracy':>16} {'seconds':>8}"]
     for line in run_tables.lines(trained):
-        loss, accuracy = (f"{value.mean:.3f} ± {value.std:.3f}" for value in (line.test_loss, line.test_accuracy))
+        loss, accuracy = (
+            statistics.spread(value).replace("\u00a0", " ") for value in (line.test_loss, line.test_accuracy)
+        )
         rows.append(f"{line.model[:32]:32} {loss:>16} {accuracy:>16} {line.seconds.mean:8.1f}")
     differences = statistics.compare(trained[0].model, run_tables.measures(trained), run_tables.compared(trained))
-    return "\n".join([*rows, *statistics.sentences(differences), statistics.footnote(differences)])
+    intervals = [difference for difference in differences if difference.n > 1]
+    notes = [statistics.footnote(differences)] if intervals else []
+    return "\n".join([*rows, *statistics.sentences(differences), *notes])
 
 
 # --- table1 -----------------------------------------------------------------------------------------------------------
@@ -175,11 +205,14 @@ def train_table1(arguments: argparse.Namespace) -> None:
     from fmnist_core.experiment import table1_plan
     from fmnist_core.findings.table1_ledger import Ledger, ledger_path
     from fmnist_core.findings.table1_result import available, sentences, text
-    from fmnist_core.jobs.table1_trainings import make_table1
 
     plan = table1_plan.plan(arguments.plan, flags.count(arguments.seeds))
     data = dataset.load(arguments.data)
     table1_plan.check_budget(plan, available(data), settings().compute_budget)
+    check_runs_folder()
+    with ends_at_once():
+        import fmnist_core.learning.training  # noqa: F401  the slow part of the training
+        from fmnist_core.jobs.table1_trainings import make_table1
     print(table1_plan.announced(plan, available(data)), file=sys.stderr)
     result = make_table1(plan, data, ProgressBar(plan.epochs).fraction, ledger=Ledger(ledger_path()))
     write(result, arguments.json, lambda: "\n".join([text(result), *sentences(result)]))

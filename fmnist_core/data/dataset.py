@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.data import idx
 from fmnist_core.data.idx import DataError, Expected
-from fmnist_core.settings import settings
+from fmnist_core.settings import given, home, settings
 
 __all__ = [
     "CLASSES", "SPLIT_SEED", "DataError", "Dataset", "Split", "draw", "load", "noisy_labels", "release", "split"
@@ -80,10 +79,11 @@ class Split(NamedTuple):
     validation: NDArray[np.int32]
 
 
-def keras_folder() -> Path:
-    """Where `keras.datasets.fashion_mnist` keeps its copy, and where our download puts it."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "datasets" / "fashion-mnist"
+def keras_folder() -> Path | None:
+    """Where `keras.datasets.fashion_mnist` keeps its copy, and where our download puts it; None without a home."""
+    named, user = given("KERAS_HOME"), home()
+    keras = Path(named) if named else user / ".keras" if user else None
+    return keras / "datasets" / "fashion-mnist" if keras else None
 
 
 def sources(name: str | None = None) -> list[Source]:
@@ -95,7 +95,7 @@ def sources(name: str | None = None) -> list[Source]:
     if named is not None:
         return [Source("full", f"the folder {named} (FMNIST_DATA)", named)]
     places = [("the system package dataset-fashion-mnist", DEBIAN_FOLDER), ("the downloaded copy", keras_folder())]
-    existing = [Source("full", title, folder) for title, folder in places if folder.is_dir()]
+    existing = [Source("full", title, folder) for title, folder in places if folder and folder.is_dir()]
     return existing if name == "full" else [*existing, sample]
 
 

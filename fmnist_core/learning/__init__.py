@@ -1,10 +1,20 @@
-"""Networks, their compiled training and their diagnostics: the one floor that imports TensorFlow and Keras."""
+"""Networks, their compiled training and their diagnostics: the one floor that imports TensorFlow and Keras.
+
+What other projects have set for them in this environment must neither break nor change a training: the backend, Keras'
+configuration file, XLA's options, and whether a GPU is used are ours.
+"""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+
+from fmnist_core.settings import replaced, settings
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# Keras' configuration file may name types and formats of other projects, even such as stop the import.
+NO_FOLDER = f"{os.devnull}/keras"
+KERAS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
+XLA = ("TF_XLA_FLAGS", "XLA_FLAGS")  # an unknown option in them ends the process
 
 
 @contextmanager
@@ -23,10 +33,48 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-if LEVEL not in os.environ:  # whoever wants to read the report sets the level
-    os.environ[LEVEL] = "3"
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    with _quiet():
-        import tensorflow
+def prepare(gpu: bool) -> None:
+    """Set the environment that TensorFlow and Keras read when they are imported."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    for name in KERAS if gpu else (*KERAS, *XLA):
+        os.environ.pop(name, None)
+    if not gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+def _import(gpu: bool) -> None:
+    import keras
+    import tensorflow
+
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    with suppress(RuntimeError):  # TensorFlow has begun already: in a test that uses it before it imports us
+        if gpu:
+            for device in gpus:  # else the first worker takes all of its memory
+                tensorflow.config.experimental.set_memory_growth(device, True)
+        else:
+            tensorflow.config.set_visible_devices([], "GPU")
+
+
+def devices() -> list[str]:
+    """The kinds of processors that networks train on: "CPU", and "GPU" where FMNIST_GPU asks for one that is there."""
+    import tensorflow
+
+    return sorted({device.device_type for device in tensorflow.config.get_visible_devices()})
+
+
+_gpu = settings().gpu
+prepare(_gpu)
+with ExitStack() as _around:
+    _around.enter_context(replaced("KERAS_HOME", NO_FOLDER))
+    if LEVEL not in os.environ:  # whoever wants to read the report sets the level
+        os.environ[LEVEL] = "3"
+        _around.enter_context(_quiet())
+    _import(_gpu)
+if os.environ[LEVEL] == "3":
+    import tensorflow
+
     # It warns of each new network's program, taking it for the old one's again.
     tensorflow.get_logger().setLevel("ERROR")

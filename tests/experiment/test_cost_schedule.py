@@ -50,12 +50,3 @@ def test_schedules_follow_their_formulas() -> None:
     assert 0 < cosine[-1] < 1e-7
     inverse = learning_rates(Experiment(schedule="inverse_time", decay_rate=0.5, decay_steps=10, epochs=1), 21)
     assert inverse[[0, 10, 20]] == pytest.approx(0.001 / np.array([1, 1.5, 2]))
-
-
-def test_settings_name_the_wrong_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FMNIST_WORKERS", "many")
-    with pytest.raises(LabError, match="FMNIST_WORKERS is 'many'"):
-        settings()
-    monkeypatch.setenv("FMNIST_WORKERS", "0")
-    with pytest.raises(LabError, match="at least 1"):
-        settings()

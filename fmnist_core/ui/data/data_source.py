@@ -52,10 +52,13 @@ def _offer() -> None:
             help="About 31 MB from the internet, once for everyone who uses this server. Running trainings are not"
             " disturbed.",
             on_click=_start,
+            disabled=dataset.keras_folder() is None,
             width="stretch",
         )
         with other.popover("Other ways", width="stretch"):
             st.markdown(OTHER_WAYS)
+        if dataset.keras_folder() is None:
+            st.caption("The user of this server has no home folder: KERAS_HOME can name a folder for the download.")
         if status.state == "failed":
             markdown.error(status.text)
         elif status.state == "stopped":
@@ -63,7 +66,8 @@ def _offer() -> None:
 
 
 def _start() -> None:
-    _downloader().start(dataset.keras_folder(), settings().mirror)
+    if folder := dataset.keras_folder():
+        _downloader().start(folder, settings().mirror)
 
 
 def _running() -> Status | None:

@@ -10,6 +10,7 @@ import streamlit as st
 from fmnist_core.charts import theme
 from fmnist_core.data import dataset
 from fmnist_core.errors import LabError
+from fmnist_core.settings import SettingError, check_runs_folder, misspelt, settings
 from fmnist_core.ui.shared import markdown, pages, server, session
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import carried
@@ -21,7 +22,8 @@ ICON = "👕"  # An emoji, as the browser has it: a Material symbol would be fet
 def page(this: Page) -> Iterator[None]:
     """Everything around a page's own content; every page starts with `with frame.page(...)`.
 
-    A LabError that leaves the block is shown as its sentence, never as a trace.
+    A LabError that leaves the block is shown as its sentence, never as a trace. Where a setting is wrong, its sentence
+    is the page.
     """
     session.arrive(this)
     name = "Fashion-MNIST Lab"
@@ -33,20 +35,39 @@ def page(this: Page) -> Iterator[None]:
         for each in Page:
             pages.link(each, each.title, carried(each))
     try:
+        settings()
+    except SettingError as error:
+        markdown.error(error)
+        st.stop()
+    shown = ""
+    try:
         yield
     except LabError as error:
-        markdown.error(error)
+        shown = str(error)
+        markdown.error(shown)
     with st.sidebar:
-        _data_line()
+        _data_line(shown)
+        _settings_line()
     server.wake()
 
 
-def _data_line() -> None:
-    """Which data set is in use; what is wrong with it shows on every page."""
+def _settings_line() -> None:
+    """What is not as it should be in the settings, but stops no page."""
+    for sentence in misspelt():
+        markdown.warning(sentence)
+    try:
+        check_runs_folder()
+    except SettingError as error:
+        markdown.warning(error)
+
+
+def _data_line(shown: str) -> None:
+    """Which data set is in use; what is wrong with it shows on every page, once. shown: the page's own error."""
     try:
         data = dataset.load()
     except LabError as error:
-        markdown.error(error)
+        if str(error) != shown:
+            markdown.error(error)
         return
     name = "Full data set" if data.name == "full" else "Embedded sample"
     counts = f"{len(data.train_images):,} training and {len(data.test_images):,} test images"
