@@ -9,12 +9,16 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from altair.utils import schemapi
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from fmnist_core.charts import specification  # noqa: F401  (its import switches off what is switched on below)
 from tests.support.app_server import CHROMIUM, Server, new_page
 
 # Tests that import Keras themselves mean the one that the product trains with.
 os.environ["KERAS_BACKEND"] = "tensorflow"
+# Altair checks each chart against the schema of Vega-Lite, which the app leaves to the tests.
+schemapi.enable_debug_mode()
 # A property holds however long the machine takes for an example.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.experiment.hyperparameters import FIELDS
 
@@ -35,6 +36,7 @@ CHANGE = f"The {L2} falls within an epoch, which pulls the line down."
 HEIGHT, LINE = 420, 18  # Pixels: a picture with titles, two lines of legend and axis; a further line of the legend.
 
 
+@specified
 def curves(
     rows: pd.DataFrame,
     measure: str,
@@ -61,6 +63,7 @@ def curves(
     return theme.picture(picture, _tall(height, models), title, lines, _data(data, top))
 
 
+@specified
 def gap(
     rows: pd.DataFrame, models: Sequence[str], x: str = "epoch", end: float | None = None, height: int = HEIGHT
 ) -> alt.LayerChart:
@@ -85,6 +88,7 @@ def loss_terms(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(term for terms in columns for term in terms.split(" + ") if term))
 
 
+@specified
 def rates(
     rows: pd.DataFrame, models: Sequence[str], x: str = "step", end: float | None = None, height: int = 300
 ) -> alt.LayerChart:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.findings import evaluation
 from fmnist_core.findings.evaluation import Scores
@@ -48,6 +49,7 @@ def rows(counts: NDArray[np.int64], classes: Sequence[str], shares: bool = False
     return pd.DataFrame(cells)
 
 
+@specified
 def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] | None = None) -> alt.LayerChart:
     """The confusion matrix. table: as from `rows`. chosen: true and predicted class of the cell to frame."""
     cells = zip(table["true"], table["predicted"], strict=True)
@@ -100,6 +102,7 @@ def score_rows(scores: Scores, classes: Sequence[str]) -> pd.DataFrame:
     return table.dropna(subset=["value"])
 
 
+@specified
 def score_dots(table: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart:
     """Precision, recall and F1 of each class as dots with intervals. table: as from `score_rows`."""
     colours = alt.Scale(domain=list(MEASURES), range=list(theme.MODEL_COLOURS[:3]))

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 
 HEADROOM = 1.15  # After the first epoch single steps above this times the highest curve point are left out.
@@ -21,6 +22,7 @@ TITLES = {"loss": "Loss: lower is better", "accuracy": "Accuracy: higher is bett
 MOST_POINTS = 400  # of a learning rate's curve
 
 
+@specified
 def curve(
     measure: str,
     history: pd.DataFrame,
@@ -56,6 +58,7 @@ def curve(
     return theme.picture(picture, height, TITLES[measure], data=data)
 
 
+@specified
 def norms(history: pd.DataFrame, column: str, title: str, limit: float = 0.0) -> alt.LayerChart:
     """One column of the history over the epochs, such as the gradient norm. limit: drawn as a line, unless it is 0."""
     rows = history.loc[history["epoch"] > 0, ["epoch", column]].rename(columns={column: "value"})
@@ -70,6 +73,7 @@ def norms(history: pd.DataFrame, column: str, title: str, limit: float = 0.0) ->
     return theme.picture([line, rule], 170, title)
 
 
+@specified
 def learning_rate(rates: NDArray[np.float32], steps_per_epoch: int, height: int = 200) -> alt.LayerChart:
     """rates: the rate of every step, shape (steps,). Drawn at up to MOST_POINTS steps; the axis counts epochs."""
     chosen = np.unique(np.linspace(0, len(rates) - 1, min(len(rates), MOST_POINTS)).astype(int))

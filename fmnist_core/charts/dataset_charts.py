@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 
@@ -20,6 +21,7 @@ PALE = 0.04  # Opacity of an empty cell, so that it still shows as a cell.
 STRONG = 0.9  # Cells above this share of the highest have white figures.
 
 
+@specified
 def balance(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> alt.Chart:
     """Images of each class in each part, side by side. counts: (classes,) of "training", "validation" and "test"."""
     parts = {theme.TRAIN_NAME: theme.TRAIN, theme.VALIDATION_NAME: theme.VALIDATION, TEST_NAME: theme.MUTED}
@@ -61,6 +63,7 @@ def intensity_rows(intensities: NDArray[np.int64], classes: Sequence[str]) -> pd
     return pd.concat(tables, ignore_index=True)
 
 
+@specified
 def intensity_ridges(rows: pd.DataFrame, classes: Sequence[str]) -> alt.Chart:
     """Histograms of the pixel values, one ridge per class on a shared axis. rows: as from `intensity_rows`."""
     position = rows["class"].map({name: label for label, name in enumerate(classes)})
@@ -107,6 +110,7 @@ def similarity_rows(shares: NDArray[np.float64], classes: Sequence[str]) -> pd.D
     )
 
 
+@specified
 def similarity_map(rows: pd.DataFrame, classes: Sequence[str]) -> alt.LayerChart:
     """Similarity of the classes: the stronger a cell, the more similar the two. rows: as from `similarity_rows`."""
     base = alt.Chart(rows).encode(

@@ -13,6 +13,7 @@ from PIL import Image, ImageColor, ImageDraw
 
 from fmnist_core.charts import images, theme
 from fmnist_core.charts.markup import Html, element, joined
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.charts.value_spread import KEY, Array
 
@@ -67,6 +68,7 @@ def _unit_key() -> Html:
     return element("div", *parts, style=f"{KEY};margin-top:0.6rem")
 
 
+@specified
 def masks(probabilities: Mapping[int, float], full: float, name: str) -> alt.LayerChart:
     """The probability of one class, mask by mask.
 

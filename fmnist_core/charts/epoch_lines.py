@@ -11,12 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import gallery, theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 
 FIRST, LAST = "#8ecae6", "#0b4f8a"  # of the layers
 SHOWN = 0.05  # A class that never gets this probability in a trained epoch is left out.
 
 
+@specified
 def layers(
     table: pd.DataFrame, title: str, subtitle: str, axis: str, epoch: int, log: bool = False, form: str = ".0%"
 ) -> alt.LayerChart:
@@ -48,6 +50,7 @@ def probability_rows(by_epoch: Mapping[int, NDArray[np.float32]], classes: Seque
     )
 
 
+@specified
 def probabilities(table: pd.DataFrame, classes: Sequence[str], epoch: int) -> alt.LayerChart:
     """Probability of each class for one image. table: as from `probability_rows`. epoch: the epoch to mark."""
     true = str(table.loc[table["is_true"], "class"].iloc[0])

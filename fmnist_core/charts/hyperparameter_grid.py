@@ -16,6 +16,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import spans
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 
@@ -26,6 +27,7 @@ ROOM, HEIGHT = 130, 400  # Pixels: what titles and axes take, a whole picture.
 WHO = (tip("model:N"), tip("seed:Q"))
 
 
+@specified
 def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[str, str]) -> alt.LayerChart:
     """The mean of a measure for each combination of two hyperparameters, with its figure: the better, the stronger.
 
@@ -52,6 +54,7 @@ def heat_map(table: pd.DataFrame, x: str, y: str, measure: str, titles: Mapping[
     return theme.picture(picture, height, title, direction(measure), {"cells": cells})
 
 
+@specified
 def scatter(
     table: pd.DataFrame, x: str, measure: str, models: Sequence[str], titles: Mapping[str, str], height: int = HEIGHT
 ) -> alt.LayerChart:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import Drawn, specified_each
 from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
@@ -59,10 +60,11 @@ def histogram_table(measured: Measured, quantity: str) -> pd.DataFrame:
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
-def panels(measured: Measured, quantity: str) -> list[alt.LayerChart]:
+@specified_each
+def panels(measured: Measured, quantity: str) -> list[Drawn]:
     """Figure 6 ("activation"), 7 ("gradient") or 8 ("weight_gradient"): a panel for each network, in their order."""
     table = histogram_table(measured, quantity)
-    result: list[alt.LayerChart] = []
+    result: list[Drawn] = []
     for label, network in networks(measured):
         rows = table[table["network"] == label]
         caption, note = _caption(network, quantity), _cut_note(rows, quantity, measured)
@@ -72,12 +74,13 @@ def panels(measured: Measured, quantity: str) -> list[alt.LayerChart]:
     return result
 
 
-def singular_values(measured: Measured) -> list[alt.LayerChart]:
+@specified_each
+def singular_values(measured: Measured) -> list[Drawn]:
     """The singular values of the layers' Jacobians: a panel for each network, with rules at their mean, at the closed
     form for f' = f'(0), where there is one, and at what the paper reports."""
     table = histogram_table(measured, "singular_value")
     domain = _domain(table)
-    result: list[alt.LayerChart] = []
+    result: list[Drawn] = []
     for label, network in networks(measured):
         rows = table[table["network"] == label]
         marks = mean_singular_values(measured, network)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.initial_distributions import Measured, networks, overflow_note
+from fmnist_core.charts.specification import Specification, specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.activations import ACTIVATIONS
@@ -49,6 +50,7 @@ def variance_table(measured: Measured, quantity: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["network", "layer", "kind", "variance"])
 
 
+@specified
 def variances(measured: Measured, quantity: str) -> alt.LayerChart:
     """Variance of each hidden layer: points are measured, lines are theory. quantity: a key of VARIANCES."""
     table = variance_table(measured, quantity)
@@ -81,11 +83,16 @@ def unit_table(measured: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def idle_units(measured: Measured) -> alt.Chart | None:
+def idle_units(measured: Measured) -> Specification | None:
     """Bars: saturated activations, or dead units; None for an activation that knows neither."""
     activation = ACTIVATIONS[measured["activation"]]
-    if not (activation.can_saturate or activation.can_die):
-        return None
+    return idle_bars(measured) if activation.can_saturate or activation.can_die else None
+
+
+@specified
+def idle_bars(measured: Measured) -> alt.Chart:
+    """As `idle_units`, for an activation that can saturate or die."""
+    activation = ACTIVATIONS[measured["activation"]]
     models, table = labels(measured), unit_table(measured)
     most = float(table["share"].max())
     name, explanation = "dead units", "0 for every image of the batch"
@@ -115,6 +122,7 @@ def lsuv_table(network: Mapping[str, Any]) -> pd.DataFrame:
     return table.assign(layer=shown, when=when)
 
 
+@specified
 def lsuv(network: Mapping[str, Any]) -> alt.LayerChart:
     """Variance of each layer's weighted sums before and after LSUV divided its weights, first layer to last."""
     table = lsuv_table(network)

@@ -13,6 +13,7 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 
 # From the first hidden layer to the last; seen on light and dark pages.
@@ -27,6 +28,7 @@ def layer_colours(layers: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(layers), range=theme.ramp(ANCHORS, shares))
 
 
+@specified
 def activations(
     rows: pd.DataFrame, title: str, domain: tuple[float, float] | None = None, height: int = HEIGHT
 ) -> alt.LayerChart:
@@ -44,6 +46,7 @@ def activations(
     return theme.picture(picture, height, title, subtitle, {"layers": table})
 
 
+@specified
 def spreads(
     rows: pd.DataFrame, title: str, domain: tuple[float, float] | None = None, height: int = HEIGHT
 ) -> alt.LayerChart:
@@ -77,6 +80,7 @@ def _y(domain: tuple[float, float] | None) -> dict[str, Any]:
     return {"title": "activation", "scale": alt.Scale(domain=padded, nice=False)}
 
 
+@specified
 def measure(
     rows: pd.DataFrame,
     name: str,
@@ -100,6 +104,7 @@ def measure(
     return theme.picture([lines, dots], height, title, data={"layers": table})
 
 
+@specified
 def losses(
     rows: pd.DataFrame, models: Sequence[str], target: float | None = None, height: int = HEIGHT
 ) -> alt.LayerChart:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.comparison import L2, LINE, loss_terms, points, x_axis
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.findings.health import LEVEL
 
@@ -36,6 +37,7 @@ def lowest(rows: pd.DataFrame) -> pd.DataFrame:
     return table.join(ends).assign(rise=lambda joined: joined["end_loss"] - joined["loss"]).reset_index()
 
 
+@specified
 def chart(rows: pd.DataFrame, models: Sequence[str]) -> alt.LayerChart:
     """A row for each model: a dot where its validation loss is lowest, and a line from there to its last epoch."""
     table = lowest(rows[rows["model"].isin(models)])

@@ -15,6 +15,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.hyperparameter_grid import HEIGHT, WHO, bend, direction, distinct, is_numeric, measured, rated
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.experiment import wording
 
@@ -23,6 +24,7 @@ NEAREST = 0.07  # Marks nearer than this share of the axis' length would overlap
 WRAP = 14  # Characters in a line of an axis' title.
 
 
+@specified
 def chart(
     table: pd.DataFrame, columns: Sequence[str], measure: str, titles: Mapping[str, str], height: int = HEIGHT
 ) -> alt.LayerChart:

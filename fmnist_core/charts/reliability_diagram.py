@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.findings.evaluation import Reliability
 
@@ -28,6 +29,7 @@ def rows(reliability: Reliability) -> pd.DataFrame:
     return table[table["images"] > 0].reset_index(drop=True)
 
 
+@specified
 def diagram(table: pd.DataFrame) -> alt.LayerChart:
     """Accuracy of each bin as bars, and the diagonal on which confidence and accuracy agree. table: as from `rows`."""
     base = alt.Chart(table).encode(tooltip=TOOLTIP)
@@ -47,10 +49,14 @@ def diagram(table: pd.DataFrame) -> alt.LayerChart:
     return theme.picture([bars, diagonal, ends, dots], 300, "Does accuracy match confidence?", subtitle)
 
 
+@specified
 def counts(table: pd.DataFrame) -> alt.Chart:
     """The number of images in each bin, to be drawn below the diagram. table: as from `rows`."""
     title, axis = "confidence: the probability of the prediction", alt.Axis(format=".0%", grid=False)
-    bars = alt.Chart(table, height=130).mark_rect(color=theme.MUTED, stroke=theme.PAPER, strokeWidth=1)
+    about = "Images in each bin of confidence."
+    bars = alt.Chart(table, height=130, description=about).mark_rect(
+        color=theme.MUTED, stroke=theme.PAPER, strokeWidth=1
+    )
     chart: alt.Chart = bars.encode(
         x=alt.X("from:Q", title=title, scale=SHARES, axis=axis),
         x2="to:Q",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.charts.value_spread import Array
 
@@ -32,6 +33,7 @@ def step_rows(losses: Array, rates: Array, steps_per_epoch: int) -> pd.DataFrame
     return pd.DataFrame({"step": chosen, "epoch": epoch + 1} | {n: v.astype(float) for n, v in columns.items()})
 
 
+@specified
 def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart:
     """The schedule counted in steps, as trained, and counted in epochs (names: RATES). rows: as from `step_rows`."""
     names = dict(zip(("rate", "misread"), RATES, strict=True))
@@ -49,6 +51,7 @@ def rate_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart:
     return theme.picture([_ends(rows, steps_per_epoch), lines], 240, "Learning rate, step by step")
 
 
+@specified
 def loss_by_step(rows: pd.DataFrame, steps_per_epoch: int) -> alt.LayerChart:
     """The loss of each step; the highest 1 % may be cut off. rows: as from `step_rows`."""
     losses = rows[np.isfinite(rows["loss"])]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 
 # Title, how to read it, name of the axis, format of the axis and of the figures.
@@ -36,6 +37,7 @@ MEASURES = {
 FIRST_TO_LAST = ("#d39a1e", "#c9688f", "#8d6bd8", "#3f7fe0", "#12a0a0")
 
 
+@specified
 def over_epochs(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> alt.LayerChart:
     """A line for each layer over the epochs, in a band of its interval. layers: in order, from the input on."""
     rows = _rows(table, measure)
@@ -43,6 +45,7 @@ def over_epochs(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> alt
     return _lines(rows, measure, x, "layer", list(layers))
 
 
+@specified
 def over_layers(table: pd.DataFrame, measure: str, layers: Sequence[str]) -> alt.LayerChart:
     """A line for each epoch of the table over the layers: whether separation improves from layer to layer."""
     rows = _rows(table, measure)

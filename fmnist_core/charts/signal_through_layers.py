@@ -10,6 +10,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.initial_layers import log_axis
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.findings.initial_sentences import plain
 
@@ -36,6 +37,7 @@ def passed(factor: float, layers: int = LAYERS, units: int = UNITS, seed: int = 
     return pd.concat(tables, ignore_index=True)
 
 
+@specified
 def strips(rows: pd.DataFrame) -> alt.LayerChart:
     """A cloud of units for each layer: it shrinks to a line, keeps its size, or leaves the frame, where triangles at
     the edge stand for what lies outside. rows: as from `passed`.
@@ -61,6 +63,7 @@ def strips(rows: pd.DataFrame) -> alt.LayerChart:
     return theme.picture(layers, HEIGHT, _verdict(rows), subtitle)
 
 
+@specified
 def variances(rows: pd.DataFrame) -> alt.LayerChart:
     """The variance of each layer: points are this signal, the line factor^layer. rows: as from `passed`."""
     table = rows.drop_duplicates("layer")[["layer", "variance", "expected"]]

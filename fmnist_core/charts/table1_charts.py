@@ -14,6 +14,7 @@ import pandas as pd
 
 from fmnist_core.charts import theme
 from fmnist_core.charts.markup import Html, element
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 from fmnist_core.experiment.table1_plan import DATA_SETS, PUBLISHED, ROWS, TELLING_SEEDS
 
@@ -81,6 +82,7 @@ def _error(row: Mapping[str, Any]) -> str:
     return element("b", shown) if row["bold"] else shown
 
 
+@specified
 def seeds(result: Mapping[str, Any], activation: str) -> alt.LayerChart:
     """One activation: each seed's test error as a dot, each initialisation's mean with its 95 % interval."""
     rows = [row for row in result["rows"] if row["activation"] == activation]

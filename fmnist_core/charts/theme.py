@@ -1,4 +1,4 @@
-"""One look for all pictures: colours, and an Altair theme that reads well on a light and on a dark page."""
+"""One look for all pictures: colours, and a configuration that reads well on a light and on a dark page."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ INK = alt.ExprRef("luminance(background || 'white') > 0.4 ? '#1d2733' : '#e4e9ee
 LOCALE: Any = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""], "percent": " %"}
 # An axis for names: only the names, and all of them.
 BARE: dict[str, Any] = dict.fromkeys(("labelOverlap", "labelFlush", "grid", "ticks", "domain"), False)
+# Sizes and weights only: text, grid and background follow the page's light or dark theme.
+CONFIG: dict[str, Any] = {
+    "locale": {"number": LOCALE},
+    "view": {"stroke": None},
+    "axis": {"titleFontWeight": 500, "labelFontSize": 12, "titleFontSize": 12, "tickCount": 6},
+    "axisX": {"grid": False},
+    "title": {"anchor": "start", "fontSize": 14, "fontWeight": 600, "offset": 10},
+    "legend": {"orient": "top", "title": None, "labelFontSize": 12, "symbolStrokeWidth": 3},
+    "line": {"strokeWidth": 2},
+    "bar": {"color": TRAIN},
+}
 
 
 def split_colours() -> alt.Scale:
@@ -110,7 +121,7 @@ def picture(
     heading = title if subtitle is None else titled(title, subtitle)
     chart = alt.LayerChart(layer=list(layers), height=height, title=heading)
     if data is not None:
-        chart.datasets = {name: records(d) if isinstance(d, pd.DataFrame) else d for name, d in data.items()}
+        chart.datasets = dict(data)
     return chart
 
 
@@ -118,33 +129,3 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows in JSON types: what is not finite is null."""
     rows: list[dict[str, Any]] = to_json_types(table.rename(columns=str).to_dict("records"))
     return rows
-
-
-def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """The Vega-Lite specification of a chart whose data sets are named lists of plain records.
-
-    Without Altair's validation, which takes two thirds of the time: for pictures that are redrawn twice a second.
-    """
-    return dict(chart.to_dict(validate=False))
-
-
-def enable() -> None:
-    """Make the theme the one in force; cheap, so every page calls it."""
-    if alt.theme.active != "lab":
-        alt.theme.register("lab", enable=True)(_lab)
-
-
-def _lab() -> alt.theme.ThemeConfig:
-    """Sizes and weights only: text, grid and background follow the page's light or dark theme."""
-    return {
-        "config": {
-            "locale": {"number": LOCALE},
-            "view": {"stroke": None},
-            "axis": {"titleFontWeight": 500, "labelFontSize": 12, "titleFontSize": 12, "tickCount": 6},
-            "axisX": {"grid": False},
-            "title": {"anchor": "start", "fontSize": 14, "fontWeight": 600, "offset": 10},
-            "legend": {"orient": "top", "title": None, "labelFontSize": 12, "symbolStrokeWidth": 3},
-            "line": {"strokeWidth": 2},
-            "bar": {"color": TRAIN},
-        }
-    }

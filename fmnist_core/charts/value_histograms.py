@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 
 BINS = 60
@@ -41,6 +42,7 @@ def spread(weights: Iterable[tuple[int, NDArray[np.float32]]]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+@specified
 def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> alt.LayerChart:
     """One column per epoch. rows: as from `spread`. value: title of the value axis. epoch: whose column is framed.
 
@@ -66,6 +68,7 @@ def heat_map(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int |
     return _outlined(cells, frame.encode(x="epoch:O", y="low:Q", y2="high:Q"), title, rows, epoch)
 
 
+@specified
 def ridges(rows: pd.DataFrame, title: str, value: str = "weight", epoch: int | None = None) -> alt.LayerChart:
     """One ridge per epoch, the first at the back. rows: as from `spread`. value: title of the value axis. epoch: the
     epoch whose ridge is outlined.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fmnist_core.charts import images, theme
 from fmnist_core.charts.markup import Html, element
+from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
 
 Array = NDArray[np.float32]
@@ -37,6 +38,7 @@ def shares(parts: Mapping[tuple[str, str], Array]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+@specified
 def distributions(rows: pd.DataFrame, colours: Mapping[str, str], value: str, title: str, more: str) -> alt.Chart:
     """rows: as from `shares`, of one panel. colours: of each part, explained by `key`. value: what is spread.
 

@@ -55,7 +55,6 @@ def test_only_data_changes_from_one_redraw_to_the_next(history: pd.DataFrame) ->
 
 
 def test_charts_and_texts_write_per_cent_alike(history: pd.DataFrame) -> None:
-    theme.enable()
     locale = curves.curve("accuracy", history, 20).to_dict()["config"]["locale"]["number"]
     assert f"33{locale['percent']}" == wording.percent(0.333) == "33 %"
     assert wording.percent(0.9168, 1) == "91.7 %"

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
 
 from fmnist_core.charts import comparison, hyperparameter_grid, overfitting_chart, parallel_coordinates, theme
+from fmnist_core.charts.specification import Specification
 
 SHAPES = {
     "Base network": (0.30, 0.060, 8, 0.001),
@@ -95,14 +95,14 @@ TITLES = {
 FIELDS = ["learning_rate", "units", "batch_norm", "activation", "l2"]
 
 
-def data(chart: alt.TopLevelMixin) -> dict[str, list[dict[str, Any]]]:
+def data(chart: Specification) -> dict[str, list[dict[str, Any]]]:
     """The chart's data sets, after Altair's validation of the whole; strict JSON, so that a nan fails."""
     spec = chart.to_dict()
     datasets: dict[str, list[dict[str, Any]]] = json.loads(json.dumps(spec["datasets"], allow_nan=False))
     return datasets
 
 
-def spec(chart: alt.TopLevelMixin) -> str:
+def spec(chart: Specification) -> str:
     """All of the chart but its data."""
     return json.dumps({key: value for key, value in chart.to_dict().items() if key != "datasets"})
 

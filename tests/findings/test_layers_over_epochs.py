@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fmnist_core.charts import layers_in_training as pictures
-from fmnist_core.charts import theme
 from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.findings import layers_over_epochs as measured
@@ -194,6 +193,6 @@ def test_an_exploded_layer_leaves_a_gap(rows: pd.DataFrame) -> None:
 
 def test_a_line_for_each_run(trained: list[Trained]) -> None:
     curves = measured.loss_curves(trained)
-    drawn = theme.specification(pictures.losses(curves, ["glorot_uniform"], target=1.0))
+    drawn = pictures.losses(curves, ["glorot_uniform"], target=1.0).to_dict()
     assert {one["model"] for one in drawn["datasets"]["runs"]} == {"glorot_uniform"}
     assert drawn["datasets"]["target"] == [{"loss": 1.0}]

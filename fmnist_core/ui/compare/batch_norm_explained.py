@@ -16,6 +16,7 @@ from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared import chart_view
 from fmnist_core.ui.shared.per_run import per_run
 
 SIDES = {
@@ -49,7 +50,8 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
             panels = rows[number].groupby("panel", sort=False)
             for column, (when, panel) in zip(st.columns(2), panels, strict=False):
                 chart = value_spread.distributions(panel, SIDES, "pre-activation", f"Hidden layer {number}", str(when))
-                column.altair_chart(chart, key=f"regulariser sums {number} {when}")
+                with column:
+                    chart_view.show(chart, key=f"regulariser sums {number} {when}")
     parts.table(facts, ("%.2f",) * 4)
     st.caption(
         f"{parts.measured_on(run)} with {parts.BATCH} training images as one batch, all units of a layer together. Each"

@@ -17,7 +17,7 @@ from fmnist_core.findings.statistics import PLUS_MINUS, Comparison, spread
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import over_hyperparameters
 from fmnist_core.ui.compare.compare_view import STATE, View, select
-from fmnist_core.ui.shared import estimate, markdown, server
+from fmnist_core.ui.shared import chart_view, estimate, markdown, server
 from fmnist_core.ui.shared.downloads import File, csv_file
 from fmnist_core.ui.shared.markdown import escaped, table
 from fmnist_core.ui.shared.per_run import per_run
@@ -149,8 +149,8 @@ def _curves(trained: list[Trained], view: View) -> None:
         chart = comparison.curves(rows, view.curve, models, view.x, view.each)
     else:
         chart = (comparison.gap if view.curve == "gap" else comparison.rates)(rows, models, view.x)
-    st.altair_chart(chart, key=f"compare {view.curve} {view.x}")
-    st.altair_chart(overfitting_chart.chart(rows, models), key="compare overfitting")
+    chart_view.show(chart, key=f"compare {view.curve} {view.x}")
+    chart_view.show(overfitting_chart.chart(rows, models), key="compare overfitting")
 
 
 def _history(trained: list[Trained]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.network import forward
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
-from fmnist_core.ui.shared import session
+from fmnist_core.ui.shared import chart_view, session
 from fmnist_core.ui.shared.per_run import per_run
 
 CANDIDATES = 200  # Training images that are shown, the one that the network is least sure of first.
@@ -63,7 +63,7 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         title = f"Step {step}: {off:,} of {units:,} units of the first hidden layer are off ({share})"
         st.markdown(f"**{title}**")
         st.html(dropout_masks.unit_grid(masks.values, masks.kept, masks.highest, title))
-        st.altair_chart(dropout_masks.masks(masks.probabilities, masks.full, name), key="regulariser masks")
+        chart_view.show(dropout_masks.masks(masks.probabilities, masks.full, name), key="regulariser masks")
     batch = f" Each is evaluated in a batch of {parts.BATCH}, for batch normalisation."
     st.caption(
         f"{parts.measured_on(run)} {parts.when(run.epochs[-1])}. Its weights are fixed: only the masks change from step"

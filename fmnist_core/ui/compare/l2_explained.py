@@ -14,6 +14,7 @@ from fmnist_core.experiment.layer_names import dense_layers
 from fmnist_core.experiment.optimisers import OPTIMISERS
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
+from fmnist_core.ui.shared import chart_view
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.per_run import per_run
 
@@ -50,7 +51,7 @@ def show(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         st.html(value_spread.key(STAGES))
         for name, panel in rows.groupby("panel", sort=False):
             chart = value_spread.distributions(panel, STAGES, "weight", str(name), f"weights of hidden layer {layer}")
-            st.altair_chart(chart, key=f"regulariser {name}")
+            chart_view.show(chart, key=f"regulariser {name}")
     parts.table(facts, ("%.3f", parts.PERCENT, "%.2f"))
     compared = f"; the run without a penalty is “{escaped(parts.name(other))}”" if other else ""
     st.caption(f"{parts.measured_on(run)}{compared}. Each curve is scaled to its own peak: compare the widths.")

@@ -15,7 +15,7 @@ from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare.compare_view import MEASURES, STATE, View
-from fmnist_core.ui.shared import markdown, pages, server
+from fmnist_core.ui.shared import chart_view, markdown, pages, server
 from fmnist_core.ui.shared.pages import Page
 
 
@@ -30,7 +30,7 @@ def show(trained: list[Trained], view: View) -> None:
     titles = {name: FIELDS[name].title for name in fields} | MEASURES
     if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:
         chart = hyperparameter_grid.heat_map(table, fields[0], fields[1], view.measure, titles)
-        event = st.altair_chart(chart, key=f"compare cells {view.measure}", on_select="rerun")
+        event = chart_view.show(chart, key=f"compare cells {view.measure}", on_select="rerun")
         if cells := event.selection.get("cell"):
             _links(_runs_of(table, cells[0]))
         else:
@@ -40,10 +40,10 @@ def show(trained: list[Trained], view: View) -> None:
     field = fields[0]
     if len(fields) > 1:
         chart = parallel_coordinates.chart(table, fields, view.measure, titles)
-        _clicked(st.altair_chart(chart, key=f"compare lines {view.measure}", on_select="rerun"))
+        _clicked(chart_view.show(chart, key=f"compare lines {view.measure}", on_select="rerun"))
         field = st.selectbox("Against", fields, format_func=titles.__getitem__, width=320, key="compare field")
     chart = hyperparameter_grid.scatter(table, field, view.measure, run_tables.models(trained), titles)
-    _clicked(st.altair_chart(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
+    _clicked(chart_view.show(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
 
 
 def _runs_of(table: pd.DataFrame, cell: Mapping[str, Any]) -> list[str]:

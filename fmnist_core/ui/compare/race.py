@@ -17,7 +17,7 @@ from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare.compare_view import STATE, View, draw_hyperparameter, select
-from fmnist_core.ui.shared import estimate, markdown, progress, server
+from fmnist_core.ui.shared import chart_view, estimate, markdown, progress, server
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import view_of
 
@@ -134,8 +134,9 @@ def _draw(names: list[str], snapshots: tuple[Snapshot, ...]) -> None:
     rows = pd.concat(map(_history, names, snapshots), ignore_index=True)
     left, right = st.columns(2, gap="medium")
     end = snapshots[0].experiment.epochs
-    left.altair_chart(comparison.curves(rows, "loss", names, end=end), key="race loss")
-    right.altair_chart(comparison.curves(rows, "accuracy", names, end=end), key="race accuracy")
+    for column, measure in ((left, "loss"), (right, "accuracy")):
+        with column:
+            chart_view.show(comparison.curves(rows, measure, names, end=end), key=f"race {measure}")
 
 
 def _history(name: str, snapshot: Snapshot) -> pd.DataFrame:

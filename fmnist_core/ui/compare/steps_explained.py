@@ -16,6 +16,7 @@ from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import explained_parts as parts
 from fmnist_core.ui.compare.l2_explained import LOSHCHILOV
+from fmnist_core.ui.shared import chart_view
 
 SZEGEDY = "https://arxiv.org/abs/1512.00567"
 MULLER = "https://arxiv.org/abs/1906.02629"
@@ -43,8 +44,9 @@ def schedule(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     text.caption(_symbols(experiment, per_epoch))
     text.markdown(_counted(rows, per_epoch, len(losses)))
     picture.html(value_spread.key(schedule_steps.RATES))
-    picture.altair_chart(schedule_steps.rate_by_step(rows, per_epoch), key="regulariser rates")
-    picture.altair_chart(schedule_steps.loss_by_step(rows, per_epoch), key="regulariser losses")
+    with picture:
+        chart_view.show(schedule_steps.rate_by_step(rows, per_epoch), key="regulariser rates")
+        chart_view.show(schedule_steps.loss_by_step(rows, per_epoch), key="regulariser losses")
     st.caption(f"{parts.measured_on(run)}; rate and loss are drawn at {len(rows):,} of its steps.")
 
 
@@ -88,7 +90,9 @@ def clipping(run: Run, runs: Sequence[Run], data: Dataset) -> None:
         text.markdown(
             f"In this run, the norm before clipping was {norms.min():.2g} to {norms.max():.2g} (epoch means)."
         )
-    picture.altair_chart(curves.norms(history, "gradient_norm", "Gradient norm before clipping, epoch mean", limit))
+    with picture:
+        title = "Gradient norm before clipping, epoch mean"
+        chart_view.show(curves.norms(history, "gradient_norm", title, limit), key="regulariser gradients")
 
 
 def smoothing(run: Run, runs: Sequence[Run], data: Dataset) -> None:
@@ -126,4 +130,6 @@ def weight_decay(run: Run, runs: Sequence[Run], data: Dataset) -> None:
     )
     norms = history["weight_norm"].dropna()
     text.markdown(f"In this run, the norm of all weights went from {norms.iloc[0]:.1f} to {norms.iloc[-1]:.1f}.")
-    picture.altair_chart(curves.norms(history.reset_index(), "weight_norm", "Norm of all weights"))
+    with picture:
+        chart = curves.norms(history.reset_index(), "weight_norm", "Norm of all weights")
+        chart_view.show(chart, key="regulariser weights")

@@ -10,6 +10,7 @@ from fmnist_core.data import class_pixels, dataset
 from fmnist_core.data.class_pixels import ClassPixels
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.experiment import wording
+from fmnist_core.ui.shared import chart_view
 from fmnist_core.ui.shared.downloads import csv_file, foot, png_file
 
 PAIRS = 6
@@ -53,7 +54,7 @@ def _mean_rows(pixels: ClassPixels) -> list[images.Row]:
 
 def _intensities(pixels: ClassPixels) -> None:
     rows = charts.intensity_rows(pixels.intensities, CLASSES)
-    st.altair_chart(charts.intensity_ridges(rows, CLASSES), key="intensities")
+    chart_view.show(charts.intensity_ridges(rows, CLASSES), key="intensities")
     foot(
         "All training images. Beside each name: the share of its pixels that are exactly 0 (the background). The"
         " ridge shows the distribution of the other pixels over the grey values; all ridges have the same area.",
@@ -70,7 +71,7 @@ def _similar(pixels: ClassPixels, means: list[images.Row]) -> None:
     rows = charts.similarity_rows(pixels.mixed_up, CLASSES)
     st.markdown("**The most similar pairs**")
     st.html(images.pairs(pixels.closest_pairs(PAIRS), means))
-    st.altair_chart(charts.similarity_map(rows, CLASSES), width=680, key="similarity")
+    chart_view.show(charts.similarity_map(rows, CLASSES), width=680, key="similarity")
     foot(
         "Predicting the class of the nearest of the ten mean images is correct for"
         f" {wording.percent(pixels.accuracy)} of the test images. The measure knows nothing but mean images: a"

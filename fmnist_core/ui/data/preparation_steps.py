@@ -14,6 +14,7 @@ from fmnist_core.charts import dataset_charts, images, preparation, theme
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES, Dataset
 from fmnist_core.ui.data.data_view import STATE, View
+from fmnist_core.ui.shared import chart_view
 from fmnist_core.ui.shared.downloads import csv_file, foot, png_file
 
 # Of each part: what it is for.
@@ -92,7 +93,7 @@ def split(data: Dataset, view: View) -> None:
     for column, (part, reason) in zip(st.columns(3, gap="medium"), REASONS.items(), strict=True):
         column.metric(part.capitalize(), f"{counts[part].sum():,}")
         column.caption(reason)
-    st.altair_chart(dataset_charts.balance(counts, CLASSES), key="balance")
+    chart_view.show(dataset_charts.balance(counts, CLASSES), key="balance")
     foot(
         "The split is stratified: the same fraction of each class is drawn at random, always with the same seed"
         f" ({dataset.SPLIT_SEED}). So no class is rare in any part, and two runs differ only in their settings.",

@@ -21,7 +21,7 @@ from fmnist_core.store.run import Run
 from fmnist_core.ui.embeddings import map_gaps
 from fmnist_core.ui.embeddings.all_layers import few
 from fmnist_core.ui.embeddings.embeddings_view import View
-from fmnist_core.ui.shared import analysis_panel
+from fmnist_core.ui.shared import analysis_panel, chart_view
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 WIDTH = 540  # of a chart, in pixels: its legend and its subtitle fit
@@ -44,8 +44,8 @@ def show(view: View, run: Run) -> None:
         with st.container(horizontal=True, gap="medium"):  # side by side where there is room
             over_epochs = separation_curves.over_epochs(table, measure, layers)
             over_layers = separation_curves.over_layers(chosen, measure, layers)
-            st.altair_chart(over_epochs, key=f"{measure} over epochs", width=WIDTH)
-            st.altair_chart(over_layers, key=f"{measure} over layers", width=WIDTH)
+            chart_view.show(over_epochs, key=f"{measure} over epochs", width=WIDTH)
+            chart_view.show(over_layers, key=f"{measure} over layers", width=WIDTH)
     foot(
         f"Votes of {K} neighbours, without the image itself; bands: 95 % intervals for {result.facts['points']:,}"
         " images (Wilson 1927). Silhouette after Rousseeuw (1987).",

@@ -28,7 +28,7 @@ from fmnist_core.ui.initialisation.initialisation_view import (
     training,
     view_button,
 )
-from fmnist_core.ui.shared import markdown, pages, study_progress
+from fmnist_core.ui.shared import chart_view, markdown, pages, study_progress
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.per_run import per_run
 
@@ -111,7 +111,7 @@ def _losses(trained: list[Trained]) -> None:
     lowest = measures.reached_by_all(trained)
     target = None if pd.isna(lowest) else lowest
     names = models(trained)
-    st.altair_chart(charts.losses(measures.loss_curves(trained), names, target), key="initialisation losses")
+    chart_view.show(charts.losses(measures.loss_curves(trained), names, target), key="initialisation losses")
     st.markdown("\n".join(f"- {_learned(member, target)}" for member in trained))
     rows = measures.convergence(trained, LOSSES)
     wide = rows.pivot_table(index="loss", columns="model", values="step", sort=False, dropna=False).dropna(how="all")
@@ -164,7 +164,7 @@ def _side_by_side(figure: str, drawn: dict[str, Any]) -> None:
     with st.container(horizontal=True, gap="medium"):
         for name, chart in drawn.items():
             with st.container(width=CARD):
-                st.altair_chart(chart, key=f"initialisation {figure} {name}")
+                chart_view.show(chart, key=f"initialisation {figure} {name}")
 
 
 def _domain(tables: list[pd.DataFrame], about_zero: bool) -> tuple[float, float] | None:

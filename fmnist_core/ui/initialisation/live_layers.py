@@ -20,7 +20,7 @@ from fmnist_core.experiment.layer_names import layer_label
 from fmnist_core.findings.initial_sentences import sentences, spreads, table
 from fmnist_core.findings.layers_over_epochs import IMAGES, batch
 from fmnist_core.ui.initialisation.initialisation_view import CARD, STATE, UNITS, View, view_button
-from fmnist_core.ui.shared import analysis_panel, markdown, server, session
+from fmnist_core.ui.shared import analysis_panel, chart_view, markdown, server, session
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 VISIBLE = 0.005  # a smaller share of saturated activations or dead units draws no bar that one sees
@@ -58,7 +58,7 @@ def show(view: View) -> None:
     _variances(facts)
     chart = by_layer.idle_units(facts)
     if chart is not None and by_layer.unit_table(facts)["share"].max() >= VISIBLE:
-        st.altair_chart(chart, key="initialisation units")
+        chart_view.show(chart, key="initialisation units")
     for network in facts["networks"]:
         if len(network["lsuv"]) > 1:
             _lsuv(network)
@@ -130,7 +130,7 @@ def _figures(facts: Mapping[str, Any]) -> None:
                 st.caption(reading if singular else f"{reading} {spreads(facts, quantity)}")
                 panels = figures.singular_values(facts) if singular else figures.panels(facts, quantity)
                 for number, chart in enumerate(panels):
-                    st.altair_chart(chart, key=f"initialisation {quantity} {number}")
+                    chart_view.show(chart, key=f"initialisation {quantity} {number}")
     images, _ = batch(dataset.load())
     dark = (images.reshape(len(images), -1) == 0).mean(axis=0)
     st.caption(
@@ -146,7 +146,7 @@ def _variances(facts: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, gap="medium"):
         for quantity in ("activation", "gradient"):
             with st.container(width=CARD):
-                st.altair_chart(by_layer.variances(facts, quantity), key=f"initialisation variances {quantity}")
+                chart_view.show(by_layer.variances(facts, quantity), key=f"initialisation variances {quantity}")
     st.caption(
         "The axes are logarithmic: a straight line means the same factor at each layer. Theory assumes normally"
         " distributed pre-activations in each layer, with the variances of eqs. 5 and 6 and the activation's"
@@ -161,7 +161,7 @@ def _lsuv(network: Mapping[str, Any]) -> None:
     names = list(map(layer_label, layers))
     last = names.index(st.select_slider("Applied up to layer", names, names[-1], key=f"lsuv {len(names)}"))
     done = [each for each in network["lsuv"] if layers.index(each["layer"]) <= last]
-    st.altair_chart(by_layer.lsuv({**network, "lsuv": done}), key="initialisation lsuv")
+    chart_view.show(by_layer.lsuv({**network, "lsuv": done}), key="initialisation lsuv")
     st.caption(
         "Layer by layer, from the first: draw orthogonal weights, pass the batch through, divide the weights by the"
         " standard deviation of the pre-activations, and measure again, until the variance is 1. Only then continue"

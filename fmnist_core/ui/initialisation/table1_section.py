@@ -19,7 +19,7 @@ from fmnist_core.experiment.recording import to_json_types
 from fmnist_core.findings.table1_ledger import Ledger, TableSoFar, ledger_path
 from fmnist_core.findings.table1_result import available, sentences
 from fmnist_core.ui.initialisation.initialisation_view import STATE, View
-from fmnist_core.ui.shared import analysis_panel
+from fmnist_core.ui.shared import analysis_panel, chart_view
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 
@@ -96,7 +96,7 @@ def _sentences(facts: Mapping[str, Any]) -> None:
         " sets, so compare rows with each other, not numbers across columns. It has no row for sigmoid N."
     )
     for activation in table1_plan.ACTIVATIONS:
-        st.altair_chart(charts.seeds(facts, activation), key=f"initialisation table1 {activation}")
+        chart_view.show(charts.seeds(facts, activation), key=f"initialisation table1 {activation}")
     foot(
         f"{protocol['trainings']} trainings, {facts['training_seconds'] / 60:.0f} min one after the other.",
         csv_file(lambda: _by_seed(facts), "fashion-mnist-table1.csv"),

@@ -9,7 +9,7 @@ from fmnist_core.experiment import table1_plan, wording
 from fmnist_core.experiment.cost import INPUTS, OUTPUTS
 from fmnist_core.network import theory
 from fmnist_core.ui.initialisation.initialisation_view import CARD, STANDARD_FACTOR, STATE, View
-from fmnist_core.ui.shared import markdown
+from fmnist_core.ui.shared import chart_view, markdown
 
 REFERENCE = (
     "X. Glorot, Y. Bengio: *Understanding the difficulty of training deep feedforward neural networks*, AISTATS 2010,"
@@ -96,8 +96,9 @@ def show(view: View) -> None:
     STATE.draw("factor")
     rows = signal.passed(1 / 3 if view.factor == STANDARD_FACTOR else view.factor)
     with st.container(horizontal=True, gap="medium"):
-        st.container(width=CARD).altair_chart(signal.strips(rows), key="initialisation strips")
-        st.container(width=CARD).altair_chart(signal.variances(rows), key="initialisation signal")
+        for name, draw in (("strips", signal.strips), ("signal", signal.variances)):
+            with st.container(width=CARD):
+                chart_view.show(draw(rows), key=f"initialisation {name}")
     st.markdown(effect(view.factor))
     st.header("The method")
     st.markdown(SYMBOLS)

@@ -13,6 +13,7 @@ from fmnist_core.findings.evaluation import Reliability, Scores
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import View
 from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared import chart_view
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 
@@ -29,7 +30,9 @@ def show(at: At, view: View) -> None:
 def _scores(scores: Scores, at: At) -> None:
     st.subheader("Class by class")
     left, right = st.columns([3, 2], gap="large")
-    left.altair_chart(confusion_matrix.score_dots(confusion_matrix.score_rows(scores, CLASSES), CLASSES), key="scores")
+    with left:
+        rows = confusion_matrix.score_rows(scores, CLASSES)
+        chart_view.show(confusion_matrix.score_dots(rows, CLASSES), key="scores")
     with right:
         st.markdown("**Means over the ten classes**")
         st.markdown(
@@ -72,8 +75,8 @@ def _calibration(reliability: Reliability, at: At) -> None:
     left, right = st.columns([3, 2], gap="large")
     table = reliability_diagram.rows(reliability)
     with left.container(gap=None):
-        st.altair_chart(reliability_diagram.diagram(table), key="reliability")
-        st.altair_chart(reliability_diagram.counts(table), key="reliability counts")
+        chart_view.show(reliability_diagram.diagram(table), key="reliability")
+        chart_view.show(reliability_diagram.counts(table), key="reliability counts")
     with right:
         st.metric("Expected calibration error", f"{reliability.error:.3f}")
         st.markdown(believed(reliability))

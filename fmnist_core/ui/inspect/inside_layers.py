@@ -15,7 +15,7 @@ from fmnist_core.store.run import Run
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
-from fmnist_core.ui.shared import histogram_view
+from fmnist_core.ui.shared import chart_view, histogram_view
 from fmnist_core.ui.shared.downloads import csv_file, foot, png_file
 from fmnist_core.ui.shared.per_run import per_run
 
@@ -146,7 +146,8 @@ def _units(at: At, view: View) -> None:
         about = "0 for every image measured" if activation.can_die else f"in the flat part of {activation.label}"
         rows = named[["epoch", "layer"]].assign(value=named[column])
         chart = epoch_lines.layers(rows, f"{word} in each layer", about, "share", at.epoch)
-        left.altair_chart(chart, key="unit shares")
+        with left:
+            chart_view.show(chart, key="unit shares")
     else:
         name = activation.label[0].upper() + activation.label[1:]
         left.info(
@@ -167,7 +168,8 @@ def _units(at: At, view: View) -> None:
             log=True,
             form=".1e",
         )
-        right.altair_chart(chart, key="gradient widths")
+        with right:
+            chart_view.show(chart, key="gradient widths")
     epochs = table["epoch"].nunique()
     limitless = f" {activation.label} has no upper limit, so its units do not saturate." if activation.can_die else ""
     foot(

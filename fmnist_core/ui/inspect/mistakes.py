@@ -14,7 +14,7 @@ from fmnist_core.findings.evaluation import Rows
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import ORDERS, STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
-from fmnist_core.ui.shared import session
+from fmnist_core.ui.shared import chart_view, session
 from fmnist_core.ui.shared.downloads import csv_file, foot, png_file
 
 AT_ONCE = 24
@@ -34,11 +34,10 @@ def show(at: At, view: View) -> None:
     )
     STATE.draw("figures")
     cell = (CLASSES[view.cell[0]], CLASSES[view.cell[1]]) if view.cell else None
-    st.altair_chart(
+    chart_view.show(
         confusion_matrix.matrix(table, CLASSES, cell),
         key=session.MATRIX.key(),
         on_select=_clicked,
-        selection_mode=confusion_matrix.CELL,
     )
     foot(
         "Rows: the true class. Columns: the predicted class, the most probable one.",

@@ -21,6 +21,7 @@ from fmnist_core.store.run import Run
 from fmnist_core.ui.inspect import mistakes, run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import ORDERS, STATE, View
 from fmnist_core.ui.inspect.run_at_epoch import At
+from fmnist_core.ui.shared import chart_view
 from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.per_run import per_run
 
@@ -47,7 +48,8 @@ def show(at: At, view: View) -> None:
     item = gallery.Item(f"Test image {row:,}: {CLASSES[true]}", at.data.test_images[row], predictions[row], true)
     picture.html(gallery.html([item], CLASSES, width=210))
     table = epoch_lines.probability_rows(_course(at.run, row), CLASSES, true)
-    course.altair_chart(epoch_lines.probabilities(table, CLASSES, at.epoch), key="course")
+    with course:
+        chart_view.show(epoch_lines.probabilities(table, CLASSES, at.epoch), key="course")
     with course:
         foot(
             f"Dashed line: the epoch of the slider. Classes that stay below {wording.percent(epoch_lines.SHOWN)} at"

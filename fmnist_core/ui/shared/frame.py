@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from fmnist_core.charts import theme
 from fmnist_core.data import dataset
 from fmnist_core.errors import LabError
 from fmnist_core.settings import SettingError, check_runs_folder, misspelt, settings
@@ -30,7 +29,6 @@ def page(this: Page) -> Iterator[None]:
     st.set_page_config(
         page_title=name if this is Page.HOME else f"{this.title} · {name}", page_icon=ICON, layout="wide"
     )
-    theme.enable()
     with st.sidebar:
         for each in Page:
             pages.link(each, each.title, carried(each))

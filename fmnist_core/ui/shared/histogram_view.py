@@ -14,6 +14,7 @@ from fmnist_core.charts import value_histograms
 from fmnist_core.experiment.activations import Array
 from fmnist_core.findings.layer_measures import sampled, thinned
 from fmnist_core.store.run import Run
+from fmnist_core.ui.shared import chart_view
 from fmnist_core.ui.shared.downloads import csv_file, foot
 from fmnist_core.ui.shared.per_run import per_run
 
@@ -43,5 +44,5 @@ def show(
         st.info("These values are NaN at every checkpointed epoch: the network diverged.")
         return
     draw = value_histograms.heat_map if kind == "heat" else value_histograms.ridges
-    st.altair_chart(draw(rows, title, value, epoch), key="layer histogram")
+    chart_view.show(draw(rows, title, value, epoch), key="layer histogram")
     foot(caption, csv_file(rows, f"{file}.csv"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
-from fmnist_core.charts import curves, theme
+from fmnist_core.charts import curves
+from fmnist_core.charts.specification import Specification
 from fmnist_core.engine.service import Snapshot
-from fmnist_core.ui.shared import estimate, progress, server
+from fmnist_core.ui.shared import chart_view, estimate, progress, server
 
 PERIOD = 0.5  # seconds between two looks
 NAMES = ("loss", "accuracy")
@@ -42,16 +41,17 @@ def _draw(snapshot: Snapshot) -> None:
     )
     specifications = _charts(snapshot.run_id, snapshot.step, len(snapshot.history), snapshot)
     for column, name, specification in zip(st.columns(2, gap="medium"), NAMES, specifications, strict=True):
-        column.vega_lite_chart(specification, key=f"live {name}")
+        with column:
+            chart_view.show(specification, key=f"live {name}")
     st.caption("Thin line: the loss of each training step. Dots: after each epoch.")
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
-def _charts(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> list[dict[str, Any]]:
+def _charts(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> list[Specification]:
     """Loss and accuracy so far, drawn once for all who watch."""
     history = progress.frame(_snapshot.history if step else ())  # the untrained network alone is no curve
     per_epoch = max(_snapshot.steps_per_epoch, 1)
     steps = [(step / per_epoch, loss) for step, loss in _snapshot.step_losses]
     experiment = _snapshot.experiment
     loss = curves.curve("loss", history, experiment.epochs, steps, terms=experiment.loss_terms)
-    return [theme.specification(chart) for chart in (loss, curves.curve("accuracy", history, experiment.epochs))]
+    return [loss, curves.curve("accuracy", history, experiment.epochs)]

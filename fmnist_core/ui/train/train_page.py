@@ -11,7 +11,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import Cost, cost, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.schedule import learning_rates
-from fmnist_core.ui.shared import estimate, frame, markdown, progress, server
+from fmnist_core.ui.shared import chart_view, estimate, frame, markdown, progress, server
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.train import experiment_controls, live_training, training_results
 from fmnist_core.ui.train.experiment_controls import STATE
@@ -107,7 +107,7 @@ def _before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> No
     _diagram(experiment, plan)
     if experiment.schedule != "constant" or experiment.warmup_steps:
         rates = learning_rates(experiment, plan.steps_per_epoch)
-        st.altair_chart(curves.learning_rate(rates, plan.steps_per_epoch), key="schedule")
+        chart_view.show(curves.learning_rate(rates, plan.steps_per_epoch), key="schedule")
     reading_aid(experiment)
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from fmnist_core.charts import curves, theme
+from fmnist_core.charts import curves
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.findings import evaluation, run_sentences
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import estimate, histogram_view, markdown, server
+from fmnist_core.ui.shared import chart_view, estimate, histogram_view, markdown, server
 from fmnist_core.ui.train.experiment_controls import STATE
 
 MOST_STEPS = 600
@@ -86,8 +86,9 @@ def _curves(run: Run, history: pd.DataFrame) -> None:
     loss = curves.curve("loss", history, epochs, steps, mark=best, terms=run.experiment.loss_terms)
     accuracy = curves.curve("accuracy", history, epochs, mark=best)
     left, right = st.columns(2, gap="medium")
-    left.vega_lite_chart(theme.specification(loss), key="loss")
-    right.vega_lite_chart(theme.specification(accuracy), key="accuracy")
+    for column, name, chart in ((left, "loss", loss), (right, "accuracy", accuracy)):
+        with column:
+            chart_view.show(chart, key=name)
     lowest = " Dashed: where validation loss was lowest." if best else ""
     st.caption(f"Thin line: the loss of each training step.{lowest}")
 
@@ -97,12 +98,14 @@ def _more(run: Run, history: pd.DataFrame) -> None:
         per_epoch = run.metrics["steps_per_epoch"]
         if len(run.step_losses):
             rates = learning_rates(run.experiment, per_epoch)[: len(run.step_losses)]
-            st.altair_chart(curves.learning_rate(rates, per_epoch), key="rates")
+            chart_view.show(curves.learning_rate(rates, per_epoch), key="rates")
         left, right = st.columns(2, gap="medium")
         clip_norm = run.experiment.clip_norm
         title = f"Gradient norm{' before clipping' if clip_norm else ''}, epoch mean"
-        left.altair_chart(curves.norms(history, "gradient_norm", title, clip_norm))
-        right.altair_chart(curves.norms(history, "weight_norm", "Norm of all weights"))
+        with left:
+            chart_view.show(curves.norms(history, "gradient_norm", title, clip_norm), key="gradient norms")
+        with right:
+            chart_view.show(curves.norms(history, "weight_norm", "Norm of all weights"), key="weight norms")
 
 
 @st.fragment
