@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from fmnist_core.cores import available_cores
 from fmnist_core.errors import BadValueError, reason_of
 
 T = TypeVar("T", int, float)
@@ -42,6 +43,7 @@ class Settings:
     mirror: address of the folder that the data set is downloaded from.
     workers: worker processes on this machine. worker_memory: bytes for each. compute_budget: FLOPs for one training.
     gpu: whether networks train on a GPU, where there is one.
+    cores: processor cores to use in all; in a worker, its share of them.
     """
 
     data: Path | None
@@ -54,6 +56,7 @@ class Settings:
     worker_memory: int
     compute_budget: float
     gpu: bool
+    cores: int
 
 
 def settings() -> Settings:
@@ -78,6 +81,7 @@ def settings() -> Settings:
         # 1e15 is a little under six minutes at a sustained 3e12 and about an hour at 3e11 FLOP/s (a 2-core machine).
         compute_budget=_number("FMNIST_COMPUTE_BUDGET", 1e15, float, "a number, such as 1e15", low=1),
         gpu=_switch("FMNIST_GPU"),
+        cores=_number("FMNIST_CORES", available_cores(), int, "a whole number", low=1),
     )
 
 

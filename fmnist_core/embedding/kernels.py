@@ -7,7 +7,6 @@ numba's own threads are not used: its default threading layer ends the process w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,6 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from fmnist_core.settings import settings
 
 F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
@@ -38,8 +39,8 @@ def compiled(function: F) -> F:
 
 @cache
 def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process uses."""
+    return settings().cores
 
 
 def spread(work: Callable[[int], T]) -> list[T]:

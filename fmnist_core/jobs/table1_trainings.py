@@ -5,7 +5,6 @@ more seeds, activation by activation. `train_many` does the trainings, a ledger 
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,6 +21,7 @@ from fmnist_core.experiment.recording import EpochRecord, JobContext, Progress, 
 from fmnist_core.experiment.table1_plan import ACTIVATIONS, ROWS, Measured, Plan, Training
 from fmnist_core.findings.table1_ledger import Ledger, TableSoFar, ledger_path
 from fmnist_core.jobs.train_runs import train_many
+from fmnist_core.settings import settings
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run_store import configured_store
 
@@ -77,7 +77,7 @@ class _Stages:
         """Train what is missing of a stage; False after a stop."""
         experiments = [self._table.plan.experiment(*training, self._table.images) for training in trainings]
         self._trainings |= dict(zip(experiments, trainings, strict=True))
-        at_a_time = min(AT_A_TIME, os.cpu_count() or 1)
+        at_a_time = min(AT_A_TIME, settings().cores)
         outcomes = train_many(experiments, self._table.find, self._train, self._report, self._should_stop, at_a_time)
         for row in dict.fromkeys(row for row, _, _ in trainings):
             self._table.update(row)

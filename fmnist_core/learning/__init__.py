@@ -38,6 +38,7 @@ def prepare(gpu: bool) -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     for name in KERAS if gpu else (*KERAS, *XLA):
         os.environ.pop(name, None)
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(settings().cores))  # TensorFlow knows no quotas
     if not gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 

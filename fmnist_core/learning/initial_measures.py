@@ -5,7 +5,6 @@ Keras draws the weights; the rest is NumPy. Nothing is compiled, so that an answ
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from fmnist_core.learning import initial_weights as initialising
 from fmnist_core.learning.initial_weights import LsuvRound
 from fmnist_core.network import backward, diagnostics, theory
 from fmnist_core.network.diagnostics import LayerDiagnostics
+from fmnist_core.settings import settings
 
 
 def measure(
@@ -57,7 +57,7 @@ def measure(
     pixels = np.ascontiguousarray(images).reshape(len(images), INPUTS)
     # Layers side by side, each with BLAS on one thread, are as quick as BLAS with threads of its own. Those wait for
     # each other many times in one decomposition, and stall where somebody else uses the cores, too.
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(settings().cores) as pool:
         draws = _drawn(tuple(_without_data(experiment) for experiment, _ in networks))
         ready = list(pool.map(lambda pair, drawn: _network(pair[0], pair[1], drawn, pixels, labels), networks, draws))
         measured = diagnostics.diagnose([network for network, _ in ready], jacobian_images, each=pool.map)
