@@ -24,7 +24,7 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 # A program whose command has all these words may be started by a test with this marker only.
 PROGRAMS = (
-    (("fmnist_core.engine.cluster",), "engine"),
+    (("fmnist_core.engine.host",), "engine"),
     (("-m fmnist_core doctor",), "engine"),
     (("-m fmnist_core study",), "engine"),
     (("streamlit run", "app.py"), "engine"),

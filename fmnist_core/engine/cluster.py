@@ -1,26 +1,19 @@
-"""A connection to worker processes: those of a Dask scheduler elsewhere, or of one that is started on this machine.
-
-The latter is a program of its own, `python -m fmnist_core.engine.cluster`, because workers are spawned, and a spawned
-process imports the `__main__` of its parent: below Streamlit that is the page's script, which would run again in each
-worker. It also keeps the scheduler's work out of the app process, and ends with the app, whatever ends the app.
-"""
+"""A connection to worker processes: those of a Dask scheduler elsewhere, or of `host`, started on this machine."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fmnist_core.engine import scratch
 from fmnist_core.errors import LabError, reason_of
 from fmnist_core.settings import Settings
 
@@ -29,7 +22,8 @@ OnEvent = Callable[[tuple[float, Mapping[str, Any]]], None]  # with the time of 
 ROOT = Path(__file__).parents[2]
 MEMORY_TOPIC = "worker-restart-memory"  # Dask's nannies tell here whom they ended because of its memory
 START_SECONDS, CONNECT_SECONDS = 60, 10
-TLS = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+QUIET_LOGGERS = ("distributed.client", "distributed.comm.core", "distributed.core", "tornado.application")
+QUIET = "ignore:resource_tracker:UserWarning"  # it tells of each semaphore that it removes after a worker was killed
 
 
 class EngineError(LabError):
@@ -64,18 +58,21 @@ class Cluster:
     def _connect(self, settings: Settings, threads: int) -> Any:
         from distributed import Client, Security
 
+        for name in QUIET_LOGGERS:  # what they say with a trace is said here, in a sentence
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         options: dict[str, Any] = {"set_as_default": False, "timeout": CONNECT_SECONDS, "name": "fmnist-lab"}
         if settings.engine:
             return Client(settings.engine, **options)
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         self._host = subprocess.Popen(
-            [sys.executable, "-m", "fmnist_core.engine.cluster"],
+            [sys.executable, "-W", QUIET, "-m", "fmnist_core.engine.host"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": path},
         )
         request = {"workers": settings.workers, "memory": settings.worker_memory, "threads": threads}
+        request["cores"] = settings.cores
         answer = _ask(self._host, request)
         return Client(answer["address"], security=Security(require_encryption=True, **answer["tls"]), **options)
 
@@ -94,6 +91,20 @@ class Cluster:
 
         where: dict[str, Any] = {"workers": [address], "allow_other_workers": True} if address else {}
         return self.client.submit(execute, function, dict(params), self.topic, key, key=key, pure=False, **where)
+
+    def when_done(self, future: Any, on_done: Callable[[Any], None]) -> None:
+        """Call on_done once the future has come to its end.
+
+        Not by the future's own callback: Dask runs those in a pool of threads that Python closes before `close`.
+        """
+
+        def follow() -> None:
+            with suppress(Exception):  # it was lost, or the connection was
+                future.exception()  # waits
+            if future.done():
+                on_done(future)
+
+        threading.Thread(target=follow, name="engine-job", daemon=True).start()
 
     def stop(self, key: str, address: str) -> None:
         """Ask the job that the worker at `address` has to end; returns at once."""
@@ -137,12 +148,14 @@ class Cluster:
             self._host.wait(5)
         if self._host.poll() is None:
             self._host.kill()
+            self._host.wait()
         if self._host.stdout:
             self._host.stdout.close()
+        scratch.sweep()  # the host's, if it was killed
 
 
 def _ask(host: subprocess.Popen[str], request: dict[str, Any]) -> dict[str, Any]:
-    """The answer of `main` in the host's program. Raises: EngineError when it ends or stays silent."""
+    """The answer of `host.main`. Raises: EngineError when it fails, ends or stays silent."""
     assert host.stdin and host.stdout
     host.stdin.write(json.dumps(request) + "\n")
     host.stdin.flush()
@@ -153,84 +166,6 @@ def _ask(host: subprocess.Popen[str], request: dict[str, Any]) -> dict[str, Any]
     if not line:
         raise EngineError("its program ended or stayed silent; the reason is in the server's log")
     answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise EngineError(answer["error"])
     return answer
-
-
-# --- The program that starts workers on this machine -----------------------------------------------------------------
-
-
-def main() -> None:
-    """Answer one JSON line {"workers", "memory", "threads"} with one JSON line {"address", "tls"}; serve until standard
-    input ends.
-    """
-    if hasattr(os, "setsid") and os.getpgrp() != os.getpid():
-        os.setsid()  # a session of its own: Ctrl-C in the app's terminal is the app's, and the end can take everybody
-    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what workers print must not fill a pipe that nobody reads
-    request = json.loads(sys.stdin.readline())
-    scratch = tempfile.mkdtemp(prefix="fashion-mnist-lab-")
-    try:
-        _serve(request, scratch, answer)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        # Everything in this session at once: a training that runs would make an orderly end slow. The store is safe.
-        if hasattr(os, "killpg"):
-            os.killpg(0, signal.SIGKILL)
-
-
-def _serve(request: dict[str, Any], scratch: str, answer: Any) -> None:
-    """A Dask scheduler and the nannies of its workers."""
-    import dask
-    from distributed import LocalCluster, Security
-
-    # After the import, which would add Dask's own worker environment to ours: its MALLOC_TRIM_THRESHOLD_ saves a tenth
-    # of the memory and costs a fifth of the speed.
-    dask.config.set(_configuration(request["workers"], scratch))
-    security = Security.temporary()
-    cluster = LocalCluster(
-        n_workers=request["workers"],
-        threads_per_worker=request["threads"],
-        memory_limit=request["memory"],
-        host="127.0.0.1",
-        dashboard_address=None,
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        security=security,
-        silence_logs=logging.ERROR,
-    )
-    tls = {name: getattr(security, name) for name in TLS}
-    with answer:
-        answer.write(json.dumps({"address": cluster.scheduler_address, "tls": tls}) + "\n")
-    sys.stdin.read()
-
-
-def _configuration(workers: int, scratch: str) -> dict[str, Any]:
-    """Dask's settings for this engine."""
-    from dask.system import CPU_COUNT
-
-    counts = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    share = dict.fromkeys(counts, max(CPU_COUNT // workers, 1))  # of the processors, for each worker
-    return {
-        "temporary-directory": scratch,
-        # A worker's death is worth one more try; a job that kills two workers would kill every other.
-        "distributed.scheduler.allowed-failures": 1,
-        # The engine hands a job to a free worker only, so there is nothing to steal.
-        "distributed.scheduler.work-stealing": False,
-        # The memory is TensorFlow's, not Dask's: there is nothing to spill, and a paused worker would block the queue.
-        "distributed.worker.memory.target": False,
-        "distributed.worker.memory.spill": False,
-        "distributed.worker.memory.pause": False,
-        "distributed.worker.memory.terminate": 0.95,
-        # Dask takes a worker off that is missing this long after it missed one, also when it is only being replaced.
-        "distributed.deploy.lost-worker-timeout": "365 days",
-        "distributed.worker.profile.enabled": False,
-        # TensorFlow holds Python's lock while it traces a network: no reason for a warning.
-        "distributed.admin.tick.limit": "60s",
-        "distributed.nanny.pre-spawn-environ": {"TF_NUM_INTEROP_THREADS": 1} | share,
-        # Dask opens its web server whatever one says: it serves nothing, on a free port of this machine.
-        "distributed.scheduler.http.routes": [],
-        "distributed.worker.http.routes": [],
-    }
-
-
-if __name__ == "__main__":
-    main()

@@ -128,7 +128,7 @@ class Dispatcher:
             raise
         with self._lock:
             job.future = future
-        future.add_done_callback(lambda done: self._on_done(job, done))
+        cluster.when_done(future, lambda done: self._on_done(job, done))
         return True
 
     def _put_back_stranded(self, threads: Mapping[str, int], keys: set[str]) -> None:

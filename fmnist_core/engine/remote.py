@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import importlib
 import logging
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -22,6 +24,13 @@ log = logging.getLogger(__name__)
 TOPIC = "fmnist-lab-workers"
 STALE_SHARE = 0.75  # of the memory limit: a worker that holds more after a job is replaced before the next
 STOPPED: set[str] = set()  # keys of jobs that are to end; filled from outside by `stop`
+RUNNING: set[str] = set()  # keys of jobs that this process has
+ENDING = threading.Event()  # the process is to end
+PERIOD = 0.02  # seconds between two looks whether jobs have ended
+
+
+class WorkerEnds(BaseException):
+    """The process that a job runs in is to end: the job leaves nothing behind."""
 
 
 class Greeter(WorkerPlugin):
@@ -57,19 +66,36 @@ def execute(function: str, params: Mapping[str, Any], topic: str, key: str) -> d
     def send(event: Event, lane: int = 0) -> None:
         worker.log_event(topic, {"job": key, "lane": lane, **to_message(event)})
 
+    def should_stop() -> bool:
+        if ENDING.is_set():
+            raise WorkerEnds  # not a stop, which would keep what is done as the run
+        return key in STOPPED
+
     send(Started(worker.address))
+    RUNNING.add(key)
     try:
-        complete, error = function_of(function)(params, JobContext(send, lambda: key in STOPPED)), ""
+        complete, error = function_of(function)(params, JobContext(send, should_stop)), ""
     except Exception as exception:
         complete, error = False, _sentence(exception)
+    except WorkerEnds:
+        RUNNING.discard(key)
+        threading.Event().wait()  # for the end of this process, which answers nobody
     finally:
         STOPPED.discard(key)
+        RUNNING.discard(key)
     return {"complete": complete, "error": error, "stale": _stale(worker)}
 
 
 def stop(key: str) -> None:
     """Ask a job in this process to end; runs beside it."""
     STOPPED.add(key)
+
+
+def end_jobs() -> None:
+    """Let the jobs of this process leave, with nothing kept; returns when they have."""
+    ENDING.set()
+    while RUNNING:
+        time.sleep(PERIOD)
 
 
 def function_of(path: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,6 +48,17 @@ def allocate(params: Mapping[str, Any], context: JobContext) -> bool:
     while True:
         blocks.append(b"x" * 20_000_000)
         time.sleep(0.01)
+
+
+def scribble(params: Mapping[str, Any], context: JobContext) -> bool:
+    """Leaves a temporary file, and another one that it takes away when it ends; runs until it is stopped."""
+    tempfile.mkstemp(prefix="left-behind-")
+    try:
+        Path(params["file"]).touch()
+        return steps({"epochs": 10_000}, context)
+    except BaseException:
+        Path(params["file"]).unlink()
+        raise
 
 
 def fail(params: Mapping[str, Any], context: JobContext) -> bool:

@@ -1,0 +1,126 @@
+"""Processes that are killed, stopped or cannot be had: nothing of them stays, and people are told in one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fmnist_core.engine import scratch
+from fmnist_core.engine.service import Engine
+from fmnist_core.experiment.hyperparameters import Experiment
+from tests.engine.test_service import STEPS
+from tests.support.engine_waits import shot, until
+
+SHARED = "/dev/" + "shm"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The system's place for temporary files, and a store, of this test alone."""
+    place = tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
+    yield place
+    tempfile.tempdir = None
+
+
+def host(engine: Engine) -> psutil.Process:
+    """The program that has the engine's workers."""
+    cluster = engine._dispatcher._cluster
+    assert cluster and cluster._host
+    return psutil.Process(cluster._host.pid)
+
+
+def semaphores(process: psutil.Process) -> set[str]:
+    """The files of /dev/shm that it has, by name."""
+    return set(re.findall(rf"{SHARED}/sem\.\S+", Path(f"/proc/{process.pid}/maps").read_text()))
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_folder_of_a_killed_process_is_removed_by_the_next(temporary: Path) -> None:
+    code = (
+        "import time\nfrom fmnist_core.engine.scratch import scratch_folder\n"
+        "with scratch_folder() as folder:\n    print(folder, flush=True)\n    time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        folder = Path(process.stdout.readline().strip())
+        (folder / "file").touch()
+        scratch.sweep()
+        assert (folder / "file").exists(), "its process lives"
+        process.kill()
+    with scratch.scratch_folder() as own:
+        assert list(temporary.iterdir()) == [Path(own), Path(f"{own}.lock")] or not folder.exists()
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("end", ["close", "kill"])
+def test_an_engine_leaves_nothing_whatever_ends_it(temporary: Path, tmp_path: Path, end: str) -> None:
+    """In the middle of a job; "kill": its host is killed."""
+    engine = Engine(warm_up=False)
+    engine.start()
+    unfinished = tmp_path / "unfinished"
+    params = {"file": str(unfinished)}
+    engine.submit_job("tests.engine.worker_jobs:scribble", "scribble", params, [Experiment(epochs=200)], "s")
+    until(lambda: shot(engine, "scribble").step, "the first step")
+    top = host(engine)
+    processes, held = top.children(recursive=True), semaphores(top)
+    [folder] = temporary.glob("fashion-mnist-lab-*[!k]")
+    assert len(held) >= 6 and list(folder.glob("left-behind-*")) and not list(temporary.glob("left-behind-*"))
+    [worker] = [process for process in processes if process.nice() > top.nice()]
+    assert "spawn_main" in " ".join(worker.cmdline()), "the worker makes room for the app"
+    if end == "kill":
+        engine._dispatcher._closed = True  # it would start another one
+        top.kill()
+    engine.close()
+    until(lambda: all(map(gone, processes)), "the end of its processes")
+    assert not [path for path in held if Path(path).exists()] and not list(temporary.iterdir())
+    assert end == "kill" or not unfinished.exists(), "the job ended in order"
+
+
+APP = """
+import sys
+from fmnist_core.engine.service import Engine
+from fmnist_core.experiment.hyperparameters import Experiment
+engine = Engine(warm_up=False)
+engine.start()
+engine.submit_job(sys.argv[1], "steps", {"epochs": 500}, [Experiment(epochs=200)], "s")
+while not engine.snapshot("steps").step:
+    pass
+print(engine._dispatcher._cluster._host.pid, flush=True)
+sys.stdin.read()
+engine.close()
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("end", [signal.SIGKILL, None])
+def test_the_end_of_an_app_with_a_training_is_silent_and_complete(temporary: Path, end: int | None) -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", APP, STEPS]
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as app:
+        assert app.stdin and app.stdout and app.stderr
+        top = psutil.Process(int(app.stdout.readline()))
+        processes = [top, *top.children(recursive=True)]
+        if end:
+            os.kill(app.pid, end)
+        app.stdin.close()
+        until(lambda: all(map(gone, processes)), "the end of its processes")
+        assert app.stderr.read() == ""
+    assert not list(temporary.iterdir())
