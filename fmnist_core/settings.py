@@ -176,7 +176,7 @@ def _own_folder(name: str, default: str) -> Path:
     """A folder that the app makes where it is missing."""
     if _text(name):
         folder = _folder(name)
-        if folder.exists() and not folder.is_dir():
+        if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112  these bear a locked parent
             raise _wrong(name, "that is a file; name a folder")
         return folder
     if caches := os.environ.get("XDG_CACHE_HOME"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ FULL = {
     "test_labels": Expected(10_008, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
 }
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
+# Of torchvision, of the data set's own repository, and of Keras.
+INNER_FOLDERS = ("FashionMNIST/raw", "raw", "data/fashion", "datasets/fashion-mnist", "fashion-mnist")
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 
@@ -65,11 +68,12 @@ class Dataset:
 
 
 class Source(NamedTuple):
-    """A folder with the four files: name ("full" or "sample"), title for people, path."""
+    """A folder with the four files: name ("full" or "sample"), title for people, path, what to do where it is wrong."""
 
     name: str
     title: str
     folder: Path
+    remedy: str
 
 
 class Split(NamedTuple):
@@ -88,15 +92,33 @@ def keras_folder() -> Path | None:
 
 def sources(name: str | None = None) -> list[Source]:
     """The places that exist, best first. A folder named by FMNIST_DATA is the only one, so that its faults show."""
-    sample = Source("sample", "the embedded sample", SAMPLE_FOLDER)
+    sample = Source("sample", "the embedded sample", SAMPLE_FOLDER, "get a fresh copy of the app, whose file it is")
     named = settings().data
     if name == "sample":
         return [sample]
     if named is not None:
-        return [Source("full", f"the folder {named} (FMNIST_DATA)", named)]
-    places = [("the system package dataset-fashion-mnist", DEBIAN_FOLDER), ("the downloaded copy", keras_folder())]
-    existing = [Source("full", title, folder) for title, folder in places if folder and folder.is_dir()]
+        folder = _within(named)
+        remedy = "put Fashion-MNIST's four files into a folder that FMNIST_DATA names, or unset FMNIST_DATA"
+        return [Source("full", f"the folder {folder} (FMNIST_DATA)", folder, remedy)]
+    package = "install it again: sudo apt install --reinstall dataset-fashion-mnist"
+    copy = "delete that folder and download the data set again on page Data"
+    places = [
+        ("the system package dataset-fashion-mnist", DEBIAN_FOLDER, package),
+        ("the downloaded copy", keras_folder(), copy),
+    ]
+    existing = [
+        Source("full", title, folder, remedy)
+        for title, folder, remedy in places
+        if folder and os.path.isdir(folder)  # noqa: PTH112  it bears a locked parent, as another user's home
+    ]
     return existing if name == "full" else [*existing, sample]
+
+
+def _within(folder: Path) -> Path:
+    """The folder itself, or the one in it where other programs keep the four files."""
+    names = [file for name in FILES.values() for file in (f"{name}.gz", name)]
+    places = (folder, *(folder / part for part in INNER_FOLDERS))
+    return next((place for place in places if any(os.path.lexists(place / name) for name in names)), folder)
 
 
 def load(name: str | None = None) -> Dataset:
@@ -109,7 +131,7 @@ def load(name: str | None = None) -> Dataset:
     notices: list[str] = []
     for source in candidates:
         try:
-            return _mapped(source, _stat(source.folder), settings().cache, tuple(notices))
+            return _mapped(source, _stat(source), settings().cache, tuple(notices))
         except DataError as error:
             if source is candidates[-1]:
                 raise
@@ -117,9 +139,9 @@ def load(name: str | None = None) -> Dataset:
     raise DataError(DEBIAN_FOLDER, "is missing; install dataset-fashion-mnist, or download the data set on page Data.")
 
 
-def _stat(folder: Path) -> tuple[tuple[str, int, int], ...]:
+def _stat(source: Source) -> tuple[tuple[str, int, int], ...]:
     """Name, size and modification time of each file: a changed file is verified again, an unchanged one is not."""
-    stats = {name: idx.find(folder, name).stat() for name in FILES.values()}
+    stats = {name: idx.find(source.folder, name, source.remedy).stat() for name in FILES.values()}
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items())
 
 
@@ -168,7 +190,7 @@ def _open(folder: Path, name: str) -> dict[str, NDArray[np.uint8]] | None:
 
 def _read(source: Source) -> dict[str, NDArray[np.uint8]]:
     expected = expected_files(source.name)
-    return {key: idx.read(source.folder, file, expected[key]) for key, file in FILES.items()}
+    return {key: idx.read(source.folder, file, expected[key], source.remedy) for key, file in FILES.items()}
 
 
 def _fill(folder: Path, source: Source) -> dict[str, NDArray[np.uint8]]:

@@ -7,15 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from fmnist_core.data import dataset, idx
 from fmnist_core.data.dataset import FILES, FULL, SAMPLE_FOLDER, DataError, load
+from fmnist_core.settings import SettingError, check_runs_folder, settings
+from fmnist_core.store.run_store import RunStore
 
 ROOT = Path(__file__).parents[2]
 needs_full = pytest.mark.skipif(
@@ -104,7 +110,7 @@ def test_other_data_in_the_named_folder_is_refused(own_cache: Path, folder: Path
 
 def test_missing_named_folder_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(DataError, match=r"nowhere/train-images-idx3-ubyte.gz is missing.*FMNIST_DATA"):
+    with pytest.raises(DataError, match=r"nowhere does not exist; .*FMNIST_DATA"):
         load()
 
 
@@ -112,7 +118,7 @@ def test_folder_in_place_of_a_file(own_cache: Path, folder: Path) -> None:
     path = folder / "train-images-idx3-ubyte.gz"
     path.unlink()
     path.mkdir()
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="train-images-idx3-ubyte.gz is a folder, not a file"):
         load()
 
 
@@ -144,6 +150,149 @@ def test_file_that_unpacks_to_gigabytes_is_read_no_further(tmp_path: Path) -> No
     path.write_bytes(gzip.compress(bytes(50_000_000)))
     with pytest.raises(DataError, match="has more than 60,008 bytes"):
         idx.read(tmp_path, "train-labels-idx1-ubyte", FULL["train_labels"])
+
+
+def other_set(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+    """Files with the names and sizes of Fashion-MNIST's training images and labels."""
+    folder.mkdir()
+    for name, array in (("train-images-idx3-ubyte", images), ("train-labels-idx1-ubyte", labels)):
+        (folder / f"{name}.gz").write_bytes(gzip.compress(idx.dump(array), 1))
+
+
+@pytest.mark.parametrize(
+    ("bright", "first", "words"),
+    [
+        (33.4 / 255, [5, 0, 4], "it looks like MNIST's digits"),
+        (48.9 / 255, [8, 7, 0], "it looks like Kuzushiji-MNIST"),
+        (0.0, [0, 0, 0], "perhaps MNIST's digits, whose files have the same names and sizes"),
+    ],
+)
+def test_another_data_set_of_the_same_form_is_named(
+    bright: float, first: list[int], words: str, tmp_path: Path
+) -> None:
+    images = np.zeros((60_000, 28, 28), np.uint8)
+    images[: round(60_000 * bright)] = 255
+    labels = np.zeros(60_000, np.uint8)
+    labels[:3] = first
+    other_set(tmp_path / "other", images, labels)
+    with pytest.raises(DataError) as error:
+        idx.read(tmp_path / "other", "train-images-idx3-ubyte", FULL["train_images"])
+    assert words in str(error.value)
+    if first == [5, 0, 4]:
+        with pytest.raises(DataError, match="it looks like MNIST's digits"):
+            idx.read(tmp_path / "other", "train-labels-idx1-ubyte", FULL["train_labels"])
+
+
+@pytest.mark.parametrize("kept_name", [True, False])
+def test_the_content_tells_whether_a_file_is_packed(kept_name: bool, tmp_path: Path) -> None:
+    for file in FILES.values():
+        packed = (SAMPLE_FOLDER / f"{file}.gz").read_bytes()
+        path = tmp_path / (f"{file}.gz" if kept_name else file)
+        path.write_bytes(gzip.decompress(packed) if kept_name else packed)
+    expected = dataset.expected_files("sample")
+    assert idx.read(tmp_path, FILES["train_images"], expected["train_images"]).shape == (6000, 28, 28)
+    assert idx.read(tmp_path, FILES["test_labels"], expected["test_labels"]).shape == (1000,)
+
+
+def archive(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("train-images-idx3-ubyte", b"")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.mkdir(), "is empty"),
+        (lambda path: path.write_bytes(b""), "is a file, not a folder with Fashion-MNIST's four files"),
+        (archive, "is a ZIP archive, not a folder"),
+        (lambda path: path.write_bytes(gzip.compress(b"x")), "is a gzip file, not a folder"),
+        (os.mkfifo, "is a named pipe, not a folder"),
+        (lambda path: path.symlink_to(path), "/train-images-idx3-ubyte.gz cannot be read (Too many levels"),
+        (lambda path: path.symlink_to("/dev/null"), "is a device, not a folder"),
+    ],
+)
+def test_whatever_the_data_folder_is_is_said(
+    make: Callable[[Path], object], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "data")
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "data"))
+    with pytest.raises(DataError) as error:
+        load()
+    assert f"{tmp_path / 'data'} {words}".replace(" /", "/") in str(error.value) and "FMNIST_DATA" in str(error.value)
+
+
+def test_a_numpy_archive_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "fashion.npz", x_train=np.zeros(1))
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "fashion.npz"))
+    with pytest.raises(DataError, match="is a NumPy archive"):
+        load()
+
+
+def test_a_pipe_in_place_of_a_file_does_not_wait_for_its_writer(own_cache: Path, folder: Path) -> None:
+    path = folder / "train-images-idx3-ubyte.gz"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="train-images-idx3-ubyte.gz is a named pipe, not a file"):
+        load()
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Not root, who may read everything."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_a_file_without_permission(own_cache: Path, folder: Path) -> None:
+    (folder / "train-images-idx3-ubyte.gz").chmod(0)
+    with ordinary_user(), pytest.raises(DataError, match=r"cannot be read \(Permission denied\); allow this user"):
+        load()
+
+
+@needs_full
+@pytest.mark.parametrize("inner", ["FashionMNIST/raw", "data/fashion"])
+def test_the_folders_of_other_programs_are_found(
+    inner: str, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "data_of_others"
+    (target / inner).parent.mkdir(parents=True)
+    (target / inner).symlink_to(dataset.DEBIAN_FOLDER)
+    monkeypatch.setenv("FMNIST_DATA", str(target))
+    (source,) = dataset.sources()
+    assert source.folder == target / inner and inner in source.title
+
+
+def test_a_home_that_belongs_to_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home" / ".keras").mkdir(parents=True)
+    (tmp_path / "home").chmod(0)
+    for name in ("FMNIST_DATA", "FMNIST_RUNS", "FMNIST_CACHE", "XDG_CACHE_HOME", "KERAS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with ordinary_user():
+        data = load("sample")
+        assert "FMNIST_CACHE" in data.notice
+        assert load() is not None
+        assert RunStore(settings().runs, settings().runs_budget).runs() == []
+        with pytest.raises(SettingError, match="FMNIST_RUNS"):
+            check_runs_folder()
+    (tmp_path / "home").chmod(0o700)  # so that the test's folder can be removed
+
+
+def test_a_broken_copy_of_keras_is_named_with_its_own_remedy(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FMNIST_DATA", raising=False)
+    monkeypatch.setattr(dataset, "DEBIAN_FOLDER", tmp_path / "no package")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    shutil.copytree(SAMPLE_FOLDER, tmp_path / "datasets" / "fashion-mnist")
+    data = load()
+    assert data.name == "sample" and "4,704,016 bytes" in data.notice
+    assert "download the data set again on page Data" in data.notice and "FMNIST_DATA" not in data.notice
 
 
 @given(st.binary(max_size=80))
