@@ -8,29 +8,37 @@ smaller by averaging, not by leaving out pixels, and so isn't sharpened; a backg
 from __future__ import annotations
 
 import io
-import struct
-import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fmnist_core.data import picture_kinds
 from fmnist_core.errors import LabError
 
 SIDE = 28
 FORMATS = ("PNG", "JPEG", "WEBP")
-MOST_BYTES = 5_000_000
-MOST_PIXELS = 25_000_000  # 24 megapixels, as telephones take them; decoded with transparency 100 MB
-MOST_WEBP = 10_000_000  # WebP's decoder holds four copies
+MOST_MB = 25  # of 1024 x 1024 bytes; the same as server.maxUploadSize in .streamlit/config.toml
+MOST_MEMORY = 160_000_000  # bytes that decoding may take
+# Pixels. JPEG is decoded at an eighth of its size: telephones take up to 108 million. PNG takes 4 bytes a pixel and a
+# strip more; WebP's decoder holds four copies.
+MOST_PIXELS = {"PNG": 25_000_000, "JPEG": 120_000_000, "MPO": 120_000_000, "WEBP": 10_000_000}
+ALLOWED = (
+    f"PNG, JPEG or WebP, up to {MOST_MB} MB (JPEG up to {MOST_PIXELS['JPEG'] // 10**6} million pixels, PNG"
+    f" {MOST_PIXELS['PNG'] // 10**6}, WebP {MOST_PIXELS['WEBP'] // 10**6})"
+)
 NARROWEST = 10
 SHOWN = 320  # pixels of the longer side of what is kept to be shown
 WORKED, STRIP = 1024, 64  # pixels of the longer side that the steps work on, at least; lines of a strip then
 ORIENTATION = 0x0112  # EXIF
 EVEN, TOLERANCE = 0.9, 26  # An even background: 90 % of the edge within 26 of 255 (10 %) of its median.
 FAINT = 12  # grey values between the darkest and the lightest; with fewer there is nothing to see
-# Decoding takes up to 160 MB for a moment: one picture at a time, whoever brings them.
-_DECODING = threading.Lock()
+# Decoding takes up to MOST_MEMORY for a moment: one picture at a time, whoever brings them, and in one thread, since
+# the C library keeps what each thread has freed (30 people with 48 megapixels: 880 MB by 30 threads, 200 by one).
+_READER = ThreadPoolExecutor(1, "picture")
 
 Grey = NDArray[np.uint8]
 
@@ -57,10 +65,36 @@ class Seen:
     steps: tuple[Step, ...]
 
 
-def read(content: bytes, inverted: bool | None = None) -> Seen:
-    """A PNG, JPEG or WebP file as the network sees it; of an animation the first picture.
+@dataclass(frozen=True)
+class Picture:
+    """An uploaded picture, small enough to be kept: all that `seen` needs.
 
-    inverted: whether light and dark are exchanged; None: where the background is lighter than the object.
+    steps: the first two. small: uint8 (28, 28), not yet inverted. level, middle: grey values of the background, and of
+    the object on average. trimmed: whether the background becomes black.
+    """
+
+    steps: tuple[Step, Step]
+    small: Grey
+    level: int
+    middle: float
+    trimmed: bool
+
+    def seen(self, inverted: bool | None = None) -> Seen:
+        """The picture as the network sees it.
+
+        inverted: whether light and dark are exchanged; None: where the background is lighter than the object.
+        """
+        inverted = self.level > self.middle if inverted is None else inverted
+        final = _light_on_black(self.small, self.level, inverted, self.trimmed)
+        exchanged = "Light and dark are inverted" if inverted else "Light and dark are unchanged"
+        why = f"the background has grey value {self.level}, the object {self.middle:.0f} on average"
+        last = Step("What the network sees", f"{exchanged}: {why}. 28 x 28 pixels.", final)
+        return Seen(final, inverted, (*self.steps, last))
+
+
+def read(content: bytes) -> Picture:
+    """A PNG, JPEG or WebP file, ready for the network; of an animation the first picture.
+
     Size and number of pixels are checked on the file's header, before anything is decoded. A picture of 28 x 28 pixels
     is neither trimmed nor resized.
 
@@ -68,9 +102,7 @@ def read(content: bytes, inverted: bool | None = None) -> Seen:
         PictureError: not such a file, damaged, too large, too small, or of one shade only.
     """
     _check_bytes(content)
-    with _DECODING:
-        colour, grey = _decoded(content)
-    return _seen(colour, grey, inverted)
+    return _READER.submit(lambda: _prepared(*_decoded(content))).result()
 
 
 def drawn(canvas: Grey) -> Grey:
@@ -94,30 +126,30 @@ def drawn(canvas: Grey) -> Grey:
 def _check_bytes(content: bytes) -> None:
     if not content:
         raise PictureError("The picture is empty (0 bytes); choose another one.")
-    if len(content) > MOST_BYTES:
+    if len(content) > MOST_MB * 1024**2:
         raise PictureError(
-            f"The picture has {len(content):,} bytes, but at most {MOST_BYTES:,} are allowed; save it smaller, or as"
-            " JPEG."
+            f"The picture has {len(content) / 1024**2:.1f} MB, but at most {MOST_MB} are allowed; save it smaller, or"
+            " as JPEG."
         )
 
 
 def _decoded(content: bytes) -> tuple[Image.Image, Grey]:
     """The upright picture in colour, for the screen, and in grey, on white. Raises: PictureError."""
     try:
-        _check_size(*(_webp_size(content) or (SIDE, SIDE)), MOST_WEBP)
-        with Image.open(io.BytesIO(content), formats=FORMATS) as file:
-            _check_size(*file.size)
-            file.draft("RGB", (WORKED, WORKED))  # decodes a JPEG at a half, a quarter or an eighth where that is enough
-            return _flat(file)
+        _check_size(*(picture_kinds.webp_size(content) or (SIDE, SIDE)), "WEBP")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here, by format
+            with Image.open(io.BytesIO(content), formats=FORMATS) as file:
+                _check_size(*file.size, file.format or FORMATS[0])
+                if file.format not in ("PNG", "WEBP"):
+                    _draft(file, content)
+                return _flat(file)
     except PictureError:
         raise
     except UnidentifiedImageError:
-        begins = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in content[:8])
-        raise PictureError(
-            f"The file is not a readable PNG, JPEG or WebP picture (it begins with {begins}); choose another one."
-        ) from None
+        raise _unknown(content) from None
     except Image.DecompressionBombError:
-        raise _too_large("more pixels than any screen") from None
+        raise PictureError("The picture has more pixels than any screen; make it smaller first.") from None
     except Exception as error:  # Decoders of damaged files raise nearly anything; none of it is worth a crash.
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise PictureError(
@@ -125,34 +157,38 @@ def _decoded(content: bytes) -> tuple[Image.Image, Grey]:
         ) from None
 
 
-def _webp_size(content: bytes) -> tuple[int, int] | None:
-    """Width and height that a WebP file's header declares: Pillow's decoder takes memory for them when it opens."""
-    head, kind = content[:30], content[12:16]
-    if len(head) < 30 or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
-        return None
-    if kind == b"VP8X":
-        return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
-    if kind == b"VP8L":
-        bits = int.from_bytes(head[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    width, height = struct.unpack("<HH", head[26:30])
-    return width & 0x3FFF, height & 0x3FFF
+def _unknown(content: bytes) -> PictureError:
+    known = picture_kinds.named(content)
+    if known:
+        kind, remedy = known
+        return PictureError(f"This is {kind}, but only PNG, JPEG and WebP pictures can be read; {remedy}.")
+    begins = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in content[:8])
+    return PictureError(
+        f"The file is not a readable PNG, JPEG or WebP picture (it begins with {begins}); choose another one."
+    )
 
 
-def _check_size(width: int, height: int, most: int = MOST_PIXELS) -> None:
+def _draft(file: Image.Image, content: bytes) -> None:
+    """Have a JPEG decoded at a half, a quarter or an eighth where that is enough. Raises: PictureError."""
+    needed = picture_kinds.jpeg_coefficients(content)
+    width, height = file.size
+    if needed > MOST_MEMORY:
+        raise PictureError(
+            f"The picture is a progressive JPEG of {width:,} x {height:,} pixels, which takes {needed // 10**6:,} MB to"
+            f" read, but at most {MOST_MEMORY // 10**6} are allowed; save it smaller, or not progressive."
+        )
+    file.draft("RGB", (width * WORKED // max(file.size), height * WORKED // max(file.size)))
+
+
+def _check_size(width: int, height: int, kind: str) -> None:
     size = f"{width:,} x {height:,} pixels"
-    if width * height > most:
-        raise _too_large(size, most)
+    if width * height > MOST_PIXELS[kind]:
+        most = MOST_PIXELS[kind] // 10**6
+        raise PictureError(f"The picture has {size}, but at most {most} million are allowed; make it smaller first.")
     if min(width, height) < SIDE:
         raise PictureError(f"The picture has {size}, but it must have at least {SIDE} a side; choose a larger one.")
     if max(width, height) > NARROWEST * min(width, height):
         raise PictureError(f"The picture has {size}, but one side may be at most {NARROWEST} times the other; crop it.")
-
-
-def _too_large(size: str, most: int = MOST_PIXELS) -> PictureError:
-    return PictureError(
-        f"The picture has {size}, but at most {most // 1_000_000} million are allowed; make it smaller first."
-    )
 
 
 def _flat(file: Image.Image) -> tuple[Image.Image, Grey]:
@@ -202,7 +238,7 @@ def _on_background(picture: Image.Image) -> tuple[Image.Image, Grey]:
 # --- The way to 28 x 28 -----------------------------------------------------------------------------------------------
 
 
-def _seen(colour: Image.Image, grey: Grey, inverted: bool | None) -> Seen:
+def _prepared(colour: Image.Image, grey: Grey) -> Picture:
     if np.ptp(grey) < FAINT:
         raise PictureError(
             f"The picture has only one shade (grey values {grey.min()} to {grey.max()}); choose one in which a garment"
@@ -210,7 +246,6 @@ def _seen(colour: Image.Image, grey: Grey, inverted: bool | None) -> Seen:
         )
     level, object_ = _background(grey)
     middle = float(grey[object_].mean()) if object_ is not None else float(_inner(grey).mean())
-    inverted = level > middle if inverted is None else inverted
     if grey.shape == (SIDE, SIDE):
         square, object_, text = grey, None, "It already has 28 x 28 pixels and is used as it is."
     elif object_ is not None:
@@ -219,15 +254,11 @@ def _seen(colour: Image.Image, grey: Grey, inverted: bool | None) -> Seen:
     else:
         square, text = _centre(grey), "The background is not uniform: the central square is used."
     small = np.asarray(Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BOX))
-    final = _light_on_black(small, level, inverted, blacken=object_ is not None)
-    exchanged = "Light and dark are inverted" if inverted else "Light and dark are unchanged"
-    why = f"the background has grey value {level}, the object {middle:.0f} on average"
     steps = (
         Step("Your picture", "Upright, without transparency.", _thumbnail(colour)),
         Step("Cropped, in grey", text, _thumbnail(Image.fromarray(square))),
-        Step("What the network sees", f"{exchanged}: {why}. 28 x 28 pixels.", final),
     )
-    return Seen(final, inverted, steps)
+    return Picture(steps, small, level, middle, trimmed=object_ is not None)
 
 
 def _background(grey: Grey) -> tuple[int, NDArray[np.bool_] | None]:

@@ -307,6 +307,8 @@ def test_an_uploaded_picture_is_answered_or_refused(tmp_path: Path) -> None:
     assert "What the network sees" not in html(app)
     app.file_uploader[0].upload("bad.png", buffer.getvalue()[:60], "image/png").run()
     assert "damaged" in plain(app.error[0].value) and "the network predicts" not in texts(app)
+    app.file_uploader[0].upload("IMG_1.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(90), "").run()
+    assert "This is a HEIC photo" in plain(app.error[0].value) and "still here" not in texts(app)
 
 
 def test_the_pages_code_needs_no_tensorflow_and_no_numba() -> None:

@@ -9,11 +9,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from fmnist_core.charts import gallery, images
+from fmnist_core.charts.markup import element
 from fmnist_core.data import uploaded_picture
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.data.uploaded_picture import Seen
 from fmnist_core.errors import LabError
 from fmnist_core.network import forward
 from fmnist_core.ui.components.sketch import canvas
@@ -24,7 +27,6 @@ from fmnist_core.ui.shared import markdown, session
 
 SKETCH = "inspect sketch"
 NEGATIVE = {"auto": "Automatic", "no": "Leave unchanged", "yes": "Exchange"}
-KINDS = ["png", "jpg", "jpeg", "webp"]
 UPLOAD = "inspect upload"
 # Pictures of any shape stand in equal squares, so that the words below them start on one line.
 TILE = "display:block;width:100%;max-width:160px;aspect-ratio:1;object-fit:contain"
@@ -32,10 +34,13 @@ Grey = NDArray[np.uint8]
 
 
 class Upload(NamedTuple):
-    """An uploaded file, kept here since the control forgets it when it leaves the screen."""
+    """An uploaded picture, kept since its control forgets it when it leaves the screen; or why there is none.
 
-    id: str
-    content: bytes
+    A picture takes a few hundred kilobytes, its file up to 25 MB: that is given back as soon as it is read.
+    """
+
+    picture: uploaded_picture.Picture | None
+    problem: str = ""
 
 
 def show(at: At, view: View) -> None:
@@ -92,22 +97,24 @@ def _start(image: Grey) -> None:
 def _upload() -> Grey | None:
     file = st.file_uploader(
         "A picture of one piece of clothing",
-        KINDS,
+        None,  # all: what cannot be read is named for what it is, and telephones have endings of their own
         key=UPLOAD,
-        help="PNG, JPEG or WebP, up to 5 MB and 25 million pixels (WebP 10 million). It is kept in memory until the"
-        " page is closed, and never stored.",
-        on_change=_forget,
+        help=f"{uploaded_picture.ALLOWED}. It is kept in memory until the page is closed, and never stored.",
+        on_change=_changed,
     )
     if file is not None:
-        session.UPLOADED.set(Upload(file.file_id, file.getvalue()))
+        session.UPLOADED.set(_read(file))
     upload: Upload | None = session.UPLOADED.get()
     if upload is None:
         st.caption("Best: a single garment, seen from the front, on a uniform background.")
         return None
-    if file is None:
+    if session.widget(UPLOAD) is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("Your last upload is still here.")
             st.button("Remove it", on_click=_forget)
+    if upload.picture is None:
+        markdown.error(upload.problem)
+        return None
     negative = st.segmented_control(
         "Light and dark",
         list(NEGATIVE),
@@ -117,32 +124,34 @@ def _upload() -> Grey | None:
         key="inspect negative",
         persist_state="session",
     )
-    try:
-        seen = _seen(upload, {"no": False, "yes": True}.get(negative))
-    except LabError as error:
-        markdown.error(error)
-        return None
+    seen = upload.picture.seen({"no": False, "yes": True}.get(negative))
     for step, column in zip(seen.steps, st.columns(len(seen.steps)), strict=True):
         picture = Image.fromarray(step.image)
         if step.image.shape == (28, 28):
             picture = images.enlarged(picture)
-        source, words = images.source(picture), f"{step.title}: {step.text}"
-        column.html(
-            f'<figure style="margin:0"><img src="{source}" alt="{words}" style="{TILE}">'
-            f'<figcaption style="font-size:0.85rem"><b>{step.title}</b><br>{step.text}</figcaption></figure>'
-        )
+        shown = element("img", src=images.source(picture), alt=f"{step.title}: {step.text}", style=TILE)
+        caption = element("figcaption", element("b", step.title), element("br"), step.text, style="font-size:0.85rem")
+        column.html(element("figure", shown, caption, style="margin:0"))
     return seen.image
 
 
+def _changed() -> None:
+    """Another file, or none: the last one goes. One that was given back has not changed."""
+    if not isinstance(session.widget(UPLOAD), DeletedFile):
+        _forget()
+
+
 def _forget() -> None:
-    """Another file, or none: the last one goes."""
     session.UPLOADED.pop()
 
 
-def _seen(upload: Upload, negative: bool | None) -> Seen:
-    """The picture as the network sees it; kept for this session while it is the one uploaded."""
-    prepared: tuple[tuple[str, bool | None], Seen] | None = session.PREPARED.get()
-    if prepared is None or prepared[0] != (upload.id, negative):
-        prepared = ((upload.id, negative), uploaded_picture.read(upload.content, negative))
-        session.PREPARED.set(prepared)
-    return prepared[1]
+def _read(file: UploadedFile) -> Upload:
+    """The picture in a file, or the sentence on it; the file itself is given back."""
+    try:
+        return Upload(uploaded_picture.read(file.getvalue()))
+    except LabError as error:
+        return Upload(None, str(error))
+    finally:
+        context = get_script_run_ctx()
+        if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)

@@ -97,8 +97,7 @@ MORE = Entry[tuple[Any, int]]("inspect more", lambda: (None, 0))  # which images
 MATRIX = Entry[Any]("inspect confusion", lambda: None)  # the confusion matrix' selection
 SKETCH = Entry[NDArray[np.uint8] | None]("inspect sketch last", lambda: None)
 SKETCHES = Entry("inspect sketch version", int)  # images put on the canvas so far
-UPLOADED = Entry[Any]("inspect uploaded", lambda: None)  # the file: its control forgets it when it leaves the screen
-PREPARED = Entry[Any]("inspect prepared", lambda: None)  # the file and how it was read, and the picture made of it
+UPLOADED = Entry[Any]("inspect uploaded", lambda: None)  # the picture: its control forgets it when it leaves the screen
 
 LASSO = Entry[tuple[Any, tuple[int, ...]]]("embeddings lasso", lambda: (None, ()))  # the map's images, and those taken
 INITIAL = Entry("initialisation latest", str)  # the result that is on the screen
