@@ -18,7 +18,7 @@ import psutil
 from benchmarks import machine, report
 from benchmarks.report import Row
 
-MODULES = ("training", "study", "screens", "memory", "fifty", "embedding", "table1")
+MODULES = ("training", "study", "screens", "load", "memory", "fifty", "embedding", "table1")
 LISTEN, QUIET = 2.0, 10.0  # seconds; per cent
 RESULTS = Path(__file__).parent / "results.json"
 
