@@ -5,6 +5,7 @@ And what a training that is under way tells: its state in words, its figures, it
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.ui.shared import server
 
 T = TypeVar("T")
+WATCH = "watch"  # the name of the part of a page that looks again and again
+SETTLED = 5.0  # seconds that a tab keeps its interval at least
 FIGURE = 132  # pixels: the longest label
 STATES = {
     "queued": "Waiting",
@@ -30,15 +33,28 @@ COLUMNS = list(EpochRecord.__dataclass_fields__)
 
 
 def watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float) -> None:
-    """Draw the state every `period` seconds until it is None, which it is at the end; then the page is drawn again."""
-    st.fragment(_poll, run_every=period)(read, draw)
+    """Draw the state every `period` seconds until it is None, which it is at the end; then the page is drawn again.
+
+    Where many watch, the looks are further apart.
+    """
+    st.fragment(_watch, key=WATCH)(read, draw, period)
 
 
-def _poll(read: Callable[[], T | None], draw: Callable[[T], None]) -> None:
+def _watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float) -> None:
+    interval = server.watchers().interval(server.tab(), period)
+    st.fragment(_look, run_every=interval)(read, draw, period, interval, time.monotonic())
+
+
+def _look(
+    read: Callable[[], T | None], draw: Callable[[T], None], period: float, interval: float, since: float
+) -> None:
+    """One look. interval, since: how often, and from when on, this tab looks."""
     server.session()  # tells the engine that this tab is there
     state = read()
     if state is None:
         st.rerun()
+    elif server.watchers().interval(server.tab(), period) != interval and time.monotonic() - since > SETTLED:
+        st.rerun(WATCH)
     else:
         draw(state)
 

@@ -18,7 +18,9 @@ from fmnist_core.experiment.study import Study
 from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
 from fmnist_core.store.run_store import RunStore, configured_store
+from fmnist_core.ui.shared import memory
 from fmnist_core.ui.shared import session as remembered
+from fmnist_core.ui.shared.watchers import Watchers
 
 TAB = "tab "  # begins the name of a tab
 
@@ -35,6 +37,7 @@ def engine() -> Engine:
 def wake() -> None:
     """Start the engine with the server's first page, once that page is drawn: the worker warms up while one reads."""
     engine()
+    memory.keep_flat()
 
 
 def _alive(name: str) -> bool:
@@ -55,6 +58,12 @@ def _tabs() -> dict[str, set[str]]:
 
 
 @st.cache_resource(show_spinner=False)
+def watchers() -> Watchers:
+    """The tabs that look at something live."""
+    return Watchers()
+
+
+@st.cache_resource(show_spinner=False)
 def store() -> RunStore:
     """The run store."""
     return configured_store()
@@ -67,7 +76,11 @@ def session() -> str:
     context = get_script_run_ctx()
     tab = context.session_id if context else ""
     name = _browser(st.context.cookies.get("_streamlit_xsrf", "")) or tab
-    _tabs()[name] = {tab, *filter(_connected, _tabs().get(name, ()))}
+    tabs = _tabs()
+    if name not in tabs:  # somebody new: time to forget those who have left
+        for person in [each for each in tuple(tabs) if not _alive(each)]:
+            tabs.pop(person, None)
+    tabs[name] = {tab, *filter(_connected, tabs.get(name, ()))}
     return name
 
 

@@ -61,7 +61,7 @@ class PageState:
 
     problems: sentences on what could not be used. query: the URL parameters that the address was given. mirrored: the
     view that they stand for. assumed: what the page itself filled in where the address left it open. controls: by name.
-    count: of controls drawn so far. taking: the control that is moving.
+    counts: of how often each was drawn anew. taking: the control that is moving.
     """
 
     view: Any
@@ -70,7 +70,7 @@ class PageState:
     mirrored: Any = None
     assumed: dict[str, Any] = field(default_factory=dict)
     controls: dict[str, Control] = field(default_factory=dict)
-    count: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
     taking: str = ""
 
 

@@ -39,6 +39,7 @@ class View(Protocol):
 
 
 V = TypeVar("V", bound=View)
+NUMBERS = 8  # of keys for a control, one after the other: Streamlit keeps what it knows of each for the whole session
 
 
 class ViewState(Generic[V]):
@@ -56,7 +57,7 @@ class ViewState(Generic[V]):
             view, problems = self._view.from_query(now)
             if state:  # the way back to an address shows what it showed
                 assumed = {name: value for name, value in state.assumed.items() if name not in now}
-            state = PageState(view, problems, count=state.count if state else 0)
+            state = PageState(view, problems, counts=state.counts if state else {})
             session.STATE.set(state, self.page)
         # Every write is an entry in the browser's history: none for what the page itself filled in.
         if state.mirrored is not state.view:
@@ -167,8 +168,8 @@ class ViewState(Generic[V]):
         drawn = state.controls.get(name)
         # A widget stays that was drawn for this value, or has been moved to it.
         if not (drawn and session.drawn(drawn.key) and (drawn.value == value or self.shown(name, read) == value)):
-            state.count += 1
-            drawn = state.controls[name] = Control(f"{self.page.name.lower()} {name} {state.count}", value, value)
+            state.counts[name] = count = (state.counts.get(name, 0) + 1) % NUMBERS
+            drawn = state.controls[name] = Control(f"{self.page.name.lower()} {name} {count}", value, value)
         drawn.value = value
         return drawn.start, {"key": drawn.key, "on_change": self._moved, "args": (name, drawn.key, take)}
 
