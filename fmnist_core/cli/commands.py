@@ -1,15 +1,12 @@
 """The command line: its commands, each a row of one table, and its exit codes.
 
-Exit codes are a contract: 0 all well, 1 the training failed, 2 a bad value, 3 data missing or damaged;
-130 after Ctrl-C.
+Its exit codes are a contract: see `exit_codes.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -17,30 +14,12 @@ from typing import Any, NamedTuple
 
 from fmnist_core import __version__
 from fmnist_core.cli import measure_commands, train_commands
+from fmnist_core.cli.doctor import examine
+from fmnist_core.cli.exit_codes import BAD_VALUE, FAILED, code_of
 from fmnist_core.cli.interrupts import interrupted, reader_gone
-from fmnist_core.cli.output import check_target, versions
-from fmnist_core.data import dataset
-from fmnist_core.embedding.map_methods import METHODS
-from fmnist_core.errors import BadValueError, LabError, reason_of
+from fmnist_core.cli.output import check_target
+from fmnist_core.errors import LabError, reason_of
 from fmnist_core.settings import misspelt, settings
-
-FAILED, BAD_VALUE, BAD_DATA = 1, 2, 3
-
-
-def doctor(arguments: argparse.Namespace) -> None:
-    """Print versions, what draws each kind of map, the data set in use and whether a worker starts and answers."""
-    from fmnist_core.engine.service import check
-
-    system = f"{platform.system()} {platform.machine()}"
-    print(f"Fashion-MNIST Lab {__version__}, Python {platform.python_version()}, {system}")
-    print(", ".join(f"{name} {version}" for name, version in versions().items()))
-    for method in METHODS.values():
-        print(f"{method.title} maps: drawn by {method.program}.")
-    data = dataset.load()
-    print(f"Data: {data.source}: {len(data.train_images):,} training and {len(data.test_images):,} test images.")
-    start = time.perf_counter()
-    print(f"Engine: {check()} ({time.perf_counter() - start:.1f} s)")
-    print(f"Runs: {settings().runs}")
 
 
 class Command(NamedTuple):
@@ -54,7 +33,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "doctor": Command("versions, data and an engine check", lambda parser: None, doctor),
+    "doctor": Command("versions, data, and a training on trial", lambda parser: None, examine),
     "presets": Command("the ready-made experiments", lambda parser: None, train_commands.print_presets),
     "train": Command(
         "train one network, store the run and print its result", train_commands.add_train, train_commands.train
@@ -122,12 +101,6 @@ def _run(texts: list[str]) -> int:
     if getattr(arguments, "json", None):
         check_target(arguments.json)
     return arguments.run_command(arguments) or 0
-
-
-def code_of(error: LabError) -> int:
-    """The exit code that tells this kind of error."""
-    kinds = {dataset.DataError: BAD_DATA, BadValueError: BAD_VALUE}
-    return next((code for kind, code in kinds.items() if isinstance(error, kind)), FAILED)
 
 
 def _unexpected(error: Exception) -> str:

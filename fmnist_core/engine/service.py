@@ -233,8 +233,11 @@ def _is_stored(name: str) -> bool:
     return run is not None and run.complete
 
 
-def check(seconds: float = 60) -> str:
-    """Start an engine, let a worker answer, end it; one sentence for people. Raises: EngineError."""
+def check(seconds: float = 240) -> str:
+    """Start an engine, let a worker train a small network and write it to the store, end it.
+
+    Returns the device that networks train on, "CPU" or "GPU". Raises: EngineError.
+    """
     engine = Engine(warm_up=False)
     engine.start()
     try:
@@ -244,6 +247,6 @@ def check(seconds: float = 60) -> str:
             time.sleep(0.05)
         if snapshot is None or snapshot.state != "done":
             raise EngineError((snapshot and snapshot.error) or f"No worker answered within {seconds:.0f} s.")
-        return f"a worker of {settings().engine or 'this machine'} answered."
+        return snapshot.doing
     finally:
         engine.close()

@@ -26,6 +26,7 @@ Outcome = TypeVar("Outcome")
 # Trains an experiment and keeps its result. Is given a function that takes the fraction that is done, and one that says
 # whether it is to stop; returns None where it was stopped.
 Train = Callable[[Experiment, Callable[[float], None], Callable[[], bool]], Outcome | None]
+SMALLEST = Experiment(layers=1, units=8, epochs=1, training_fraction=0.01)  # what a check trains
 STARTED, WARM, TRAINING_WAITS = threading.Event(), threading.Event(), threading.Event()  # of this process
 
 
@@ -51,7 +52,7 @@ def train_and_store_together(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Run]:
     """Train experiments side by side in this process and store their runs; as `train_and_store` otherwise."""
-    from fmnist_core.learning import tensorboard_files, training
+    from fmnist_core.learning import training
 
     data, store = dataset.load(data_name), configured_store()
     writers: list[RunWriter] = []
@@ -60,10 +61,7 @@ def train_and_store_together(
             writers.append(RunWriter(store, experiment, data.name, data.source, listener))
         outcomes = training.train_together(experiments, data, writers, should_stop)
         for writer, outcome in zip(writers, outcomes, strict=True):
-            writer.phase("saving")
-            with writer.errors():
-                training.save(outcome.model, writer.folder / "model.keras")
-                tensorboard_files.write(writer.folder / "tensorboard", writer.history, writer.snapshots())
+            _save(writer, outcome.model)
             writer.commit(outcome.metrics())
     except BaseException:
         for writer in writers:
@@ -76,6 +74,16 @@ def train_and_store_together(
             raise StoreError(f"The run {writer.run_id} is no longer in the run store {store.root}; train it again.")
         runs.append(run)
     return runs
+
+
+def _save(writer: RunWriter, model: Any) -> None:
+    """Write what is left of a run when its training is over: the Keras model and TensorBoard's files."""
+    from fmnist_core.learning import tensorboard_files, training
+
+    writer.phase("saving")
+    with writer.errors():
+        training.save(model, writer.folder / "model.keras")
+        tensorboard_files.write(writer.folder / "tensorboard", writer.history, writer.snapshots())
 
 
 # --- Many trainings ---------------------------------------------------------------------------------------------------
@@ -157,7 +165,17 @@ def race_job(params: Mapping[str, Any], context: JobContext) -> bool:
 
 
 def check_job(params: Mapping[str, Any], context: JobContext) -> bool:
-    """Nothing but an answer."""
+    """A small training as any other, written to the store up to its last file and then removed; tells of the device."""
+    from fmnist_core.learning import devices, training
+
+    data = dataset.load()
+    writer = RunWriter(configured_store(), SMALLEST, data.name, data.source)
+    try:
+        [outcome] = training.train_together([SMALLEST], data, [writer], context.should_stop)
+        _save(writer, outcome.model)
+    finally:
+        writer.abandon()
+    context.fraction(1.0, devices()[-1])
     return True
 
 

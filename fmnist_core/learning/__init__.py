@@ -6,7 +6,7 @@ configuration file, XLA's options, and whether a GPU is used are ours.
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from fmnist_core.settings import replaced, settings
 
@@ -43,9 +43,12 @@ def prepare(gpu: bool) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 
-def _import(gpu: bool) -> None:
+def _import(gpu: bool, quietly: bool) -> None:
     import keras
     import tensorflow
+
+    if quietly:  # it warns of each new network's program, taking it for the old one's again
+        tensorflow.get_logger().setLevel("ERROR")
 
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
@@ -67,15 +70,7 @@ def devices() -> list[str]:
 
 
 _gpu = settings().gpu
+_quietly = os.environ.setdefault(LEVEL, "3") != "0"  # whoever wants to read TensorFlow's report sets it to 0
 prepare(_gpu)
-with ExitStack() as _around:
-    _around.enter_context(replaced("KERAS_HOME", NO_FOLDER))
-    if LEVEL not in os.environ:  # whoever wants to read the report sets the level
-        os.environ[LEVEL] = "3"
-        _around.enter_context(_quiet())
-    _import(_gpu)
-if os.environ[LEVEL] == "3":
-    import tensorflow
-
-    # It warns of each new network's program, taking it for the old one's again.
-    tensorflow.get_logger().setLevel("ERROR")
+with replaced("KERAS_HOME", NO_FOLDER), _quiet() if _quietly else nullcontext():
+    _import(_gpu, _quietly)

@@ -21,7 +21,7 @@ from fmnist_core.engine.analyses import Analysis
 from fmnist_core.engine.cluster import Cluster
 from fmnist_core.engine.job import JOBS, MOST_POINTS, WARM_UP, AnalysisKind, JobProgress, LossCurve
 from fmnist_core.engine.remote import function_of
-from fmnist_core.engine.service import Engine, check
+from fmnist_core.engine.service import Engine
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.recording import (
@@ -520,8 +520,3 @@ def test_two_apps_share_one_store(engine: Engine) -> None:
     run = store().find(name)
     assert run and run.complete and store().damaged() == []
     assert not list((settings().runs / ".staging").glob("*"))
-
-
-@engine_test
-def test_the_check_says_that_a_worker_answered(surroundings: Path) -> None:
-    assert check() == "a worker of this machine answered."

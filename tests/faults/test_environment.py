@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core.cli import commands
+from fmnist_core.cli import commands, doctor
+from fmnist_core.cli.exit_codes import BAD_DATA, BAD_VALUE, FAILED
 from fmnist_core.settings import GIB, SettingError, check_runs_folder, misspelt, settings
 from fmnist_core.ui.shared.pages import Page
 from tests.support.screens import ROOT, opened, plain
@@ -58,7 +59,7 @@ def test_a_wrong_setting_is_one_sentence_and_exit_2(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert commands.main(["presets"]) == commands.BAD_VALUE
+    assert commands.main(["presets"]) == BAD_VALUE
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("\n") == 1 and len(said.err) < 300
     assert all(word in said.err for word in [*environment, *words])
@@ -143,6 +144,30 @@ def test_without_a_home_two_folders_are_enough(tmp_path: Path, monkeypatch: pyte
     assert dataset.sources()[-1].name in ("full", "sample")
 
 
+# --- doctor -----------------------------------------------------------------------------------------------------------
+
+
+def test_doctor_tells_all_that_is_wrong_and_the_first_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(doctor.CHECKS, "Engine")  # it starts workers: the test of the command has it
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "file" / "runs"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    assert commands.main(["doctor"]) == BAD_DATA
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in said] == ["Data", "Runs", "Temporary files"]
+    for line, word in zip(said, ("FMNIST_DATA", "FMNIST_RUNS", "TMPDIR"), strict=True):
+        assert word in line and line.endswith(".")
+    monkeypatch.delenv("FMNIST_DATA")
+    assert commands.main(["doctor"]) == BAD_VALUE
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
+    assert commands.main(["doctor"]) == FAILED
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert commands.main(["doctor"]) == 0
+
+
 # --- What other projects have set -------------------------------------------------------------------------------------
 
 FOREIGN = {
@@ -169,7 +194,7 @@ def test_keras_trains_as_we_say_whatever_other_projects_have_set(tmp_path: Path)
     (tmp_path / "keras.json").write_text(json.dumps(file))
     environment = os.environ | FOREIGN | {"KERAS_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, env=environment, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and done.stderr == "", done.stderr
     folder = str(tmp_path / "datasets" / "fashion-mnist")
     assert json.loads(done.stdout) == ["tensorflow", "float32", 1e-7, "channels_last", ["CPU"], "-1", folder]
     assert json.loads((tmp_path / "keras.json").read_text()) == file

@@ -20,6 +20,7 @@ from scipy import stats
 
 from fmnist_core.charts import table1_charts as pictures
 from fmnist_core.cli import commands
+from fmnist_core.cli.exit_codes import BAD_VALUE
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.experiment import table1_plan
@@ -449,7 +450,7 @@ def test_an_error_in_a_training_comes_out(sample: Dataset, monkeypatch: pytest.M
 
 def test_the_command_refuses_bad_values(capsys: pytest.CaptureFixture[str]) -> None:
     for seeds in ("1", "many", "-2"):
-        assert commands.main(["table1", f"--seeds={seeds}", "--data", "sample"]) == commands.BAD_VALUE
+        assert commands.main(["table1", f"--seeds={seeds}", "--data", "sample"]) == BAD_VALUE
     assert "(seeds) is 'many'" in capsys.readouterr().err
 
 
