@@ -18,7 +18,7 @@ from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError, 
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import STUDIES, Study, StudyError
 from fmnist_core.experiment.study import check_budget as check_study
-from fmnist_core.findings import health, statistics
+from fmnist_core.findings import statistics
 from fmnist_core.settings import check_runs_folder, settings
 
 if TYPE_CHECKING:
@@ -64,12 +64,9 @@ def train(arguments: argparse.Namespace) -> None:
     if run:
         print(f"Run {run.run_id} is stored already; --again trains it anew.", file=sys.stderr)
     else:
-        examples = training_images(experiment, data.name)
-        check_budget(experiment, examples, settings().compute_budget)
-        if lone := health.batches_of_one(experiment, examples):
-            batch_size = health.larger_batches(examples)["batch_size"]
-            print(f"{lone} Choose --batch-size {batch_size}.", file=sys.stderr)
+        check_budget(experiment, training_images(experiment, data.name), settings().compute_budget)
         check_runs_folder()
+        _make_room([experiment], data.name)
         with ends_at_once():
             import fmnist_core.learning.training  # noqa: F401  the slow part of the training
             from fmnist_core.jobs.train_runs import train_and_store
@@ -92,8 +89,17 @@ def _stored(experiment: Experiment, data_name: str) -> Run | None:
     """The complete run of an experiment, where the store has it."""
     from fmnist_core.store.run_store import configured_store
 
-    run = configured_store().find(run_id(experiment, data_name))
+    run = configured_store().verified(run_id(experiment, data_name))
     return run if run and run.complete else None
+
+
+def _make_room(experiments: Sequence[Experiment], data_name: str) -> None:
+    """Say which runs will be removed to make room for these. Raises: StoreError, where they cannot be stored."""
+    from fmnist_core.store.run_store import configured_store
+
+    room = configured_store().room_for(experiments, data_name)
+    if room.removed:
+        print(f"{room.sentence()} They are: {', '.join(room.removed)}.", file=sys.stderr)
 
 
 def _history(run: Run) -> list[dict[str, float]]:
@@ -154,6 +160,7 @@ def train_study(arguments: argparse.Namespace) -> None:
     data = dataset.load(arguments.data)
     check_study(study, lambda experiment: training_images(experiment, data.name), settings().compute_budget)
     check_runs_folder()
+    _make_room([experiment for _, experiment in study.experiments()], data.name)
     with ends_at_once():
         import fmnist_core.learning.training  # noqa: F401  the slow part of the training
         from fmnist_core.findings import run_tables

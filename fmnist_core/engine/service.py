@@ -66,6 +66,7 @@ class Engine:
         """
         job = _training(experiment, dataset.load().name)
         if not _is_stored(job.name):
+            configured_store().room_for([experiment], dataset.load().name)
             self._add(job, session)
         return job.name
 
@@ -79,6 +80,7 @@ class Engine:
             raise LabError("Both networks of the race have the same settings; change one of them.")
         for experiment in experiments:
             check_budget(experiment, training_images(experiment, data), settings().compute_budget)
+        configured_store().room_for(experiments, data)
         params = {"experiments": [experiment.to_json() for experiment in experiments], "data": data}
         name = race_name(experiments)
         self.submit_job(JOBS["race"], name, params, experiments, session)
@@ -98,6 +100,7 @@ class Engine:
         """
         data = dataset.load().name
         study_budget(study, lambda experiment: training_images(experiment, data), settings().compute_budget)
+        configured_store().room_for([experiment for _, experiment in study.experiments()], data)
         jobs = [_training(experiment, data) for _, experiment in study.experiments()]
         stored = {job.name for job in jobs if _is_stored(job.name)}
         with self._lock:

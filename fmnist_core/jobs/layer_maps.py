@@ -200,6 +200,8 @@ def stored(name: str) -> Run:
     """The run of this name, or of this digest on the embedded sample. Raises: RequestError."""
     store = configured_store()
     run = store.find(name) or store.find(f"{name}-sample")
+    if run is None and (problem := store.problem(name) or store.problem(f"{name}-sample")):
+        raise problem
     if run is None:
         raise RequestError(f"run is {name[:40]!r}, but the run store {store.root} has no such run; train it first.")
     return run

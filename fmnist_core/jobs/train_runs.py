@@ -17,7 +17,8 @@ from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.recording import JobContext, Listener
 from fmnist_core.store.run import Run
-from fmnist_core.store.run_store import RunWriter, StoreError, configured_store
+from fmnist_core.store.run_store import StoreError, configured_store
+from fmnist_core.store.run_writer import RunWriter
 
 log = logging.getLogger(__name__)
 PERIOD = 0.1  # seconds between two looks whether a job that waits is to end
@@ -144,7 +145,7 @@ def train_job(params: Mapping[str, Any], context: JobContext) -> bool:
     """Train one experiment; params: experiment (JSON text), data (name), run_id."""
     context.phase("preparing")
     experiment = Experiment.from_json(params["experiment"])
-    stored = configured_store().find(params["run_id"])
+    stored = configured_store().verified(params["run_id"])
     if stored and stored.complete:  # by another app on the same store, while this one waited
         return True
     return (

@@ -1,13 +1,15 @@
 """Results of analyses: one file each, beside the run they were made from, or in the store's own folder.
 
 A file is a NumPy archive without pickles: named arrays, and the facts as JSON text. It is written under another name
-and renamed into place, so one that is there is whole; one that is damaged or of another version is computed again.
+and renamed into place, so one that is there is whole; one that is damaged or of another version is computed again, and
+then replaced. Results count in the store's budget.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import tempfile
@@ -20,14 +22,17 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_core.errors import reason_of
 from fmnist_core.experiment.recording import to_json_types
-from fmnist_core.store.run import UNREADABLE
-from fmnist_core.store.run_store import RunStore, StoreError
+from fmnist_core.store import room, stored_files
+from fmnist_core.store.run import gone
+from fmnist_core.store.run_store import DERIVED, LOOSE, RunStore, StoreError
+from fmnist_core.store.stored_files import FileDamaged
 
+log = logging.getLogger(__name__)
 VERSION = 2
 NAME = re.compile(r"[a-z0-9]+-[0-9a-f]{16}")
-FOLDER, LOOSE = "derived", ".results"
-MOST_LOOSE = 200  # of results without a run
+MOST_RESULTS = 200  # of one run, and of none
 FACTS = "facts"
 Facts = TypeVar("Facts")
 
@@ -60,16 +65,14 @@ class Results:
         """A stored result; None where there is none that can be read."""
         path = self._path(run, name)
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-            facts = json.loads(str(arrays.pop(FACTS)))
+            arrays = stored_files.parsed(path, stored_files.archive)
+            facts = stored_files.parsed(path, lambda _: json.loads(str(arrays.pop(FACTS))))
         except FileNotFoundError:
             return None
-        except UNREADABLE:
-            with suppress(OSError):
-                path.unlink()
+        except (OSError, FileDamaged) as error:
+            log.warning("A stored result is computed again: %s", reason_of(error))
             return None
-        if facts.get("version") != VERSION:
+        if not isinstance(facts, dict) or facts.get("version") != VERSION:
             return None
         with suppress(OSError):
             os.utime(path)
@@ -81,8 +84,9 @@ class Results:
         text = json.dumps(to_json_types({**facts, "version": VERSION}), allow_nan=False)
         self._replace(path, {FACTS: np.array(text), **arrays})
         self.forget_view(run, name)
-        if not run:
-            self._thin(path.parent)
+        self._thin(path.parent, run)
+        with suppress(StoreError):  # the result is safe; the next one makes room
+            self._store.evict(protect=run)
 
     def show(self, run: str, name: str, points: NDArray[np.float32]) -> None:
         """Let screens see an unfinished picture. A full disk is no reason to stop: the end will tell it."""
@@ -92,10 +96,8 @@ class Results:
     def seen(self, run: str, name: str) -> NDArray[np.float32] | None:
         """The unfinished picture of an analysis that is under way."""
         try:
-            with np.load(self._view(run, name), allow_pickle=False) as archive:
-                points: NDArray[np.float32] = archive["points"]
-                return points
-        except UNREADABLE:
+            return stored_files.parsed(self._view(run, name), lambda path: stored_files.archive(path)["points"])
+        except (OSError, FileDamaged):
             return None
 
     def forget_view(self, run: str, name: str) -> None:
@@ -106,7 +108,7 @@ class Results:
     def _path(self, run: str, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise ValueError(f"{name[:80]!r} is not the name of a result")
-        return (self._store.root / run / FOLDER if run else self._store.root / LOOSE) / f"{name}.npz"
+        return (self._store.root / run / DERIVED if run else self._store.root / LOOSE) / f"{name}.npz"
 
     def _view(self, run: str, name: str) -> Path:
         return self._path(run, name).with_suffix(".view.npz")
@@ -122,12 +124,12 @@ class Results:
             finally:
                 Path(unfinished).unlink(missing_ok=True)
         except OSError as error:
+            if path.parent.name == DERIVED and not path.parent.parent.is_dir():
+                raise StoreError(f"{gone(path.parent.parent)} The result of this analysis is not stored.") from error
             raise self._store.error(error) from error
 
-    def _thin(self, folder: Path) -> None:
-        rows = []
-        for path in folder.glob("*.npz"):
-            with suppress(OSError):
-                rows.append((path.stat().st_mtime, path))
-        for _, path in sorted(rows)[:-MOST_LOOSE]:
-            path.unlink(missing_ok=True)
+    def _thin(self, folder: Path, run: str) -> None:
+        """Keep the results of one run, or of none, to those that were looked at last."""
+        results = sorted(room.results_in(folder, run), key=lambda item: item.used)
+        for item in results[:-MOST_RESULTS]:
+            item.remove()

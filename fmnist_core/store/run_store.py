@@ -1,50 +1,68 @@
-"""The run store, and what writes a run into it: one folder per run in standard formats, shared, bounded in size.
+"""The run store: one folder per run in standard formats, shared by processes, bounded in size.
 
-A run is written in `.staging/` and renamed into place, so a folder that is there is whole. A folder that is damaged
-later is moved to `damaged/` and named in a sentence. What is deleted goes to `.trash/` until its space is needed.
+A run is written in `.staging/` and renamed into place, so a folder that is there is whole. Reading changes nothing: a
+run that cannot be read is left where it is, and named in a sentence. A damaged one moves to `damaged/` when a person
+asks for it, or when it is trained again, and can be put back. What is deleted goes to `.trash/` until its space is
+needed.
 """
 
 from __future__ import annotations
 
-import csv
 import json
+import logging
 import os
-import platform
 import re
 import shutil
-import socket
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
-import psutil
-from filelock import FileLock
-from numpy.typing import NDArray
+from filelock import BaseFileLock, FileLock, Timeout
 
-from fmnist_core import __version__
-from fmnist_core.errors import LabError, reason_of
-from fmnist_core.experiment.cost import cost, kept_epochs
+from fmnist_core.errors import BadValueError, LabError, reason_of
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
-from fmnist_core.experiment.optimisers import OPTIMISERS
-from fmnist_core.experiment.recording import EpochRecord, Listener, Progress, Weights, to_json_types
 from fmnist_core.settings import settings
-from fmnist_core.store.run import UNREADABLE, Run, RunDamaged, check_sizes, open_run, trained_again, user_facts
+from fmnist_core.store import room
+from fmnist_core.store.room import Item, Room
+from fmnist_core.store.run import (
+    TRASH,
+    Run,
+    RunDamaged,
+    RunError,
+    RunForeign,
+    RunGone,
+    RunUnreadable,
+    open_run,
+    user_facts,
+)
 
+log = logging.getLogger(__name__)
 RUN_ID = re.compile(r"[0-9a-f]{16}(-[a-z0-9]{1,16})?")
-STAGING, TRASH, DAMAGED = ".staging", ".trash", "damaged"
+STAGING, REPLACED, DAMAGED = ".staging", ".replaced", "damaged"
+DERIVED, LOOSE = "derived", ".results"  # results of analyses: of a run, and of none
+REASON = "reason.txt"
 TRASH_DAYS = 7
-PACKAGES = ("tensorflow", "keras", "numpy")
+STAGING_DAYS = 2  # after which a folder that no lock tells about belongs to nobody
+LOCK_SECONDS = 60
+QUIET_SECONDS = 5
 
 
 class StoreError(LabError):
     """The run store cannot be written."""
+
+
+class NoRoomError(StoreError, BadValueError):
+    """A run is too large for this store's budget; the text says by how much, and what to do."""
+
+
+class SetAside(NamedTuple):
+    """A damaged run that was set aside. name: of its folder in `damaged/`."""
+
+    name: str
+    run_id: str
+    reason: str
 
 
 class RunStore:
@@ -57,28 +75,57 @@ class RunStore:
         self.root = Path(root)
         self.budget = budget
 
+    # --- Reading
+
     def runs(self) -> list[Run]:
-        """All runs, newest first; reads small files only. Damaged ones are set aside."""
-        opened = [self._open(path) for path in self._folders(self.root)]
-        return sorted((run for run in opened if run), key=lambda run: run.created, reverse=True)
+        """All runs that can be read, newest first; reads small files only, and those only when they have changed."""
+        return self.listing()[0]
+
+    def problems(self) -> list[RunError]:
+        """The runs that cannot be read, each as an error whose text is one sentence."""
+        return self.listing()[1]
+
+    def listing(self) -> tuple[list[Run], list[RunError]]:
+        """`runs` and `problems` together."""
+        found = [self._look(name) for name in self._names()]
+        runs = sorted((run for run in found if isinstance(run, Run)), key=lambda run: run.created, reverse=True)
+        problems = (problem for problem in found if isinstance(problem, RunError))
+        return runs, sorted(problems, key=lambda problem: problem.run_id)
 
     def find(self, run_id: str) -> Run | None:
-        """The run of this name, or None where there is none or it was damaged (see `damaged`)."""
-        path = self.root / run_id
-        if not RUN_ID.fullmatch(run_id) or not path.is_dir():
-            return None
-        run = self._open(path, thorough=True)
-        if run:
-            self._touch(path)
-        return run
+        """The run of this name, or None where there is none that can be read; `problem` says why."""
+        found = self._look(run_id)
+        return found if isinstance(found, Run) else None
+
+    def problem(self, run_id: str) -> RunError | None:
+        """Why the run of this name cannot be read; None where it can, or where there is none."""
+        found = self._look(run_id)
+        return found if isinstance(found, RunError) else None
+
+    def verified(self, run_id: str) -> Run | None:
+        """As `find`, after a look into every file."""
+        found = self._look(run_id, verify=True)
+        return found if isinstance(found, Run) else None
+
+    def touch(self, run_id: str) -> None:
+        """A person opened this run: it will be the last to make room."""
+        if RUN_ID.fullmatch(run_id):
+            _touch(self.root / run_id)
+
+    def set_aside_runs(self) -> list[SetAside]:
+        """The damaged runs that were set aside, the last one first."""
+        folders = reversed(_folders(self.root / DAMAGED))
+        return [SetAside(path.name, path.name.split(".")[0], _reason(path)) for path in folders]
+
+    # --- Writing
 
     def delete(self, run_id: str) -> None:
-        """Move a run to the trash; `undelete` brings it back. Raises: StoreError."""
+        """Move a run to the trash, whatever state it is in; `undelete` brings it back. Raises: StoreError."""
         with self._writing():
             target = self._path(TRASH, run_id)
             shutil.rmtree(target, ignore_errors=True)
             self._path(run_id).rename(target)
-            self._touch(target)
+            _touch(target)
 
     def undelete(self, run_id: str) -> None:
         """Bring a deleted run back; a run trained again since then stays. Raises: StoreError."""
@@ -88,7 +135,7 @@ class RunStore:
                 raise StoreError(f"The run {run_id} is no longer in the trash; train it again.")
             if not self._path(run_id).exists():
                 source.rename(self._path(run_id))
-                self._touch(self._path(run_id))
+                _touch(self._path(run_id))
 
     def keep(self, run_id: str, kept: bool) -> None:
         """Keep a run whatever the size budget says, or no longer. Raises: StoreError."""
@@ -99,83 +146,167 @@ class RunStore:
         with self._writing():
             path = self._path(run_id)
             unfinished = path / f".user.{os.getpid()}"
-            unfinished.write_text(json.dumps(user_facts(path) | facts))
-            unfinished.replace(path / "user.json")
+            try:
+                unfinished.write_text(json.dumps((user_facts(path) or {}) | facts))
+                unfinished.replace(path / "user.json")
+            finally:
+                with suppress(OSError):
+                    unfinished.unlink(missing_ok=True)
 
-    def damaged(self) -> list[str]:
-        """One sentence for each run that was set aside because it could not be read."""
-        return [
-            f"The stored run {path.name.split('.')[0]} is damaged ({_why(path)}) and was moved to {path};"
-            " train it again, or delete that folder."
-            for path in self._folders(self.root / DAMAGED)
-        ]
+    def set_aside(self, run_id: str) -> None:
+        """Move a damaged run to `damaged/`; `put_back` brings it back. Raises: StoreError."""
+        with self._writing():
+            found = self._state(run_id, verify=True)
+            if isinstance(found, RunDamaged):
+                self._set_aside(run_id, found)
+            elif isinstance(found, RunError):
+                raise StoreError(str(found))
 
-    def set_aside(self, run: Run, reason: str) -> RunDamaged:
-        """Move a run that cannot be read to `damaged/`; returns the error to raise.
-
-        Where somebody has deleted the run, or trained it again, since it was opened, nothing moves.
-        """
-        path = self.root / run.run_id
-        if not path.exists():
-            return RunDamaged(f"The stored run {run.run_id} is no longer there; train it again.")
-        with suppress(StoreError), self._writing():  # a read-only store: the sentence is still true
-            with suppress(*UNREADABLE):
-                if open_run(path, self.set_aside).created != run.created:
-                    return trained_again(run.run_id)
-            self._move_to_damaged(path, reason)
-        return RunDamaged(
-            f"The stored run {run.run_id} is damaged: {reason}; it was moved out of the way, train it again."
-        )
+    def put_back(self, name: str) -> None:
+        """Bring a run back that was set aside; name: as in `set_aside_runs`. Raises: StoreError."""
+        with self._writing():
+            run_id = name.split(".")[0]
+            if not RUN_ID.fullmatch(run_id) or not (self.root / DAMAGED / name).is_dir():
+                raise StoreError(f"The run {run_id[:40]} is no longer among the damaged ones; train it again.")
+            if self._path(run_id).exists():
+                raise StoreError(f"The run {run_id} was trained again meanwhile; delete that one first.")
+            self._path(DAMAGED, name).rename(self._path(run_id))
+            log.warning("The damaged run %s was put back", run_id)
 
     def commit(self, staged: Path, run_id: str, complete: bool) -> None:
-        """Rename a finished folder into place; a stopped run never replaces a complete one. Raises: StoreError."""
+        """Rename a finished folder into place; a stopped run never replaces a complete one, and none replaces what
+        cannot be read. Raises: StoreError.
+        """
         with self._writing():
-            target = self._path(run_id)
-            old = self._open(target, thorough=True) if target.exists() else None
-            if old and old.complete and not complete:
+            old = self._state(run_id, verify=True)
+            if isinstance(old, Run) and old.complete and not complete:
                 shutil.rmtree(staged, ignore_errors=True)
                 return
-            if old:
-                with suppress(FileNotFoundError):
-                    shutil.copy(target / "user.json", staged / "user.json")
-                replaced = self.stage(run_id)
-                target.rename(replaced / run_id)  # at once: readers never meet half of a run
+            self._refuse_unread(old)
+            target = self._path(run_id)
+            with suppress(FileNotFoundError):  # what people said about the old one is true of this one
+                shutil.copy(target / "user.json", staged / "user.json")
+            if isinstance(old, RunDamaged):
+                self._set_aside(run_id, old)
+            self._replace(target, staged)
+        with suppress(StoreError):  # the run is safe; the next one makes room
+            self.evict(protect=run_id)
+
+    def check_place(self, run_id: str) -> None:
+        """Raises: StoreError, where a run of this name is there that cannot be read, so none can replace it."""
+        self._refuse_unread(self._look(run_id))
+
+    def _refuse_unread(self, found: Run | RunError | None) -> None:
+        if isinstance(found, RunForeign | RunUnreadable):
+            raise StoreError(f"{found} To train this network here, delete that run first or set FMNIST_RUNS.")
+
+    def _replace(self, target: Path, staged: Path) -> None:
+        """Move the old one to `.replaced/` (where readers know that it will be back at once) and the new one in."""
+        old = self._path(REPLACED, target.name)
+        shutil.rmtree(old, ignore_errors=True)
+        there = target.exists()
+        if there:
+            target.rename(old)
+        try:
             staged.rename(target)
-            self._touch(target)
-            if old:
-                shutil.rmtree(replaced, ignore_errors=True)
-        self.evict(protect=run_id)
+        except OSError:
+            if there:
+                old.rename(target)
+            raise
+        _touch(target)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _set_aside(self, run_id: str, problem: RunDamaged) -> None:
+        target = self._path(DAMAGED, f"{run_id}.{time.time_ns()}")
+        self._path(run_id).rename(target)
+        log.warning("%s It was moved to %s and can be put back.", problem, target)
+        with suppress(OSError):
+            (target / REASON).write_text(str(problem))
+
+    # --- The budget
+
+    def room_for(self, experiments: Sequence[Experiment], data_name: str) -> Room:
+        """What it takes to store these trainings together, those left out that are stored.
+
+        Raises: NoRoomError, where one of them is too large, or all do not fit beside what stays; StoreError, where a
+        run cannot be replaced.
+        """
+        sizes = {run_id(experiment, data_name): room.stored_bytes(experiment, data_name) for experiment in experiments}
+        self._check_largest(max(sizes.values(), default=0))
+        for name in sizes:
+            self.check_place(name)
+        items = self._items()
+        stay = sum(item.bytes for item in items if item.stays and item.path.name not in sizes)
+        self._check_together(len(sizes), sum(sizes.values()), self.budget - stay)
+        missing = sum(size for name, size in sizes.items() if not ((run := self.find(name)) and run.complete))
+        removed = self._removed_first(items, missing, sizes)
+        return Room(missing, tuple(item.path.name for item in removed if item.kind == "run"))
+
+    def _check_largest(self, needed: int) -> None:
+        allowed = int(self.budget * room.MOST_OF_BUDGET)
+        if needed > allowed:
+            raise NoRoomError(
+                f"This run would need about {needed / 1e6:,.0f} of the {self.budget / 1e6:,.0f} MB that stored runs may"
+                f" take together, and one run may take at most half, {allowed / 1e6:,.0f} MB; choose fewer layers,"
+                " units or epochs (the setting FMNIST_RUNS_BUDGET is the limit)."
+            )
+
+    def _check_together(self, runs: int, needed: int, left: int) -> None:
+        if needed > left:
+            what = "This run" if runs == 1 else f"These {runs} runs"
+            taken = f", of which runs that stay take {(self.budget - left) / 1e6:,.0f}" if left < self.budget else ""
+            raise NoRoomError(
+                f"{what} would need about {needed / 1e6:,.0f} of the {self.budget / 1e6:,.0f} MB that stored runs may"
+                f" take together{taken}; choose fewer or smaller networks{', or keep fewer runs' if taken else ''}"
+                " (the setting FMNIST_RUNS_BUDGET is the limit)."
+            )
 
     def evict(self, protect: str = "") -> list[str]:
-        """Make room: stale staging, old trash, then damaged runs, then runs not opened for longest.
+        """Make room: what crashed writers left, the trash, then results and runs that were not opened for longest.
 
-        Returns the names of evicted runs. Kept runs and `protect` stay.
+        Returns the names of evicted runs. Kept runs, those that cannot be read, and `protect` stay.
         """
-        self._sweep()
         with self._writing():
-            trash = self._folders(self.root / TRASH)
-            candidates = [*trash, *self._folders(self.root / DAMAGED), *self._folders(self.root)]
-            candidates = [path for path in candidates if path.is_dir()]
-            sizes = {path: _size(path) for path in candidates}
-            total = sum(sizes.values())
-            gone = []
-            for path in candidates:
-                if total <= self.budget:
-                    break
-                if path.parent == self.root and (path.name == protect or user_facts(path).get("kept")):
-                    continue
-                shutil.rmtree(path, ignore_errors=True)
-                total -= sizes[path]
-                gone += [path.name] if path.parent == self.root else []
-            return gone
+            self._sweep()
+            removed = self._removed_first(self._items(), 0, {protect} if protect else ())
+            for item in removed:
+                log.info("Removed to make room: %s, %.1f MB", item.path, item.bytes / 1e6)
+                item.remove()
+        names = [item.path.name for item in removed if item.kind == "run"]
+        if names:
+            log.warning("Runs removed to make room, least recently opened first: %s", ", ".join(names))
+        return names
 
-    def stage(self, run_id: str) -> Path:
-        """A new empty folder to write a run into. Raises: StoreError."""
+    def _removed_first(self, items: Sequence[Item], needed: int, protected: Collection[str]) -> list[Item]:
+        return room.removed_first(items, sum(item.bytes for item in items) + needed - self.budget, protected)
+
+    def _items(self) -> list[Item]:
+        items = [Item(path, "trash", _modified(path), room.size(path)) for path in _folders(self.root / TRASH)]
+        for path in _folders(self.root):
+            items += [self._item(path), *room.results_in(path / DERIVED, path.name)]
+        for path in _folders(self.root / DAMAGED):
+            items.append(Item(path, "damaged", _modified(path), room.size(path), stays=_kept(path)))
+        return items + room.results_in(self.root / LOOSE, "")
+
+    def _item(self, path: Path) -> Item:
+        found = self._state(path.name)
+        if isinstance(found, Run):
+            return Item(path, "run", _modified(path), sum(found.provenance["files"].values()), stays=found.kept)
+        bytes_ = room.size(path) - sum(result.bytes for result in room.results_in(path / DERIVED, ""))
+        return Item(path, "run", _modified(path), bytes_, stays=not isinstance(found, RunDamaged) or _kept(path))
+
+    # --- Folders and locks
+
+    def staging(self, run_id: str) -> tuple[Path, BaseFileLock]:
+        """A new empty folder to write a run into, and the lock that its writer holds meanwhile. Raises: StoreError."""
         if not RUN_ID.fullmatch(run_id):
             raise StoreError(f"{run_id[:40]!r} is not a run's id.")
         with self._writing():
-            prefix = f"{run_id}+{socket.gethostname()}+{os.getpid()}+"
-            return Path(tempfile.mkdtemp(prefix=prefix, dir=self._path(STAGING, "x").parent))
+            folder = self._path(STAGING, f"{run_id}+{os.urandom(6).hex()}")
+            lock = FileLock(f"{folder}.lock", thread_local=False)
+            lock.acquire(timeout=0)
+            folder.mkdir()
+            return folder, lock
 
     def error(self, error: OSError) -> StoreError:
         """The sentence for a failed write."""
@@ -184,90 +315,87 @@ class RunStore:
             " free some space or set FMNIST_RUNS to a folder that can be written."
         )
 
-    def _open(self, path: Path, thorough: bool = False) -> Run | None:
-        """The run in a folder; None where it is gone or damaged, and then moved."""
-        with suppress(*UNREADABLE):
-            return self._read(path, thorough)
-        with suppress(StoreError), self._writing():  # look again when no writer can just be replacing it
-            try:
-                return self._read(path, thorough)
-            except UNREADABLE as error:
-                if path.exists():
-                    self._move_to_damaged(path, reason_of(error))
-        return None
+    def _look(self, run_id: str, verify: bool = False) -> Run | RunError | None:
+        """A run, or why it cannot be read; a second look, where no writer can be replacing it, decides."""
+        if not RUN_ID.fullmatch(run_id):
+            return None
+        found = self._state(run_id, verify)
+        replaced = found is None and ((self.root / REPLACED / run_id).is_dir() or (self.root / run_id).is_dir())
+        if isinstance(found, RunDamaged) or replaced:
+            with self.quiet():
+                return self._state(run_id, verify)
+        return found
 
-    def _read(self, path: Path, thorough: bool) -> Run:
-        run = open_run(path, self.set_aside)
-        if thorough:
-            check_sizes(run)
-        return run
+    def _names(self) -> set[str]:
+        """The names of all runs. One that is replaced while they are read may be in either place, or have been."""
+        return {path.name for parent in ("", REPLACED, "") for path in _folders(self.root / parent)}
 
-    def _move_to_damaged(self, path: Path, reason: str) -> None:
-        target = self._path(DAMAGED, f"{path.name}.{time.time_ns()}")
-        path.rename(target)
-        (target / "reason.txt").write_text(reason)
-
-    def _path(self, *parts: str) -> Path:
-        path = self.root.joinpath(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def _folders(self, parent: Path) -> list[Path]:
-        """Run folders, least recently used first."""
+    def _state(self, run_id: str, verify: bool = False) -> Run | RunError | None:
+        path = self.root / run_id
         try:
-            entries = [(entry.stat().st_mtime, Path(entry.path)) for entry in os.scandir(parent)]
-        except OSError:
-            return []
-        return [path for _, path in sorted(entries) if RUN_ID.fullmatch(path.name.split(".")[0])]
+            run = open_run(path, self.quiet)
+            if verify:
+                run.verify()
+            return run
+        except RunGone:
+            return None
+        except RunError as problem:
+            return problem
 
-    def _sweep(self) -> None:
-        """Remove what crashed writers left behind, and trash past its days."""
-        for path in (self.root / STAGING).glob("*+*"):
-            _, host, pid, _ = (*path.name.split("+", 3), "", "", "")[:4]
-            mine = host == socket.gethostname()
-            if (mine and pid.isdigit() and not psutil.pid_exists(int(pid))) or _age_days(path) > 2:
-                shutil.rmtree(path, ignore_errors=True)
-        for path in self._folders(self.root / TRASH):
-            if _age_days(path) > TRASH_DAYS:
-                shutil.rmtree(path, ignore_errors=True)
-
-    def _touch(self, path: Path) -> None:
-        with suppress(OSError):  # a read-only store can still be read
-            os.utime(path)
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """No writer replaces anything meanwhile; where the lock cannot be had, as on a read-only disk, go on."""
+        with ExitStack() as stack:
+            with suppress(OSError):
+                stack.enter_context(self._lock().acquire(timeout=QUIET_SECONDS))
+            yield
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One writer at a time over all processes, re-entrant; failures become one sentence."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.root / ".lock", timeout=60, is_singleton=True):
+            with self._lock():
+                self._recover()
                 yield
         except FileNotFoundError as error:
             if self.root.is_dir() and error.filename:
+                name = Path(error.filename).name
                 raise StoreError(
-                    f"The run {Path(error.filename).name} is not in the run store; train it again."
+                    f"The run {name} is no longer in the run store: somebody on this server deleted it, or it was"
+                    " removed to make room; train it again."
                 ) from error
             raise self.error(error) from error
         except OSError as error:
             raise self.error(error) from error
 
+    def _lock(self) -> BaseFileLock:
+        return FileLock(self.root / ".lock", timeout=LOCK_SECONDS, is_singleton=True)
 
-def _why(path: Path) -> str:
-    try:
-        return (path / "reason.txt").read_text()
-    except OSError:
-        return "unknown reason"
+    def _recover(self) -> None:
+        """Bring back what a writer had moved out of the way when it died before the new run was there."""
+        for path in _folders(self.root / REPLACED):
+            if (self.root / path.name).exists():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.rename(self.root / path.name)
 
+    def _path(self, *parts: str) -> Path:
+        path = self.root.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
-def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
-def _age_days(path: Path) -> float:
-    try:
-        return (time.time() - path.stat().st_mtime) / 86_400
-    except OSError:
-        return 0.0
+    def _sweep(self) -> None:
+        """Remove what crashed writers left behind, and trash past its days."""
+        for path in (self.root / STAGING).glob("*+*"):
+            if path.suffix != ".lock" and _abandoned(path):
+                shutil.rmtree(path, ignore_errors=True)
+        for path in (self.root / STAGING).glob("*.lock"):
+            if not path.with_suffix("").exists():
+                path.unlink(missing_ok=True)
+        for path in _folders(self.root / TRASH):
+            if _age_days(path) > TRASH_DAYS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def configured_store() -> RunStore:
@@ -275,133 +403,53 @@ def configured_store() -> RunStore:
     return RunStore(settings().runs, settings().runs_budget)
 
 
-class RunWriter:
-    """Records a training into a folder that appears in the store when it is complete; tells a listener of its progress.
-
-    Raises (from each method that writes): StoreError, one sentence, when the disk is full or read-only.
-    """
-
-    def __init__(
-        self,
-        store: RunStore,
-        experiment: Experiment,
-        data_name: str,
-        data_source: str,
-        listener: Listener | None = None,
-    ) -> None:
-        self.store = store
-        self.experiment = experiment
-        self.run_id = run_id(experiment, data_name)
-        self.data = {"name": data_name, "source": data_source}
-        self.history: list[EpochRecord] = []
-        self._listener = listener
-        self._losses: list[NDArray[np.float32]] = []
-        self.folder = store.stage(self.run_id)
-        self._check_space()
-        with self.errors():
-            (self.folder / "snapshots").mkdir()
-            (self.folder / "probabilities").mkdir()
-
-    def phase(self, name: str) -> None:
-        """Pass it on."""
-        if self._listener:
-            self._listener.phase(name)
-
-    def progress(self, progress: Progress) -> None:
-        """Pass it on."""
-        if self._listener:
-            self._listener.progress(progress)
-
-    def epoch(self, record: EpochRecord) -> None:
-        """Keep an epoch's measures, and pass them on."""
-        self.history.append(record)
-        if self._listener:
-            self._listener.epoch(record)
-
-    def steps(self, epoch: int, losses: NDArray[np.float32]) -> None:
-        """Keep each step's loss, float32 (steps,)."""
-        self._losses.append(np.asarray(losses, np.float32))
-
-    def snapshot(self, epoch: int, weights: Weights, probabilities: NDArray[np.float32]) -> None:
-        """Write weights and test probabilities of an epoch. Raises: StoreError."""
-        with self.errors():
-            np.savez(self.folder / "snapshots" / f"epoch-{epoch:03d}.npz", allow_pickle=False, **weights)
-            np.save(self.folder / "probabilities" / f"epoch-{epoch:03d}.npy", probabilities, allow_pickle=False)
-
-    def snapshots(self) -> Iterator[tuple[int, Weights]]:
-        """The written weights, epoch by epoch, read back one at a time: a run's snapshots may not fit in memory."""
-        for path in sorted((self.folder / "snapshots").glob("epoch-*.npz")):
-            with np.load(path, allow_pickle=False) as archive:
-                yield int(path.stem.removeprefix("epoch-")), {name: archive[name] for name in archive.files}
-
-    def commit(self, metrics: dict[str, Any]) -> None:
-        """Write the rest, then rename the folder into place. metrics: as Run.metrics. Raises: StoreError."""
-        with self.errors():
-            with (self.folder / "history.csv").open("w", newline="") as file:
-                writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)], lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(asdict(record) for record in self.history)
-            losses = np.concatenate(self._losses) if self._losses else np.zeros(0, np.float32)
-            np.save(self.folder / "step_losses.npy", losses, allow_pickle=False)
-            self._write("experiment.json", json.loads(self.experiment.to_json()))
-            self._write("metrics.json", to_json_types(metrics))
-            self._write("provenance.json", self._provenance())
-            self.store.commit(self.folder, self.run_id, complete=not metrics["stopped"])
-
-    def abandon(self) -> None:
-        """Remove what was written so far."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Turn a failed write into this folder into the store's sentence."""
-        try:
-            yield
-        except OSError as error:
-            self.abandon()
-            raise self.store.error(error) from error
-
-    def _check_space(self) -> None:
-        """Refuse at the start what cannot be stored at the end."""
-        needed = stored_bytes(self.experiment)
-        try:
-            free = shutil.disk_usage(self.folder).free
-        except OSError:
-            return
-        if needed > free:
-            self.abandon()
-            raise StoreError(
-                f"The run store {self.store.root} has {free / 1e6:,.0f} MB left, but this run needs about"
-                f" {needed / 1e6:,.0f} MB; free some space or set FMNIST_RUNS to another folder."
-            )
-
-    def _write(self, name: str, value: Any) -> None:
-        (self.folder / name).write_text(json.dumps(value, indent=1, allow_nan=False))
-
-    def _provenance(self) -> dict[str, Any]:
-        return {
-            "lab": __version__,
-            "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "data": self.data,
-            "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
-            "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
-            "files": {  # their sizes, so that a truncated one is noticed without reading it
-                path.relative_to(self.folder).as_posix(): path.stat().st_size
-                for path in sorted(self.folder.rglob("*"))
-                if path.is_file()
-            },
-        }
+def _folders(parent: Path) -> list[Path]:
+    """Run folders, least recently used first; those that go meanwhile are left out."""
+    found = []
+    with suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            if RUN_ID.fullmatch(entry.name.split(".")[0]):
+                found.append((_modified(Path(entry.path)), Path(entry.path)))
+    return [path for _, path in sorted(found)]
 
 
-def stored_bytes(experiment: Experiment) -> int:
-    """About how many bytes a run takes: the kept weights, the model with its optimiser's state, probabilities."""
-    kept, slots = len(kept_epochs(experiment.epochs)), OPTIMISERS[experiment.optimiser].slots
-    return 4 * cost(experiment, 1).parameters * (kept + 1 + slots) + kept * 400_000 + 1_000_000
-
-
-def _processor() -> str:
+def _modified(path: Path) -> float:
+    """When a folder was last opened by a person, or written; seconds since 1970."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown processor"
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _age_days(path: Path) -> float:
+    return (time.time() - (_modified(path) or time.time())) / 86_400
+
+
+def _touch(path: Path) -> None:
+    with suppress(OSError):  # a read-only store can still be read
+        os.utime(path)
+
+
+def _kept(path: Path) -> bool:
+    """Whether a run is kept, or may be: what people said cannot be read."""
+    facts = user_facts(path)
+    return facts is None or bool(facts.get("kept"))
+
+
+def _reason(path: Path) -> str:
+    try:
+        return (path / REASON).read_text(errors="replace")[:500]
+    except OSError:
+        return "its reason is not known"
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether nobody writes into a staging folder any more. A lock tells it even of processes in other containers."""
+    lock = Path(f"{folder}.lock")
+    if not lock.exists():
+        return _age_days(folder) > STAGING_DAYS
+    try:
+        with FileLock(lock, timeout=0):
+            return True
+    except (Timeout, OSError):
+        return False

@@ -518,5 +518,5 @@ def test_two_apps_share_one_store(engine: Engine) -> None:
     printed, _ = other.communicate(timeout=PATIENCE)
     assert printed.strip() == "done"
     run = store().find(name)
-    assert run and run.complete and store().damaged() == []
+    assert run and run.complete and store().problems() == []
     assert not list((settings().runs / ".staging").glob("*"))

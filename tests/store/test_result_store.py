@@ -41,8 +41,9 @@ def test_a_damaged_result_is_made_anew(store: Results, content: bytes) -> None:
     store.write("", NAME, {}, {"points": POINTS})
     path = store._path("", NAME)
     path.write_bytes(content)
-    assert store.find("", NAME) is None
-    assert not path.exists()
+    assert store.find("", NAME) is None and path.read_bytes() == content
+    store.write("", NAME, {}, {"points": POINTS})
+    assert store.find("", NAME)
 
 
 def test_another_version_is_made_anew(store: Results, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +63,7 @@ def test_the_unfinished_picture_goes_with_the_end(store: Results) -> None:
 
 
 def test_loose_results_are_bounded(store: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result_store, "MOST_LOOSE", 3)
+    monkeypatch.setattr(result_store, "MOST_RESULTS", 3)
     for seed in range(6):
         store.write("", name_of("map", {"seed": seed}), {}, {"points": POINTS})
     assert store.find("", name_of("map", {"seed": 5}))
@@ -70,7 +71,7 @@ def test_loose_results_are_bounded(store: Results, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_run_that_is_gone_is_one_sentence(store: Results) -> None:
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="The result of this analysis is not stored"):
         store.write("0" * 16, NAME, {}, {"points": POINTS})
     assert store.find("0" * 16, NAME) is None
 

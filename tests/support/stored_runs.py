@@ -13,7 +13,8 @@ from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.recording import EpochRecord, Weights
 from fmnist_core.experiment.study import Study
 from fmnist_core.store.run import Run
-from fmnist_core.store.run_store import RunStore, RunWriter
+from fmnist_core.store.run_store import RunStore
+from fmnist_core.store.run_writer import RunWriter
 
 STEPS = 7  # an epoch's steps
 Snapshots = Mapping[int, tuple[Weights, np.ndarray]]

@@ -70,7 +70,7 @@ def test_home_puts_the_seeds_of_a_network_on_one_line_and_keeps_single_runs_in_s
     stopped = stored(tmp_path, Experiment(units=16, seed=3), [2.3, 0.5], stopped=True)
     alone = stored(tmp_path, Experiment(units=32), [2.3, 0.5])
     app = opened("app.py")
-    links = {plain(link.proto.label): link.proto.query_string for link in app.get("page_link")}
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
     assert set(links["Units per layer 16"].removeprefix("runs=").split(".")) == set(several)
     assert links["Units per layer 32"] == "units=32" and links["Units per layer 16, seed 3"] == "units=16&seed=3"
     assert "3 seeds · test loss 0.350" in texts(app) and "0.850\u00a0±\u00a00.050" in texts(app)
@@ -316,17 +316,3 @@ def test_the_loss_is_explained_with_its_smoothed_targets(smoothing: float) -> No
     assert not app.exception
     shown = "\n".join(part.value for part in [*app.markdown, *app.latex])
     assert (r"\sum_{k=1}^{10} y_k \ln p_k" in shown) == ("0.82" in shown) == ("0.02" in shown) == bool(smoothing)
-
-
-# --- Batch normalisation with batches of one --------------------------------------------------------------------------
-
-
-def test_batches_of_one_are_named_before_training_and_after(tmp_path: Path) -> None:
-    query = {"batch_norm": "true", "batch_size": "1", "epochs": "2", "units": "16"}
-    app = opened("pages/Train.py", **query)
-    assert "nothing to standardise" in texts(app) and "Choose a batch size of 32." in texts(app)
-    stored(tmp_path, Experiment.parse(query), [2.3, 0.4, 0.9])
-    app = opened("pages/Train.py", **query)
-    assert "nothing to standardise" in texts(app) and "overfitting" not in texts(app)
-    assert any("32" in button.label for button in app.button) and not any("overfit" in b.label for b in app.button)
-    assert "nothing to standardise" not in texts(opened("pages/Train.py", **query | {"batch_size": "32"}))

@@ -13,7 +13,7 @@ from fmnist_core.data import dataset
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.findings.map_request import MapRequest
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.store.run import Run, RunDamaged
+from fmnist_core.store.run import Run, RunGone
 from fmnist_core.store.run_store import RunStore
 from fmnist_core.ui.compare import batch_norm_explained, comparison_results, dropout_explained, l2_explained
 from fmnist_core.ui.embeddings import mapped_images
@@ -46,7 +46,7 @@ def test_a_run_is_computed_once_and_again_after_another_training(run: Run, tmp_p
     again = store_run(tmp_path / "runs", EXPERIMENT, test_accuracy=0.9, test_loss=0.5)
     assert again.run_id == run.run_id and again.created != run.created
     assert epochs_of(again, 1, object()) == 4 and len(calls) == 3
-    with pytest.raises(RunDamaged, match="was trained again meanwhile"):
+    with pytest.raises(RunGone, match="was trained again meanwhile"):
         epochs_of(run, 7, object())
 
 
@@ -57,7 +57,7 @@ def test_runs_in_a_list_are_checked_too(run: Run, tmp_path: Path) -> None:
 
     assert epochs_of(("a model", run)) == [3]
     store_run(tmp_path / "runs", EXPERIMENT, test_accuracy=0.9, test_loss=0.5)
-    with pytest.raises(RunDamaged, match="was trained again meanwhile"):
+    with pytest.raises(RunGone, match="was trained again meanwhile"):
         epochs_of(("another model", run))
 
 
@@ -85,7 +85,10 @@ USES: dict[str, Callable[[Run], Any]] = {
 @pytest.mark.parametrize("use", USES.values(), ids=list(USES))
 def test_a_run_that_was_just_deleted_is_one_sentence(use: Callable[[Run], Any], run: Run, tmp_path: Path) -> None:
     RunStore(tmp_path / "runs", 10**9).delete(run.run_id)
-    with pytest.raises(RunDamaged, match=rf"^The stored run {run.run_id} is no longer there; train it again\.$"):
+    with pytest.raises(
+        RunGone,
+        match=rf"^The stored run {run.run_id} was deleted by somebody on this server meanwhile; train it again\.$",
+    ):
         use(run)
 
 

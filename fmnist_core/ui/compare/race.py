@@ -17,7 +17,7 @@ from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare.compare_view import STATE, View, draw_hyperparameter, select
-from fmnist_core.ui.shared import chart_view, estimate, markdown, progress, server
+from fmnist_core.ui.shared import chart_view, estimate, markdown, progress, server, store_notices
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import view_of
 
@@ -111,6 +111,7 @@ def _start(race: tuple[Experiment, ...], data: Dataset, again: bool) -> None:
         return
     seconds = sum(estimate.seconds(lane, training_images(lane, data.name)) for lane in race)
     text.markdown(f"About **{estimate.words(seconds)}** on this machine for both: they take turns.")
+    store_notices.room(race, data.name)
 
 
 def _active(race: tuple[Experiment, ...]) -> tuple[Snapshot, ...] | None:

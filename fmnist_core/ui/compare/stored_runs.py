@@ -16,7 +16,7 @@ from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare.compare_view import STATE, View
-from fmnist_core.ui.shared import markdown, server, session
+from fmnist_core.ui.shared import markdown, server, session, store_notices
 
 EDITABLE = ("chosen", "name", "note", "kept")
 # What the table shows besides: all columns at once would not fit a narrow page, and scroll sideways.
@@ -32,9 +32,11 @@ FILTERS = tuple(name for name in FIELDS if name not in ("layers", "units"))
 
 def show(view: View) -> list[Trained]:
     """The table; returns the chosen runs, in the store's order."""
-    for sentence in server.store().damaged():
-        markdown.warning(sentence)
-    runs = server.store().runs()
+    runs, problems = server.store().listing()
+    store_notices.show(problems)
+    if refusal := server.refusal():
+        markdown.error(refusal)
+    store_notices.damaged_runs(problems)
     _undo()
     if not runs:
         st.info("No network has been trained here yet: train one on page Train, or start a study on the left.")

@@ -16,7 +16,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.statistics import PLUS_MINUS
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import estimate, frame, markdown, pages, server
+from fmnist_core.ui.shared import estimate, frame, pages, server, store_notices
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 
@@ -112,12 +112,11 @@ def _notebook_path(data_name: str) -> None:
 def _runs() -> None:
     """The latest runs, newest first, each a link to its result; runs that differ in the seed alone share a line."""
     st.subheader("Runs so far")
-    for sentence in server.store().damaged():
-        markdown.warning(sentence)
+    runs, problems = server.store().listing()
+    store_notices.show(problems)
     if active := server.mine():
         label = f"Training now: {wording.name(active.experiment)}"
         pages.link(Page.TRAIN, label, active.experiment.query(), "visibility")
-    runs = server.store().runs()
     if not runs:
         st.info(
             "No network has been trained here yet. Open page Train and press Train: the base network is already set."

@@ -15,7 +15,7 @@ import streamlit as st
 
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.experiment.recording import EpochRecord
-from fmnist_core.ui.shared import markdown, server
+from fmnist_core.ui.shared import server
 
 T = TypeVar("T")
 WATCH = "watch"  # the name of the part of a page that looks again and again
@@ -70,7 +70,7 @@ def bar(
     progress.progress(min(fraction, 1.0), text=text)
     button.button("Stop", icon=":material/stop:", key=key, on_click=stop, args=args, width="stretch")
     for notice in filter(None, notices):
-        markdown.info(notice)
+        st.info(notice)
 
 
 # --- A training -----------------------------------------------------------------------------------------------------

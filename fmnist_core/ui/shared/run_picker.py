@@ -28,10 +28,11 @@ def choose(state: ViewState[Any], name: str) -> Run | None:
     root = server.store().root
     # A folder changes when a run comes or goes.
     listed = _listed(str(root), root.stat().st_mtime_ns if root.exists() else 0)
-    run = server.stored(name or _last(listed))
+    run = server.opened(name or _last(listed))
     if run is None and name:
-        markdown.warning(f"The run {name} is not in the store; choose another one, or train it again.")
-        run = server.stored(_last(listed, never=name))
+        missing = f"The run {name} is not in the store; choose another one, or train it again."
+        markdown.warning(server.store().problem(name) or missing)
+        run = server.opened(_last(listed, never=name))
     if run is None:
         return None
     session.RUN.set(run.run_id)

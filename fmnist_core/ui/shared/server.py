@@ -129,6 +129,24 @@ def stored(run_id: str) -> Run | None:
     return store().find(run_id)
 
 
+def opened(run_id: str) -> Run | None:
+    """As `stored`, for a person who looks at this run: it is the last to make room for others."""
+    run = stored(run_id)
+    if run:
+        store().touch(run_id)
+    return run
+
+
+def set_aside(run_id: str) -> None:
+    """Move a damaged run out of the way. Meant as a button's callback."""
+    _ask(lambda: store().set_aside(run_id))
+
+
+def put_back(name: str) -> None:
+    """Bring back a run that was set aside. Meant as a button's callback."""
+    _ask(lambda: store().put_back(name))
+
+
 def submit(experiment: Experiment) -> None:
     """Ask for a training; a refusal is kept for the page to show. Meant as a button's callback."""
     remembered.GOES_ON.set("")

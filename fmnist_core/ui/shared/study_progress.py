@@ -15,7 +15,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import Study, Variant
 from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.ui.shared import estimate, markdown, pages, progress, server
+from fmnist_core.ui.shared import estimate, markdown, pages, progress, server, store_notices
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 
@@ -82,6 +82,7 @@ def _start(study: Study, data_name: str, trained: list[Trained], watch: Callable
         " machine. Stored runs are reused; the study continues when you leave the page, and single trainings go"
         " first."
     )
+    store_notices.room([experiment for _, experiment in study.experiments()], data_name)
     if other is None:
         return
     text, link = st.columns([3, 1], vertical_alignment="center")

@@ -11,8 +11,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import Cost, cost, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.schedule import learning_rates
-from fmnist_core.findings import health
-from fmnist_core.ui.shared import chart_view, estimate, frame, markdown, progress, server
+from fmnist_core.ui.shared import chart_view, estimate, frame, markdown, progress, server, store_notices
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.train import experiment_controls, live_training, training_results
 from fmnist_core.ui.train.experiment_controls import STATE
@@ -50,22 +49,22 @@ def _current_state(experiment: Experiment, data: dataset.Dataset) -> None:
     this_run, examples = run_id(experiment, data.name), training_images(experiment, data.name)
     plan = cost(experiment, examples)
     st.markdown(f"**{wording.name(experiment)}**")
-    if lone := health.batches_of_one(experiment, examples):
-        markdown.warning(f"{lone} Choose a batch size of {health.larger_batches(examples)['batch_size']}.")
     if refusal := server.refusal():
         markdown.error(refusal)
     if (other := server.mine()) and other.run_id != this_run:
         progress.watch(lambda: _mine(other.run_id), _elsewhere, PERIOD)
     if server.running(this_run):
         live_training.show(this_run)
-    elif run := server.stored(this_run):
+    elif run := server.opened(this_run):
         if notice := server.notice(this_run):
-            markdown.info(notice)
+            st.info(notice)
         training_results.show(run)
     else:
         if broken := server.failed(this_run):
             markdown.error(f"The last training of this network failed: {broken.error}")
-        _before(experiment, plan, examples, busy=other is not None)
+        if problem := server.store().problem(this_run):
+            markdown.warning(problem)
+        _before(experiment, plan, examples, data.name, busy=other is not None)
         return
     with st.expander(f"The network: {plan.parameters:,} parameters"):
         _diagram(experiment, plan)
@@ -89,7 +88,7 @@ def _elsewhere(training: Snapshot) -> None:
 # --- Before training --------------------------------------------------------------------------------------------------
 
 
-def _before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> None:
+def _before(experiment: Experiment, plan: Cost, examples: int, data_name: str, busy: bool) -> None:
     """The network, what it will cost, and what its output, loss and metric mean. busy: something else is trained."""
     button, text = st.columns([1, 3], vertical_alignment="center")
     button.button(
@@ -107,6 +106,7 @@ def _before(experiment: Experiment, plan: Cost, examples: int, busy: bool) -> No
         f" **{plan.steps_per_epoch * experiment.epochs:,}** steps · about"
         f" **{estimate.words(estimate.seconds(experiment, examples))}** on this machine"
     )
+    store_notices.room([experiment], data_name)
     _diagram(experiment, plan)
     if experiment.schedule != "constant" or experiment.warmup_steps:
         rates = learning_rates(experiment, plan.steps_per_epoch)

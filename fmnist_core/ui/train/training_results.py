@@ -6,7 +6,6 @@ import io
 import math
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -16,10 +15,9 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.schedule import learning_rates
-from fmnist_core.findings import evaluation, health, run_sentences
+from fmnist_core.findings import evaluation, run_sentences
 from fmnist_core.store.run import Run
 from fmnist_core.ui.shared import chart_view, estimate, histogram_view, markdown, server
-from fmnist_core.ui.shared.downloads import csv_file
 from fmnist_core.ui.train.experiment_controls import STATE
 
 MOST_STEPS = 600
@@ -36,17 +34,11 @@ def show(run: Run) -> None:
         button.button("Train in full", on_click=server.submit, args=(run.experiment,), disabled=busy, width="stretch")
     _figures(run, history)
     _curves(run, history)
-    spoilt = health.spoilt(run.experiment, run.metrics["train_examples"])
-    if not spoilt:  # page Train says what is wrong, and no loss says more
-        st.markdown(run_sentences.overfitting(history))
+    st.markdown(run_sentences.overfitting(history))
     if math.isfinite(run.metrics["test_loss"]):
         st.markdown(run_sentences.confusion(run.metrics["confusion"], CLASSES))
     st.markdown("**What to try next**")
-    steps = run_sentences.next_steps(run.experiment, history, stopped)
-    if spoilt:
-        change = health.larger_batches(run.metrics["train_examples"])
-        steps = [(wording.settings(change), run.experiment.changed(**change))]
-    for label, experiment in steps:
+    for label, experiment in run_sentences.next_steps(run.experiment, history, stopped):
         st.button(label, icon=":material/arrow_forward:", type="tertiary", on_click=STATE.open, args=(experiment,))
     _more(run, history)
     weights = st.expander("Weights and biases over the epochs", on_change="rerun", key=f"weights {run.run_id}")
@@ -139,17 +131,17 @@ def _downloads(run: Run) -> None:
     st.markdown("**Download**")
     stem = f"fashion-mnist-{run.run_id}"
     files: tuple[tuple[str, Callable[[], bytes], str, str | None], ...] = (
-        csv_file(run.history.reset_index, f"{stem}.csv", "History (CSV)"),
-        ("Model (Keras)", (run.path / "model.keras").read_bytes, f"{stem}.keras", None),
-        ("TensorBoard logs (zip)", lambda: _zip(run.path / "tensorboard"), f"{stem}-tensorboard.zip", None),
+        ("History (CSV)", run.history.to_csv().encode, f"{stem}.csv", "text/csv"),
+        ("Model (Keras)", lambda: run.file("model.keras"), f"{stem}.keras", None),
+        ("TensorBoard logs (zip)", lambda: _zip(run, "tensorboard"), f"{stem}-tensorboard.zip", None),
     )
     for column, (label, content, name, kind) in zip(st.columns(3), files, strict=True):
         column.download_button(label, content, name, kind, on_click="ignore", width="stretch")
 
 
-def _zip(folder: Path) -> bytes:
+def _zip(run: Run, folder: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in filter(Path.is_file, sorted(folder.rglob("*"))):
-            archive.write(path, path.relative_to(folder.parent))
+        for name in run.names(folder):
+            archive.writestr(name, run.file(name))
     return buffer.getvalue()

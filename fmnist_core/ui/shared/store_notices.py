@@ -1,0 +1,64 @@
+"""What pages say of runs that cannot be read, and of those that will make room; damaged ones set aside, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import streamlit as st
+
+from fmnist_core.experiment import wording
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.store.run import RunDamaged, RunError
+from fmnist_core.store.run_store import StoreError
+from fmnist_core.ui.shared import markdown, server
+from fmnist_core.ui.shared.markdown import escaped
+
+MOST = 3  # sentences of a kind; the runs beyond are counted
+
+
+def show(problems: Sequence[RunError]) -> None:
+    """A sentence for each, the first few of each kind."""
+    for _, group in groupby(sorted(problems, key=_kind), _kind):
+        alike = list(group)
+        for problem in alike[:MOST]:
+            markdown.warning(problem)
+        if further := alike[MOST:]:
+            names = ", ".join(problem.run_id for problem in further[:MOST])
+            markdown.warning(f"The same is true of {wording.counted(len(further), 'further run')}, such as {names}.")
+
+
+def damaged_runs(problems: Sequence[RunError]) -> None:
+    """Buttons to set damaged runs aside, and to put back those that were."""
+    damaged = [problem.run_id for problem in problems if isinstance(problem, RunDamaged)]
+    if damaged:
+        label = f"Set {wording.counted(len(damaged), 'damaged run')} aside"
+        help_text = "They are moved out of the way, and can be put back."
+        st.button(label, icon=":material/move_to_inbox:", on_click=_set_aside, args=(damaged,), help=help_text)
+    aside = server.store().set_aside_runs()
+    if not aside:
+        return
+    with st.expander(f"{wording.counted(len(aside), 'damaged run')} set aside"):
+        for run in aside:
+            text, button = st.columns([5, 1], vertical_alignment="center")
+            text.caption(escaped(run.reason))
+            button.button("Put back", on_click=server.put_back, args=(run.name,), key=f"put back {run.name}")
+
+
+def room(experiments: Sequence[Experiment], data_name: str) -> None:
+    """What storing these trainings will remove, or why they cannot be stored; nothing, where there is room."""
+    try:
+        sentence = server.store().room_for(experiments, data_name).sentence()
+    except StoreError as error:
+        sentence = str(error)
+    if sentence:
+        st.caption(escaped(sentence))
+
+
+def _set_aside(run_ids: Sequence[str]) -> None:
+    for run_id in run_ids:
+        server.set_aside(run_id)
+
+
+def _kind(problem: RunError) -> str:
+    return type(problem).__name__
