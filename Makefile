@@ -8,7 +8,7 @@ COMPONENTS := fmnist_core/ui/components
 .PHONY: run test fast check javascript format bench constraints
 
 .venv/made:
-	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "This is Python %d.%d, but TensorFlow needs 3.11, 3.12 or 3.13: make PYTHON=python3.13" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import sys; from fmnist_core.installation import python_problem; sys.exit(python_problem(sys.version_info[:2]) or None)'
 	$(PYTHON) -m venv .venv
 	touch $@
 

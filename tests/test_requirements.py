@@ -13,7 +13,7 @@ PRODUCT = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "fmnist_cor
 # Imported, and part of a package that is listed; its version follows from that package's.
 BROUGHT_ALONG = {"keras": "tensorflow", "dask": "distributed", "pydantic-core": "pydantic"}
 # Listed, though only other packages import them.
-FOR_OTHERS = {"pyarrow": "streamlit", "cryptography": "distributed"}
+FOR_OTHERS = {"cryptography": "distributed"}
 
 
 def canonical(name: str) -> str:
@@ -54,5 +54,4 @@ def test_every_requirement_has_a_reason() -> None:
 
 def test_exceptions_are_what_they_say() -> None:
     assert all(part in needs(package) for part, package in BROUGHT_ALONG.items())
-    assert "pyarrow" in needs("streamlit")
     assert set(FOR_OTHERS) <= set(listed()) - imported()
