@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 
 from fmnist_core.charts import images, theme
+from fmnist_core.charts.kept import kept
 from fmnist_core.charts.markup import Html, element, joined
 from fmnist_core.charts.specification import specified
 from fmnist_core.charts.theme import tip
@@ -22,6 +23,7 @@ PALE = 0.12  # Opacity of a unit that is on but hands on 0, so that it still sho
 OFF = "#c2477f"  # The dropout layer's colour, lighter: thin crosses must show on a dark page, too.
 
 
+@kept
 def unit_grid(values: Array, kept: NDArray[np.bool_], highest: float, description: str) -> Html:
     """A layer's units as squares, row by row, as HTML, and what the squares mean.
 

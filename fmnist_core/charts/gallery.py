@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fmnist_core.charts import images, theme
+from fmnist_core.charts.kept import kept
 from fmnist_core.charts.markup import Html, element, joined
 from fmnist_core.findings import evaluation
 
@@ -29,6 +30,7 @@ class Item:
     note: str = ""
 
 
+@kept
 def html(items: Sequence[Item], classes: Sequence[str], width: int = 150) -> Html:
     """The items side by side, as many a row as there is room for."""
     columns = f"repeat(auto-fill,minmax(min({width}px,100%),1fr))"
@@ -94,6 +96,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+@kept
 def strip(
     title: str, text: str, pictures: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[str]
 ) -> Html:

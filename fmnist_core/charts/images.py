@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.kept import kept
 from fmnist_core.charts.markup import Html, element
 from fmnist_core.experiment import wording
 
@@ -65,9 +66,10 @@ def png(picture: Image.Image) -> bytes:
     return encoded(picture, "PNG", compress_level=6)
 
 
-def source(picture: Image.Image) -> str:
-    """The picture as the `src` of an HTML image."""
-    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
+def source(picture: Image.Image | bytes) -> str:
+    """The picture, or its PNG file, as the `src` of an HTML image."""
+    content = picture if isinstance(picture, bytes) else png(picture)
+    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def described(picture: Image.Image, description: str, style: str) -> Html:
@@ -138,6 +140,7 @@ def sheet(rows: Sequence[Row], places: int, caption: str, factor: int = 2) -> by
     return png(canvas)
 
 
+@kept
 def pairs(closest: Sequence[tuple[int, int, float]], rows: Sequence[Row]) -> Html:
     """Class pairs with a picture of each class and their share. closest: (class, other, share). rows: one a class."""
     columns = "repeat(auto-fit,minmax(17rem,1fr))"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from fmnist_core.charts import images, theme
+from fmnist_core.charts.kept import kept
 from fmnist_core.charts.markup import Html, element, joined
 
 Labels = NDArray[np.uint8]
@@ -59,6 +60,7 @@ def dots(
     return Image.fromarray(pixels.reshape(fine, fine, 4)).reduce(FINE)
 
 
+@kept
 def small_multiples(
     rows: Sequence[MapRow],
     columns: Sequence[str],

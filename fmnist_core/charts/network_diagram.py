@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.kept import kept
 from fmnist_core.charts.markup import Html, element
 from fmnist_core.experiment.cost import LayerCost
 
@@ -18,6 +19,7 @@ COLOURS = {"Rescaling": theme.MUTED, "Dense": theme.TRAIN, "Activation": "#2e8b5
 COLOURS |= {"BatchNormalization": theme.VALIDATION, "Dropout": "#a3336b"}
 
 
+@kept
 def html(layers: Sequence[LayerCost], activation: str, dropout: float) -> Html:
     """The network as HTML. Wide networks scroll.
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from fmnist_core.charts import images, theme
 from fmnist_core.charts.images import SIDE
+from fmnist_core.charts.kept import kept
 from fmnist_core.charts.markup import Html, element, joined
 
 PATCH = 7
@@ -51,6 +52,7 @@ def numbers(values: NDArray[np.uint8], texts: Sequence[Sequence[str]], width: fl
     return element("div", *cells, style=f"{layout};{style};box-shadow:0 0 0 2px {FRAME}")
 
 
+@kept
 def before_and_after(image: NDArray[np.uint8], description: str) -> Html:
     """The image, the numbers of its square as stored, and the same numbers scaled to 0 to 1."""
     top, left = corner = patch(image)
@@ -68,6 +70,7 @@ def before_and_after(image: NDArray[np.uint8], description: str) -> Html:
     return element("div", *figures, style="display:flex;flex-wrap:wrap;gap:1.2rem 2rem;padding:2px")
 
 
+@kept
 def flat(image: NDArray[np.uint8]) -> Html:
     """The 784 values in one line, row after row, with a bracket under the places of three rows."""
     source = images.source(Image.fromarray(np.repeat(image.reshape(1, -1), 28, axis=0)))
@@ -85,6 +88,7 @@ def flat(image: NDArray[np.uint8]) -> Html:
     return joined([line, element("div", *brackets, style="position:relative;height:1.8rem;font-size:0.8rem")])
 
 
+@kept
 def one_hot(label: int, classes: Sequence[str], colours: Sequence[str]) -> Html:
     """Ten boxes, 0 but for the label's own, which is 1 in the class's colour."""
     boxes = []

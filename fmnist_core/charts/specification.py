@@ -11,11 +11,7 @@ Altair builds a chart in 5 to 40 ms, and takes twice as long to check it. So the
 
 from __future__ import annotations
 
-import hashlib
 import json
-import pickle
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -28,12 +24,12 @@ import pyarrow as pa
 from altair.utils import schemapi
 
 from fmnist_core.charts import theme
+from fmnist_core.charts.kept import kept
 
 P = ParamSpec("P")
 D = TypeVar("D")
 S = TypeVar("S")
 Drawn = alt.Chart | alt.LayerChart
-MOST_KEPT = 32_000_000  # bytes of all specifications that are kept
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """Every function that draws a chart, by module and name; the tests go through them."""
 
@@ -61,38 +57,9 @@ class Specification:
         tables = {name: pa.ipc.open_stream(stream).read_all().to_pylist() for name, stream in self.tables.items()}
         return {**json.loads(self.text), "datasets": tables}
 
-    @property
-    def size(self) -> int:
+    def __len__(self) -> int:
         """In bytes."""
         return len(self.text) + sum(map(len, self.tables.values()))
-
-
-class Kept:
-    """The results used last, as many as `most` bytes hold. Safe to share between threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._size = most, 0
-        self._results: OrderedDict[bytes, tuple[Any, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: bytes, make: Callable[[], Any]) -> Any:
-        """The result of a key, made unless it is kept; those that were not used for longest give way."""
-        with self._lock:
-            if key in self._results:
-                self._results.move_to_end(key)
-                return self._results[key][0]
-        result = make()
-        size = sum(each.size for each in (result if isinstance(result, list) else [result]))
-        with self._lock:
-            _, before = self._results.pop(key, (None, 0))
-            self._results[key] = result, size
-            self._size += size - before
-            while self._size > self._most:
-                self._size -= self._results.popitem(last=False)[1][1]
-        return result
-
-
-KEPT = Kept(MOST_KEPT)
 
 
 def specified(draw: Callable[P, Drawn]) -> Callable[P, Specification]:
@@ -100,26 +67,22 @@ def specified(draw: Callable[P, Drawn]) -> Callable[P, Specification]:
 
     Arguments count by their content, tables and arrays, too. A chart without a title needs a `description`.
     """
-    return _kept(draw, _specification)
+    return _registered(draw, _specification)
 
 
 def specified_each(draw: Callable[P, list[Drawn]]) -> Callable[P, list[Specification]]:
     """As `specified`, for a function that draws several charts."""
-    return _kept(draw, lambda charts: list(map(_specification, charts)))
+    return _registered(draw, lambda charts: list(map(_specification, charts)))
 
 
-def _kept(draw: Callable[P, D], make: Callable[[D], S]) -> Callable[P, S]:
-    name = f"{draw.__module__}.{draw.__qualname__}"
-
+def _registered(draw: Callable[P, D], make: Callable[[D], S]) -> Callable[P, S]:
+    @kept
     @wraps(draw)
-    def kept(*args: P.args, **kwargs: P.kwargs) -> S:
-        content = pickle.dumps((name, args, kwargs), pickle.HIGHEST_PROTOCOL)
-        key = hashlib.blake2b(content, digest_size=16).digest()
-        result: S = KEPT.get(key, lambda: make(draw(*args, **kwargs)))
-        return result
+    def made(*args: P.args, **kwargs: P.kwargs) -> S:
+        return make(draw(*args, **kwargs))
 
-    FUNCTIONS[name] = kept
-    return kept
+    FUNCTIONS[f"{draw.__module__}.{draw.__qualname__}"] = made
+    return made
 
 
 def _specification(drawn: Any) -> Specification:
@@ -183,9 +146,14 @@ def _lines(text: str | list[str] | None) -> list[str]:
 
 
 def _shown(specification: Mapping[str, Any], channel: str) -> str:
-    """What a channel shows, by the first layer that says it."""
-    for view in (specification, *specification.get("layer", ())):
-        encoding = view.get("encoding", {}).get(channel, {})
-        if shown := encoding.get("title", encoding.get("field")):
-            return str(shown)
-    return ""
+    """What a channel of the layers shows: its names where a scale lists them, else the title or field that its axis or
+    legend has."""
+    views = (specification, *specification.get("layer", ()))
+    found = [view["encoding"][channel] for view in views if channel in view.get("encoding", {})]
+    for each in found:
+        names = (each.get("scale") or {}).get("domain", ())
+        if channel == "color" and names and all(isinstance(name, str) for name in names):
+            return ", ".join(names)
+    read = [each for each in found if each.get("axis", 0) is not None and each.get("legend", 0) is not None]
+    titles = [each["title"] for each in read if "title" in each] or [each["field"] for each in read if "field" in each]
+    return str(titles[0] or "") if titles else ""

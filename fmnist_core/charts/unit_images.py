@@ -15,6 +15,7 @@ from PIL import Image
 
 from fmnist_core.charts import images
 from fmnist_core.charts.images import SIDE
+from fmnist_core.charts.kept import kept
 from fmnist_core.charts.markup import Html, element, joined
 
 ZERO = np.array([138, 144, 150], np.float32)
@@ -82,6 +83,7 @@ class Layer(NamedTuple):
     names: Sequence[str] = ()
 
 
+@kept
 def layer_strips(layers: Sequence[Layer]) -> Html:
     """Layers below each other as HTML."""
     return joined(

@@ -30,6 +30,7 @@ from fmnist_core.charts import (
     hyperparameter_grid,
     initial_distributions,
     initial_layers,
+    kept,
     layers_in_training,
     overfitting_chart,
     parallel_coordinates,
@@ -42,7 +43,8 @@ from fmnist_core.charts import (
     value_histograms,
     value_spread,
 )
-from fmnist_core.charts.specification import Kept, Specification, specified
+from fmnist_core.charts.kept import Kept
+from fmnist_core.charts.specification import Specification, specified
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.findings import evaluation
 from tests.charts.test_initialisation_charts import look
@@ -223,7 +225,7 @@ def test_a_page_shows_charts_in_one_way_only() -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], Callable[..., Specification]]:
     """What was drawn, and a function that draws it."""
     monkeypatch.setattr(specification, "FUNCTIONS", {})
-    monkeypatch.setattr(specification, "KEPT", Kept(10_000))
+    monkeypatch.setattr(kept, "RESULTS", Kept(10_000))
     titles: list[str] = []
 
     @specified
@@ -270,6 +272,13 @@ def test_other_data_keep_their_name_so_that_a_browser_draws_in_place(drawn: Any)
     _, bars = drawn
     one, other = (bars(pd.DataFrame({"x": [x]}), "one") for x in (1.0, 2.0))
     assert one.text == other.text and one.tables != other.tables
+
+
+def test_the_words_are_the_title_and_what_axes_and_colours_show() -> None:
+    told = curves.curve("loss", HISTORY, 4).description
+    assert told == "Loss: lower is better. Horizontal: epoch. Vertical: cross-entropy. Colours: training, validation."
+    told = confusion_matrix.matrix(confusion_matrix.rows(COUNTS, CLASSES), CLASSES).description
+    assert told.endswith("click a cell. Horizontal: predicted class. Vertical: true class.")
 
 
 def test_a_chart_without_words_is_an_error(drawn: Any) -> None:

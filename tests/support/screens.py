@@ -23,6 +23,14 @@ def opened(page: str, **query: str) -> AppTest:
     return app
 
 
+def unfolded(app: AppTest, key: str) -> AppTest:
+    """The page after the expander of this name was opened, as a browser does it."""
+    app.session_state[f"expander {key}"] = True
+    app.run()
+    assert not app.exception
+    return app
+
+
 def texts(app: AppTest) -> str:
     """Everything the page says, one text a line."""
     parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info]

@@ -23,7 +23,7 @@ from fmnist_core.store.run_store import RunStore, StoreError
 from fmnist_core.ui.compare import compare_view, comparison_results
 from fmnist_core.ui.compare.compare_view import View
 from fmnist_core.ui.shared import server
-from tests.support.screens import opened, plain, pressed, texts, url
+from tests.support.screens import opened, plain, pressed, texts, unfolded, url
 from tests.support.stored_runs import store_run, store_study
 
 pytestmark = pytest.mark.usefixtures("no_workers")
@@ -113,7 +113,7 @@ def test_a_heat_map_is_a_table_too_and_leads_to_its_runs_without_a_mouse(tmp_pat
     axes = [{"field": "batch_norm", "values": (False, True)}, {"field": "widths", "values": ((32,), (32, 16))}]
     study = Study.of({"base": SMALL, "axes": axes, "seeds": 2})
     runs = store_study(tmp_path / "runs", study)
-    app = link(study)
+    app = unfolded(link(study), "as a table")
     head, _, *rows = next(text.value for text in app.markdown if "| Batch normalisation | Width" in text.value).split(
         "\n"
     )

@@ -21,7 +21,7 @@ from fmnist_core.store.result_store import Results
 from fmnist_core.store.run import Run
 from fmnist_core.ui.embeddings import all_layers, class_separation
 from fmnist_core.ui.shared import server
-from tests.support.screens import opened, pressed, texts, url
+from tests.support.screens import opened, pressed, texts, unfolded, url
 from tests.support.stored_runs import network, record, store_run
 
 pytestmark = pytest.mark.usefixtures("no_workers")
@@ -73,7 +73,7 @@ def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
     shown = texts(app)
     assert "How far to trust this map" in [one.value for one in app.subheader]
     assert "Measured on the map's 200 images with 15 neighbours" in shown
-    assert "rank correlation" in shown
+    assert "rank correlation" not in shown and "rank correlation" in texts(unfolded(app, "how to read a map"))
     assert (
         "Drawn by Fashion-MNIST Lab's own t-SNE" in shown
         and "750 iterations." in shown

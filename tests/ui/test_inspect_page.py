@@ -27,7 +27,7 @@ from fmnist_core.ui.inspect import class_scores, inspect_view
 from fmnist_core.ui.inspect.inspect_view import View
 from fmnist_core.ui.shared import histogram_view
 from tests.support import screens
-from tests.support.screens import ROOT, button, plain, url
+from tests.support.screens import ROOT, button, plain, unfolded, url
 from tests.support.trained_runs import EXPERIMENT, store_trained, trained
 
 pytestmark = pytest.mark.usefixtures("no_workers")
@@ -207,7 +207,8 @@ def test_an_empty_cell_says_so(tmp_path: Path) -> None:
 
 def test_classes_have_a_table_and_their_calibration(tmp_path: Path) -> None:
     app = opened(run=store_trained(tmp_path / "runs"), section="classes")
-    table = app.dataframe[0].value
+    assert not app.dataframe
+    table = unfolded(app, "class scores").dataframe[0].value
     assert list(table["class"]) == [*CLASSES, "mean"] and table["images"].iloc[-1] == 1000
     assert "of its predictions are correct" in texts(app)
     assert [one.label for one in app.metric] == ["Expected calibration error"]

@@ -19,7 +19,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.ui.home import home_page
 from fmnist_core.ui.shared import estimate, server
 from fmnist_core.ui.shared.pages import Page
-from tests.support.screens import ROOT, opened, plain, texts, url
+from tests.support.screens import ROOT, opened, plain, texts, unfolded, url
 from tests.support.stored_runs import store_run
 
 pytestmark = pytest.mark.usefixtures("no_workers")
@@ -109,6 +109,7 @@ def test_train_shows_the_base_network_before_training() -> None:
 
 def test_every_basic_control_explains_itself_in_one_sentence() -> None:
     app = opened("pages/Train.py", schedule="exponential", optimiser="sgd", initialiser="random_normal")
+    unfolded(app, "more settings")
     shown = Experiment(schedule="exponential", optimiser="sgd", initialiser="random_normal")
     for name, field in FIELDS.items():
         if field.relevant(shown):
@@ -142,7 +143,7 @@ def test_a_preset_sets_everything_and_reset_brings_the_base_back() -> None:
 
 
 def test_widths_that_cannot_be_read_are_named_and_not_taken() -> None:
-    app = opened("pages/Train.py")
+    app = unfolded(opened("pages/Train.py"), "more settings")
     control(app, "widths").set_value("512-abc").run()
     assert "512-abc" in plain(app.warning[0].value) and url(app) == {}
     control(app, "widths").set_value("64-32").run()
@@ -255,11 +256,10 @@ def test_older_runs_are_a_link(tmp_path: Path) -> None:
 
 
 def test_weights_open_as_histograms(tmp_path: Path) -> None:
-    identity = stored(tmp_path, Experiment(units=16), [2.3, 0.5, 0.4])
+    stored(tmp_path, Experiment(units=16), [2.3, 0.5, 0.4])
     app = opened("pages/Train.py", units="16")
-    app.session_state[f"weights {identity}"] = True
-    app.run()
-    assert not app.exception
+    assert "Layer" not in [box.label for box in app.selectbox]
+    unfolded(app, "weights")
     assert "Layer" in [box.label for box in app.selectbox]
 
 

@@ -17,7 +17,7 @@ from fmnist_core.findings.statistics import PLUS_MINUS, Comparison, spread
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import over_hyperparameters
 from fmnist_core.ui.compare.compare_view import STATE, View, select
-from fmnist_core.ui.shared import chart_view, estimate, markdown, server
+from fmnist_core.ui.shared import chart_view, estimate, expander, markdown, server
 from fmnist_core.ui.shared.downloads import File, csv_file
 from fmnist_core.ui.shared.markdown import escaped, table
 from fmnist_core.ui.shared.per_run import per_run
@@ -126,15 +126,20 @@ def _differing(trained: list[Trained]) -> None:
     fields = run_tables.differing(trained)
     if not fields:
         return
-    experiments = {member.model: member.run.experiment for member in reversed(trained)}
     titles = [FIELDS[field].title for field in fields]
-    rows = [
-        [escaped(name), *(over_hyperparameters.cell(run_tables.plain(experiments[name], field)) for field in fields)]
-        for name in run_tables.models(trained)
-    ]
-    with st.expander(f"The networks differ in: {', '.join(map(wording.inside, titles))}"):
-        table(["Network", *titles], rows, "l")
+
+    def values() -> None:
+        experiments = {member.model: member.run.experiment for member in reversed(trained)}
+        settings = {name: [run_tables.plain(experiments[name], field) for field in fields] for name in experiments}
+        names = run_tables.models(trained)
+        table(
+            ["Network", *titles],
+            [[escaped(name), *map(over_hyperparameters.cell, settings[name])] for name in names],
+            "l",
+        )
         st.caption("All other hyperparameters are equal.")
+
+    expander.show(f"The networks differ in: {', '.join(map(wording.inside, titles))}", "differing", values)
 
 
 # --- Curves ---------------------------------------------------------------------------------------------------------

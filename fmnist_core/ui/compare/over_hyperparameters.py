@@ -15,7 +15,7 @@ from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.ui.compare.compare_view import MEASURES, STATE, View
-from fmnist_core.ui.shared import chart_view, markdown, pages, server
+from fmnist_core.ui.shared import chart_view, expander, markdown, pages, server
 from fmnist_core.ui.shared.pages import Page
 
 
@@ -35,7 +35,7 @@ def show(trained: list[Trained], view: View) -> None:
             _links(_runs_of(table, cells[0]))
         else:
             st.caption("Click a cell to see its runs, or choose it below the table.")
-        _as_table(table, fields, view.measure)
+        expander.show("As a table", "as a table", lambda: _as_table(table, fields, view.measure))
         return
     field = fields[0]
     if len(fields) > 1:
@@ -59,13 +59,12 @@ def _as_table(table: pd.DataFrame, fields: list[str], measure: str) -> None:
     across, down = hyperparameter_grid.distinct(table[x]), hyperparameter_grid.distinct(table[y])
     heads = [y_title, *(f"{x_title} {cell(value)}" for value in across)]
     rows = [[cell(value), *(_figure(cells.get((other, value))) for other in across)] for value in down]
-    with st.expander("As a table"):
-        markdown.table(heads, rows, "l")
-        st.caption(f"{MEASURES[measure]}: mean ± standard deviation over the runs.")
-        names = {f"{x_title} {cell(a)}, {wording.inside(y_title)} {cell(b)}": {x: a, y: b} for a, b in cells}
-        chosen = st.selectbox("Runs of", names, None, placeholder="Choose a cell", width=420)
-        if chosen:
-            _links(_runs_of(table, names[chosen]))
+    markdown.table(heads, rows, "l")
+    st.caption(f"{MEASURES[measure]}: mean ± standard deviation over the runs.")
+    names = {f"{x_title} {cell(a)}, {wording.inside(y_title)} {cell(b)}": {x: a, y: b} for a, b in cells}
+    chosen = st.selectbox("Runs of", names, None, placeholder="Choose a cell", width=420)
+    if chosen:
+        _links(_runs_of(table, names[chosen]))
 
 
 def _figure(cell: Mapping[Any, Any] | None) -> str:

@@ -14,7 +14,7 @@ from fmnist_core.experiment.hyperparameters import FIELDS, Hyperparameter
 from fmnist_core.experiment.study import SHARED, STUDIES, Axis, Study
 from fmnist_core.ui.compare import race
 from fmnist_core.ui.compare.compare_view import STATE, View, change_study, draw_hyperparameter, select
-from fmnist_core.ui.shared import session
+from fmnist_core.ui.shared import expander, session
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import view_of
 
@@ -37,14 +37,17 @@ def show(view: View) -> None:
         _study(view.study)
     elif view.race:
         race.choose(view.race)
-    with st.expander("Load a study"):
-        st.file_uploader(
-            "A study's definition (JSON)",
-            ["json"],
-            key=session.UPLOAD.key(session.UPLOADS.get()),
-            on_change=_load,
-            help="The file that 'Definition (JSON)' downloads at the bottom of this page.",
-        )
+    expander.show("Load a study", "load", _upload)
+
+
+def _upload() -> None:
+    st.file_uploader(
+        "A study's definition (JSON)",
+        ["json"],
+        key=session.UPLOAD.key(session.UPLOADS.get()),
+        on_change=_load,
+        help="The file that 'Definition (JSON)' downloads at the bottom of this page.",
+    )
 
 
 def kind_of(view: View) -> str:

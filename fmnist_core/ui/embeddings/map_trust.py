@@ -18,6 +18,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.layer_names import the_layer
 from fmnist_core.findings.map_request import MapRequest
 from fmnist_core.ui.embeddings.embeddings_view import STATE
+from fmnist_core.ui.shared import expander
 
 COMPARED = 500  # points whose neighbours in two maps are compared
 
@@ -46,30 +47,34 @@ def program(facts: Mapping[str, Any], request: MapRequest) -> str:
 
 
 def rules(facts: Mapping[str, Any], request: MapRequest) -> None:
-    """Three rules of reading, each with this map's own numbers."""
-    with st.expander("How to read such a map: three rules, shown on this map"):
-        size, distance = st.columns(2, gap="large")
-        with size:
-            st.markdown("**The size of a cluster says little**")
-            st.markdown(_correlation(facts.get("spread_rank"), "classes spread widely", request))
-        with distance:
-            st.markdown("**Distances between clusters say little**")
-            st.markdown(_correlation(facts.get("distance_rank"), "class centres are far apart", request))
-        method = METHODS[request.method]
-        if method.tries:
-            heading, text = method.rule
-            st.markdown(f"**{heading}**")
-            st.markdown(text.format(**asdict(request)))
-            name, current = method.size, getattr(request, method.size)
-            with st.container(horizontal=True):
-                for value in method.tries:
-                    if value != current and value <= method.most(request.points):
-                        kwargs = {name: type(current)(value)}
-                        st.button(f"{name} {value}", on_click=STATE.change, kwargs=kwargs, key=f"try {name} {value}")
-        st.caption(
-            "After Wattenberg, Viégas & Johnson (2016), How to Use t-SNE Effectively, doi.org/10.23915/distill.00002."
-            " The numbers are Spearman's rank correlations over the ten classes, and over their 45 pairs."
-        )
+    """Three rules of reading, each with this map's own numbers, behind a click."""
+    label = "How to read such a map: three rules, shown on this map"
+    expander.show(label, "how to read a map", lambda: _rules(facts, request))
+
+
+def _rules(facts: Mapping[str, Any], request: MapRequest) -> None:
+    size, distance = st.columns(2, gap="large")
+    with size:
+        st.markdown("**The size of a cluster says little**")
+        st.markdown(_correlation(facts.get("spread_rank"), "classes spread widely", request))
+    with distance:
+        st.markdown("**Distances between clusters say little**")
+        st.markdown(_correlation(facts.get("distance_rank"), "class centres are far apart", request))
+    method = METHODS[request.method]
+    if method.tries:
+        heading, text = method.rule
+        st.markdown(f"**{heading}**")
+        st.markdown(text.format(**asdict(request)))
+        name, current = method.size, getattr(request, method.size)
+        with st.container(horizontal=True):
+            for value in method.tries:
+                if value != current and value <= method.most(request.points):
+                    kwargs = {name: type(current)(value)}
+                    st.button(f"{name} {value}", on_click=STATE.change, kwargs=kwargs, key=f"try {name} {value}")
+    st.caption(
+        "After Wattenberg, Viégas & Johnson (2016), How to Use t-SNE Effectively, doi.org/10.23915/distill.00002."
+        " The numbers are Spearman's rank correlations over the ten classes, and over their 45 pairs."
+    )
 
 
 def _correlation(rank: float | None, what: str, request: MapRequest) -> str:

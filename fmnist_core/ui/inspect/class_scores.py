@@ -13,7 +13,7 @@ from fmnist_core.findings.evaluation import Reliability, Scores
 from fmnist_core.ui.inspect import run_at_epoch
 from fmnist_core.ui.inspect.inspect_view import View
 from fmnist_core.ui.inspect.run_at_epoch import At
-from fmnist_core.ui.shared import chart_view
+from fmnist_core.ui.shared import chart_view, expander
 from fmnist_core.ui.shared.downloads import csv_file, foot
 
 
@@ -44,13 +44,15 @@ def _scores(scores: Scores, at: At) -> None:
             " images of the class, the share predicted as it. F1: the harmonic mean of the two, which is not a"
             " share and so has no interval of this kind."
         )
-    table = _table(scores)
-    with st.expander("The numbers"):
-        shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
-        numbers = {name: st.column_config.NumberColumn(format="localized") for name in ("images", "predicted")}
-        st.dataframe(table, hide_index=True, column_config=shares | numbers, height="content", placeholder="none")
-        file = csv_file(table, f"{at.stem}-classes.csv")
-        foot("none: there was no such image; it counts as 0 in the mean.", file)
+    expander.show("The numbers", "class scores", lambda: _numbers(_table(scores), at))
+
+
+def _numbers(table: pd.DataFrame, at: At) -> None:
+    shares = {name: st.column_config.NumberColumn(format="%.3f") for name in ("precision", "recall", "F1")}
+    numbers = {name: st.column_config.NumberColumn(format="localized") for name in ("images", "predicted")}
+    st.dataframe(table, hide_index=True, column_config=shares | numbers, height="content", placeholder="none")
+    file = csv_file(table, f"{at.stem}-classes.csv")
+    foot("none: there was no such image; it counts as 0 in the mean.", file)
 
 
 def _table(scores: Scores) -> pd.DataFrame:

@@ -78,11 +78,10 @@ def _kernels(at: At, view: View) -> None:
     layer = dense_layers(at.run.experiment)[0]
     name = f"{layer}/kernel"
     order, largest = _order(at.run, name)
-    kernel = at.run.tensor(at.epoch, name)
     few = order[:FEW]
     if len(order) > FEW and st.toggle(f"All {len(order):,} units", key="inspect all kernels"):
         few = order
-    picture = unit_images.kernels(kernel, few, largest)
+    picture, width = _picture(at.run, at.epoch, name, len(few))
     title = (
         f"Weights from each pixel to {wording.counted(len(few), 'unit')} of {layer_title(layer)}"
         f" after epoch {at.epoch}, sorted by the norm of their weights at the end of training"
@@ -93,9 +92,9 @@ def _kernels(at: At, view: View) -> None:
             "A unit adds up the pixels with these weights: orange pixels raise its pre-activation, blue ones lower it."
         )
     st.markdown(f"**{title}**")
-    st.html(_img(images.source(picture), title, picture.width))
+    st.html(_img(images.source(picture), title, width))
     st.html(unit_images.legend(largest))
-    foot(caption, png_file(lambda: images.png(picture), f"{at.stem}-kernels.png"))
+    foot(caption, png_file(lambda: picture, f"{at.stem}-kernels.png"))
     epochs = measures.thinned(at.run.epochs, COLUMNS)
     if len(epochs) > 1:
         numbers = ", ".join(map(str, epochs))
@@ -106,6 +105,14 @@ def _kernels(at: At, view: View) -> None:
 
 def _img(source: str, title: str, width: int) -> str:
     return f'<img src="{source}" alt="{title}" style="width:100%;max-width:{width}px;display:block">'
+
+
+@per_run(max_entries=40, shared=True)
+def _picture(run: Run, epoch: int, name: str, number: int) -> tuple[bytes, int]:
+    """The weights of the first `number` units in their order, as a PNG file, and its width in pixels."""
+    order, largest = _order(run, name)
+    picture = unit_images.kernels(run.tensor(epoch, name), order[:number], largest)
+    return images.png(picture), picture.width
 
 
 @per_run(max_entries=50)

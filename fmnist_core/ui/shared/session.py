@@ -55,6 +55,15 @@ class Control:
     value: Any
 
 
+@dataclass(frozen=True)
+class Expander:
+    """What is closed at first, as it was drawn last. start: whether it was open when it came to the screen."""
+
+    label: str = ""
+    start: bool = False
+    open: bool = False
+
+
 @dataclass
 class PageState:
     """A page's view, and what belongs to it.
@@ -85,6 +94,7 @@ REFUSED = Entry("refused", str)  # why the last start of a training was refused
 GOES_ON = Entry("goes on", str)  # the run that this session tried to stop, and others still watch
 STOPPED = Entry[set[str]]("analyses stopped", set)  # names of those that this session stopped
 
+EXPANDER = Entry("expander state", Expander)  # for each name
 PLAYING = Entry("playing", bool)  # for each page: whether its epochs are played
 SHOWN_SINCE = Entry("epoch shown since", float)  # for each page: time.monotonic()
 

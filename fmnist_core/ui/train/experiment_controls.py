@@ -6,7 +6,7 @@ import streamlit as st
 
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment
 from fmnist_core.experiment.presets import PRESETS
-from fmnist_core.ui.shared import session
+from fmnist_core.ui.shared import expander, session
 from fmnist_core.ui.shared.page_view import of_experiment
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import ViewState
@@ -27,8 +27,7 @@ def show(experiment: Experiment) -> None:
     with st.container():
         _presets(experiment)
         _groups(experiment, basic=True)
-    with st.expander("More"):
-        _groups(experiment, basic=False)
+    expander.show("More", "more settings", lambda: _groups(experiment, basic=False))
 
 
 def _presets(experiment: Experiment) -> None:

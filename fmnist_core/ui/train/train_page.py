@@ -11,7 +11,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import Cost, cost, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.schedule import learning_rates
-from fmnist_core.ui.shared import chart_view, estimate, frame, markdown, progress, server, store_notices
+from fmnist_core.ui.shared import chart_view, estimate, expander, frame, markdown, progress, server, store_notices
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.train import experiment_controls, live_training, training_results
 from fmnist_core.ui.train.experiment_controls import STATE
@@ -66,9 +66,12 @@ def _current_state(experiment: Experiment, data: dataset.Dataset) -> None:
             markdown.warning(problem)
         _before(experiment, plan, examples, data.name, busy=other is not None)
         return
-    with st.expander(f"The network: {plan.parameters:,} parameters"):
+
+    def network() -> None:
         _diagram(experiment, plan)
         reading_aid(experiment)
+
+    expander.show(f"The network: {plan.parameters:,} parameters", "network", network)
 
 
 def _mine(started: str) -> Snapshot | None:

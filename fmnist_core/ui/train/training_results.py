@@ -17,7 +17,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.findings import evaluation, run_sentences
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import chart_view, estimate, histogram_view, markdown, server
+from fmnist_core.ui.shared import chart_view, estimate, expander, histogram_view, markdown, server
 from fmnist_core.ui.train.experiment_controls import STATE
 
 MOST_STEPS = 600
@@ -40,14 +40,9 @@ def show(run: Run) -> None:
     st.markdown("**What to try next**")
     for label, experiment in run_sentences.next_steps(run.experiment, history, stopped):
         st.button(label, icon=":material/arrow_forward:", type="tertiary", on_click=STATE.open, args=(experiment,))
-    _more(run, history)
-    weights = st.expander("Weights and biases over the epochs", on_change="rerun", key=f"weights {run.run_id}")
-    if weights.open:
-        with weights:
-            if run.epochs:
-                _histograms(run)
-            else:
-                st.caption("This run has no stored weights.")
+    more = "Learning rate, gradients and weights over the epochs"
+    expander.show(more, "over the epochs", lambda: _more(run, history))
+    expander.show("Weights and biases over the epochs", "weights", lambda: _weights(run))
     _downloads(run)
 
 
@@ -93,18 +88,24 @@ def _curves(run: Run, history: pd.DataFrame) -> None:
 
 
 def _more(run: Run, history: pd.DataFrame) -> None:
-    with st.expander("Learning rate, gradients and weights over the epochs"):
-        per_epoch = run.metrics["steps_per_epoch"]
-        if len(run.step_losses):
-            rates = learning_rates(run.experiment, per_epoch)[: len(run.step_losses)]
-            chart_view.show(curves.learning_rate(rates, per_epoch), key="rates")
-        left, right = st.columns(2, gap="medium")
-        clip_norm = run.experiment.clip_norm
-        title = f"Gradient norm{' before clipping' if clip_norm else ''}, epoch mean"
-        with left:
-            chart_view.show(curves.norms(history, "gradient_norm", title, clip_norm), key="gradient norms")
-        with right:
-            chart_view.show(curves.norms(history, "weight_norm", "Norm of all weights"), key="weight norms")
+    per_epoch = run.metrics["steps_per_epoch"]
+    if len(run.step_losses):
+        rates = learning_rates(run.experiment, per_epoch)[: len(run.step_losses)]
+        chart_view.show(curves.learning_rate(rates, per_epoch), key="rates")
+    left, right = st.columns(2, gap="medium")
+    clip_norm = run.experiment.clip_norm
+    title = f"Gradient norm{' before clipping' if clip_norm else ''}, epoch mean"
+    with left:
+        chart_view.show(curves.norms(history, "gradient_norm", title, clip_norm), key="gradient norms")
+    with right:
+        chart_view.show(curves.norms(history, "weight_norm", "Norm of all weights"), key="weight norms")
+
+
+def _weights(run: Run) -> None:
+    if run.epochs:
+        _histograms(run)
+    else:
+        st.caption("This run has no stored weights.")
 
 
 @st.fragment
