@@ -79,7 +79,7 @@ def show(view: View, data: Dataset) -> list[Trained]:
         markdown.error(refusal)
     snapshots = server.race(view.race)
     if _active(view.race):
-        progress.watch(lambda: _active(view.race), lambda active: _draw(names, active), PERIOD)
+        progress.watch(lambda: _active(view.race), lambda active: _draw(names, active), PERIOD, "race")
         return []
     if snapshots and snapshots[0].state == "failed":
         markdown.error(f"The last race failed: {snapshots[0].error}")

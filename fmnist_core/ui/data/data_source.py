@@ -41,7 +41,7 @@ def _offer() -> None:
     with st.container(border=True):
         status = _downloader().status
         if status.state == "running":
-            progress.watch(_running, _progress, PERIOD)
+            progress.watch(_running, _progress, PERIOD, "download")
             return
         text, button, other = st.columns([5, 3, 2], vertical_alignment="center")
         text.markdown("**This is the embedded sample**, a tenth of the data set. All pages work with it.")

@@ -80,7 +80,7 @@ def _watch(analysis: Analysis[Any], draw: Draw | None) -> None:
         snapshot = server.analysis(analysis.name)
         return snapshot if snapshot is not None and snapshot.active else None
 
-    progress.watch(read, lambda snapshot: _draw(analysis, snapshot, draw), PERIOD)
+    progress.watch(read, lambda snapshot: _draw(analysis, snapshot, draw), PERIOD, analysis.name)
 
 
 def _draw(analysis: Analysis[Any], snapshot: AnalysisSnapshot, draw: Draw | None) -> None:

@@ -15,10 +15,12 @@ import streamlit as st
 
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.experiment.recording import EpochRecord
+from fmnist_core.ui.components.visibility.hidden_tab import hidden
 from fmnist_core.ui.shared import server
 
 T = TypeVar("T")
 WATCH = "watch"  # the name of the part of a page that looks again and again
+HIDDEN = 10.0  # seconds between two looks of a tab that nobody sees
 SETTLED = 5.0  # seconds that a tab keeps its interval at least
 FIGURE = 132  # pixels: the longest label
 STATES = {
@@ -32,28 +34,30 @@ STATES = {
 COLUMNS = list(EpochRecord.__dataclass_fields__)
 
 
-def watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float) -> None:
+def watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float, name: str) -> None:
     """Draw the state every `period` seconds until it is None, which it is at the end; then the page is drawn again.
 
-    Where many watch, the looks are further apart.
+    Where many watch, the looks are further apart, and in a tab that nobody sees. name: what is watched, once on a page.
     """
-    st.fragment(_watch, key=WATCH)(read, draw, period)
+    st.fragment(_watch, key=WATCH)(read, draw, period, name)
 
 
-def _watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float) -> None:
-    interval = server.watchers().interval(server.tab(), period)
-    st.fragment(_look, run_every=interval)(read, draw, period, interval, time.monotonic())
+def _watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float, name: str) -> None:
+    with st.container(gap=None):
+        planned = HIDDEN if hidden(f"hidden {name}") else period
+        interval = server.watchers().interval(server.tab(), planned)
+        st.fragment(_look, run_every=interval)(read, draw, planned, interval, time.monotonic())
 
 
 def _look(
-    read: Callable[[], T | None], draw: Callable[[T], None], period: float, interval: float, since: float
+    read: Callable[[], T | None], draw: Callable[[T], None], planned: float, interval: float, since: float
 ) -> None:
     """One look. interval, since: how often, and from when on, this tab looks."""
     server.session()  # tells the engine that this tab is there
     state = read()
     if state is None:
         st.rerun()
-    elif server.watchers().interval(server.tab(), period) != interval and time.monotonic() - since > SETTLED:
+    elif server.watchers().interval(server.tab(), planned) != interval and time.monotonic() - since > SETTLED:
         st.rerun(WATCH)
     else:
         draw(state)

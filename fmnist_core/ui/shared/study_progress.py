@@ -43,7 +43,7 @@ def show(study: Study, data: Dataset, watch: Callable[[Study], None] | None = No
         return now if now and snapshot and now.state == "running" and now.done == snapshot.done else None
 
     if snapshot and snapshot.state == "running":
-        progress.watch(running, lambda now: _progress(study, data.name, planned, now), PERIOD)
+        progress.watch(running, lambda now: _progress(study, data.name, planned, now), PERIOD, study.digest)
     else:
         _start(study, data.name, trained, watch)
     if snapshot:

@@ -23,7 +23,7 @@ def show(run_id: str) -> None:
         snapshot = server.running(run_id)
         return snapshot if snapshot is not None and (snapshot.step > 0) is begun else None
 
-    progress.watch(read, _draw, PERIOD if begun else EAGER)
+    progress.watch(read, _draw, PERIOD if begun else EAGER, run_id)
 
 
 def _draw(snapshot: Snapshot) -> None:

@@ -52,7 +52,7 @@ def _current_state(experiment: Experiment, data: dataset.Dataset) -> None:
     if refusal := server.refusal():
         markdown.error(refusal)
     if (other := server.mine()) and other.run_id != this_run:
-        progress.watch(lambda: _mine(other.run_id), _elsewhere, PERIOD)
+        progress.watch(lambda: _mine(other.run_id), _elsewhere, PERIOD, other.run_id)
     if server.running(this_run):
         live_training.show(this_run)
     elif run := server.opened(this_run):
