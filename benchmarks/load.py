@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import tempfile
@@ -154,7 +155,8 @@ async def _spent(process: int, seconds: float) -> float:
 def lesson(folder: Path, people: int, minutes: float) -> Iterator[Row]:
     """A new server, everybody's first page, then work; one training runs at a time."""
     rerun, first = WAITS.get(people, (None, None))
-    with serving(folder) as server, _limited(server.root.pid) as limit:
+    with _limited() as limited, serving(folder) as server:
+        limit = limited(server.root.pid)
         arrivals, noted, busy = asyncio.run(_lesson(server.url, server.root, people, minutes))
     who = f"{people} people"
     yield _target(f"{who}: first page for all at once on a new server, 95 %", _high(arrivals), "s", first, limit)
@@ -245,30 +247,31 @@ async def _weigh(app: psutil.Process, noted: Lesson) -> None:
 
 
 @contextmanager
-def _limited(process: int) -> Iterator[str]:
-    """Where the system lets us, give the process and all that it will start a limit; yields a note on that."""
-    files = ("memory.max", "memory.limit_in_bytes")
-    for root, limit in ((root, file) for root in CGROUPS for file in files):
-        group = root / f"lab-load-{process}"
-        try:
-            group.mkdir()
-        except OSError:
-            continue
-        try:
-            if (group / limit).exists():
-                (group / limit).write_text(str(LIMIT))
-                (group / "cgroup.procs").write_text(str(process))
-                yield f"memory limit {LIMIT / GB:.1f} GB"
-                return
-        finally:
-            _remove(group)
-    yield "without a memory limit"
+def _limited() -> Iterator[Callable[[int], str]]:
+    """Yields a function that puts a process, and all that it will start, under a memory limit where the system lets us;
+    it returns a note on that.
+    """
+    files = [root / name for root in CGROUPS for name in ("memory.max", "memory.limit_in_bytes")]
+    group: Path | None = None
+    for file in files:
+        with suppress(OSError):
+            if (file.parent / "cgroup.procs").exists():
+                (made := file.parent / f"lab-load-{os.getpid()}").mkdir(exist_ok=True)
+                (made / file.name).write_text(str(LIMIT))
+                group = made
+                break
 
+    def join(process: int) -> str:
+        if group is None:
+            return "without a memory limit"
+        (group / "cgroup.procs").write_text(str(process))
+        return f"memory limit {LIMIT / GB:.1f} GB"
 
-def _remove(group: Path) -> None:
-    """An empty group; one that still has processes goes when the machine is started again."""
-    with suppress(OSError):
-        group.rmdir()
+    try:
+        yield join
+    finally:
+        if group is not None:
+            group.rmdir()
 
 
 def main(arguments: list[str]) -> int:
