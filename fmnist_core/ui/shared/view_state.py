@@ -39,7 +39,7 @@ class View(Protocol):
 
 
 V = TypeVar("V", bound=View)
-NUMBERS = 8  # of keys for a control, one after the other: Streamlit keeps what it knows of each for the whole session
+NUMBERS = 4  # of keys for a control, one after the other: Streamlit keeps what it knows of each for the whole session
 
 
 class ViewState(Generic[V]):
@@ -168,10 +168,18 @@ class ViewState(Generic[V]):
         drawn = state.controls.get(name)
         # A widget stays that was drawn for this value, or has been moved to it.
         if not (drawn and session.drawn(drawn.key) and (drawn.value == value or self.shown(name, read) == value)):
-            state.counts[name] = count = (state.counts.get(name, 0) + 1) % NUMBERS
-            drawn = state.controls[name] = Control(f"{self.page.name.lower()} {name} {count}", value, value)
+            drawn = state.controls[name] = Control(self._new_key(state, name), value, value)
         drawn.value = value
         return drawn.start, {"key": drawn.key, "on_change": self._moved, "args": (name, drawn.key, take)}
+
+    def _new_key(self, state: PageState, name: str) -> str:
+        """The next key for a control that is not on the screen, nor was a moment ago in a run that did not end."""
+        for _ in range(NUMBERS):
+            state.counts[name] = (state.counts.get(name, 0) + 1) % NUMBERS
+            key = f"{self.page.name.lower()} {name} {state.counts[name]}"
+            if not session.drawn(key):
+                break
+        return key
 
     def _moved(self, name: str, key: str, take: Callable[[Any], None] | None) -> None:
         state = self._state()
