@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import subprocess
 import sys
 import tomllib
@@ -74,7 +73,6 @@ def test_what_is_imported_is_set_aside_for_the_garbage_collector() -> None:
     code = "import gc; from fmnist_core.ui.shared import memory; memory.set_aside(); print(gc.get_freeze_count())"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(found.stdout) > 100_000
-    assert gc.get_freeze_count() == 0, "tests of pages leave their own process alone"
 
 
 def test_a_session_has_a_bounded_number_of_control_keys(no_workers: None) -> None:
@@ -121,3 +119,20 @@ def test_who_left_is_no_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
         watchers.interval(f"tab {number}", 1.0)
     now[0] = GONE + 1
     assert watchers.interval("tab 0", 1.0) == 1.0
+
+
+def test_a_tab_takes_another_interval_while_it_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from fmnist_core.ui.shared import progress
+
+        progress.watch(lambda: "training", st.markdown, 0.5, "a run")
+
+    intervals = iter([0.5, 1.0])
+    monkeypatch.setattr(Watchers, "interval", lambda self, tab, period: next(intervals, 1.0))
+    monkeypatch.setattr("fmnist_core.ui.shared.progress.SETTLED", -1.0)
+    app = AppTest.from_function(page, default_timeout=60).run()
+    assert not app.exception
+    assert [drawn.value for drawn in app.markdown] == ["training"]
+    assert next(intervals, None) is None

@@ -19,7 +19,6 @@ from fmnist_core.ui.components.visibility.hidden_tab import hidden
 from fmnist_core.ui.shared import server
 
 T = TypeVar("T")
-WATCH = "watch"  # the name of the part of a page that looks again and again
 HIDDEN = 10.0  # seconds between two looks of a tab that nobody sees
 SETTLED = 5.0  # seconds that a tab keeps its interval at least
 FIGURE = 132  # pixels: the longest label
@@ -39,7 +38,7 @@ def watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float
 
     Where many watch, the looks are further apart, and in a tab that nobody sees. name: what is watched, once on a page.
     """
-    st.fragment(_watch, key=WATCH)(read, draw, period, name)
+    st.fragment(_watch)(read, draw, period, name)
 
 
 def _watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float, name: str) -> None:
@@ -55,10 +54,9 @@ def _look(
     """One look. interval, since: how often, and from when on, this tab looks."""
     server.session()  # tells the engine that this tab is there
     state = read()
-    if state is None:
+    wanted = server.watchers().interval(server.tab(), planned)
+    if state is None or (wanted != interval and time.monotonic() - since > SETTLED):
         st.rerun()
-    elif server.watchers().interval(server.tab(), planned) != interval and time.monotonic() - since > SETTLED:
-        st.rerun(WATCH)
     else:
         draw(state)
 
