@@ -127,7 +127,10 @@ def test_a_tab_takes_another_interval_while_it_watches(monkeypatch: pytest.Monke
 
         from fmnist_core.ui.shared import progress
 
-        progress.watch(lambda: "training", st.markdown, 0.5, "a run")
+        def draw(state: str) -> None:
+            st.markdown(state)
+
+        progress.watch(lambda: "training", draw, 0.5, "a run")
 
     intervals = iter([0.5, 1.0])
     monkeypatch.setattr(Watchers, "interval", lambda self, tab, period: next(intervals, 1.0))
