@@ -24,7 +24,7 @@ from fmnist_core.store.result_store import Results
 from fmnist_core.store.run_store import RunStore
 from fmnist_core.store.stored_files import FileDamaged
 from tests.support.damage import damage
-from tests.support.screens import opened, pressed, texts
+from tests.support.screens import opened, pressed, texts, unfolded
 from tests.support.stored_runs import store_run
 from tests.support.trained_runs import EXPERIMENT, store_trained
 
@@ -136,7 +136,7 @@ def test_a_damaged_run_is_named_set_aside_and_put_back(tmp_path: Path) -> None:
         assert f"The stored run {name} is damaged (history.csv has" in texts(opened(page, **query)), page
     app = opened("pages/Train.py", **EXPERIMENT.query())
     assert "is damaged" in texts(app) and any(button.label == "Train" for button in app.button)
-    app = pressed(opened("pages/Compare.py", runs=""), "Set 1 damaged run aside")
+    app = unfolded(pressed(opened("pages/Compare.py", runs=""), "Set 1 damaged run aside"), "set aside")
     assert not (runs / name).exists() and "is damaged" in texts(app)  # in the list of what was set aside
     assert "is damaged" not in texts(opened("app.py"))
     app = pressed(app, "Put back")

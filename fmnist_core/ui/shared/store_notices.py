@@ -10,8 +10,8 @@ import streamlit as st
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.store.run import RunDamaged, RunError
-from fmnist_core.store.run_store import StoreError
-from fmnist_core.ui.shared import markdown, server
+from fmnist_core.store.run_store import SetAside, StoreError
+from fmnist_core.ui.shared import expander, markdown, server
 from fmnist_core.ui.shared.markdown import escaped
 
 MOST = 3  # sentences of a kind; the runs beyond are counted
@@ -36,13 +36,17 @@ def damaged_runs(problems: Sequence[RunError]) -> None:
         help_text = "They are moved out of the way, and can be put back."
         st.button(label, icon=":material/move_to_inbox:", on_click=_set_aside, args=(damaged,), help=help_text)
     aside = server.store().set_aside_runs()
-    if not aside:
-        return
-    with st.expander(f"{wording.counted(len(aside), 'damaged run')} set aside"):
-        for run in aside:
-            text, button = st.columns([5, 1], vertical_alignment="center")
-            text.caption(escaped(run.reason))
-            button.button("Put back", on_click=server.put_back, args=(run.name,), key=f"put back {run.name}")
+    if aside:
+        label = f"{wording.counted(len(aside), 'damaged run')} set aside"
+        expander.show(label, "set aside", lambda: _way_back(aside))
+
+
+def _way_back(aside: Sequence[SetAside]) -> None:
+    """What is wrong with each run that was set aside, and the button that puts it back."""
+    for run in aside:
+        text, button = st.columns([5, 1], vertical_alignment="center")
+        text.caption(escaped(run.reason))
+        button.button("Put back", on_click=server.put_back, args=(run.name,), key=f"put back {run.name}")
 
 
 def room(experiments: Sequence[Experiment], data_name: str) -> None:
