@@ -182,3 +182,11 @@ def test_every_command_tells_the_version(arguments: list[str], capsys: pytest.Ca
 def test_an_alias_is_the_same_command() -> None:
     init, initialisers = (commands.parser().parse_args([name]) for name in ("init", "initialisers"))
     assert init.run_command is initialisers.run_command
+
+
+def test_batches_of_one_with_batch_normalisation_are_named_before_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")  # in the place of the run store: the command ends before it trains
+    flags = ("--batch-norm", "true", "--batch-size", "49", "--training-fraction", "0.01", "--data", "sample")
+    done = lab("train", *flags, FMNIST_RUNS=str(tmp_path / "file" / "runs"))
+    assert "With 50 training images, the last batch of 49 has one image only" in done.stderr
+    assert "Choose --batch-size 32." in done.stderr
