@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare.compare_view import STATE, View
-from fmnist_core.ui.shared import markdown, server, session, store_notices
+from fmnist_core.ui.shared import markdown, reader_time, server, session, store_notices
 
 EDITABLE = ("chosen", "name", "note", "kept")
 # What the table shows besides: all columns at once would not fit a narrow page, and scroll sideways.
@@ -105,7 +104,10 @@ def _columns(view: View) -> dict[str, tuple[Any, Callable[[Run], Any]]]:
         "loss": (config.NumberColumn("Test loss", format="%.3f"), lambda run: run.metrics["test_loss"]),
         "seconds": (config.NumberColumn("Time (s)", width=68, format="%.0f"), lambda run: run.metrics["seconds"]),
         "epochs": (config.NumberColumn("Epochs", width=60), lambda run: run.metrics["epochs_done"]),
-        "trained": (config.DatetimeColumn("Trained", format="D MMM YYYY, HH:mm"), _trained),
+        "trained": (
+            config.DatetimeColumn(reader_time.label("Trained"), format="D MMM YYYY, HH:mm"),
+            lambda run: reader_time.local(run.created),
+        ),
         "name": (config.TextColumn("Name", max_chars=80), lambda run: run.name),
         "note": (config.TextColumn("Note", max_chars=300), lambda run: run.note),
         "kept": (config.CheckboxColumn("Keep"), lambda run: run.kept),
@@ -115,10 +117,6 @@ def _columns(view: View) -> dict[str, tuple[Any, Callable[[Run], Any]]]:
 def _network(run: Run) -> str:
     sample = "" if run.data_name == "full" else f" · {run.data_name}"
     return f"{wording.name(run.experiment, leave_out=('seed',))}{sample}{'' if run.complete else ' · stopped'}"
-
-
-def _trained(run: Run) -> datetime:
-    return run.created.astimezone().replace(tzinfo=None)
 
 
 def _edit(ids: Sequence[str], edits: dict[str, Any]) -> None:

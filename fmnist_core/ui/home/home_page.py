@@ -16,7 +16,7 @@ from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.statistics import PLUS_MINUS
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import estimate, frame, pages, server, store_notices
+from fmnist_core.ui.shared import estimate, frame, pages, reader_time, server, store_notices
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 
@@ -166,7 +166,7 @@ def _line(runs: Sequence[Run]) -> None:
         sample = "sample" if run.data_name == "sample" else ""
         st.caption(" · ".join(filter(None, [escaped(remainder), sample, *facts])))
     accuracy.markdown(_measured(runs, "test_accuracy"))
-    trained.caption(f"{run.created.astimezone():%d %b %Y, %H:%M}")
+    trained.caption(reader_time.words(run.created))
 
 
 def _measured(runs: Sequence[Run], measure: str) -> str:
