@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
+MOST_QUOTED = 80  # characters of what somebody typed
+MOST_NAMED = 8  # names that a sentence lists; more are no help
+
 
 class LabError(Exception):
     """An error whose text is one clear sentence: what is wrong, with the value, and what to do about it."""
@@ -9,6 +15,18 @@ class LabError(Exception):
 
 class BadValueError(LabError):
     """A setting, given by a person, has a value that cannot be used."""
+
+
+def unknown(what: str, name: str, known: Collection[str], where: str = "") -> str:
+    """That there is no such thing, as a sentence, and the known one that was probably meant; of
+    few, all. what: "preset". where: " on page Data".
+    """
+    near = get_close_matches(name.lower().replace("-", "_"), known, 1)
+    if near:
+        help_with_it = f"; did you mean {near[0]}?"
+    else:
+        help_with_it = f"; the known ones are {', '.join(known)}." if len(known) <= MOST_NAMED else "."
+    return f"There is no {what} {name[:MOST_QUOTED]!r}{where}{help_with_it}"
 
 
 def reason_of(error: BaseException) -> str:

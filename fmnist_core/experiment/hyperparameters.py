@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from fmnist_core.errors import BadValueError
+from fmnist_core.errors import BadValueError, unknown
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.initialisers import INITIALISERS
 from fmnist_core.experiment.optimisers import OPTIMISERS
@@ -383,7 +383,7 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if name not in FIELDS:
-        return f"There is no hyperparameter {name!r}; the known ones are {', '.join(FIELDS)}."
+        return unknown("hyperparameter", name, FIELDS)
     field = FIELDS[name]
     value = first["input"]
     not_finite = isinstance(value, float) and not math.isfinite(value)

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from fmnist_core.errors import BadValueError
+from fmnist_core.errors import BadValueError, unknown
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import check_flops, cost
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, ExperimentError, as_tuple
@@ -78,7 +78,7 @@ class Axis(BaseModel):
         if name == "seed":
             raise ValueError('The seed (seed) cannot be an axis; the number of seeds, "seeds", varies it.')
         if name not in FIELDS:
-            raise ValueError(f"There is no hyperparameter {name[:80]!r}; the known ones are {', '.join(FIELDS)}.")
+            raise ValueError(unknown("hyperparameter", name, FIELDS))
         return name
 
     @field_validator("values")
@@ -123,9 +123,9 @@ class Study(BaseModel):
     @field_validator("presets")
     @classmethod
     def _known(cls, presets: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in presets if name not in PRESETS]
-        if unknown:
-            raise ValueError(f"There is no preset {unknown[0][:80]!r}; the known ones are {', '.join(PRESETS)}.")
+        for name in presets:
+            if name not in PRESETS:
+                raise ValueError(unknown("preset", name, PRESETS))
         for twice in _repeated(presets):
             raise ValueError(f"The preset {twice} is named twice; name each preset once.")
         return presets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,24 @@ from fmnist_core.experiment.presets import PRESETS
 
 # The choices whose plain words would be wrong; any other shows with its underscores as spaces.
 LABELS = {row.name: row.label for table in (ACTIVATIONS, INITIALISERS, OPTIMISERS) for row in table.values()}
+
+# Characters that are not seen but have an effect where they stand: Unicode's controls, formats, and halves of pairs; of
+# the formats two join letters and parts of emojis. Fillers look like spaces.
+CONTROLS, FORMATS, JOINERS = ("Cc", "Zl", "Zp"), ("Cf", "Cs"), "\u200c\u200d"
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
+
+
+def one_line(text: str, longest: int) -> str:
+    """What a person typed, as one line of at most so many characters, without those that are not seen."""
+    kept = []
+    for letter in text[: 2 * longest]:
+        category = unicodedata.category(letter)
+        if category in CONTROLS or letter in FILLERS:
+            kept.append(" ")
+        elif category not in FORMATS or letter in JOINERS:
+            kept.append(letter)
+    line = re.sub(" +", " ", "".join(kept)).strip(JOINERS + " ")
+    return line if len(line) <= longest and len(text) <= 2 * longest else line[: longest - 1].rstrip() + "…"
 
 
 def choice(value: str) -> str:

@@ -161,3 +161,23 @@ def test_runs_on_other_data_have_another_name() -> None:
     base = Experiment()
     assert run_id(base, "full") == base.digest
     assert run_id(base, "sample") == f"{base.digest}-sample"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("learnin_rate", "learning_rate"),
+        ("batch-size", "batch_size"),
+        ("Dropouts", "dropout"),
+        ("optimizer", "optimiser"),
+    ],
+)
+def test_an_unknown_setting_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    known = f"There is no hyperparameter {name!r}; did you mean {meant}? It is ignored."
+    assert Experiment.from_query({name: "1"}) == (Experiment(), [known])
+
+
+def test_what_is_near_to_no_setting_is_named_alone_and_cut() -> None:
+    assert Experiment.from_query({"z" * 100_000: "1"})[1] == [
+        f"There is no hyperparameter '{'z' * 80}'. It is ignored."
+    ]

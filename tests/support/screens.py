@@ -38,8 +38,8 @@ def texts(app: AppTest) -> str:
 
 
 def plain(markdown: str) -> str:
-    """Markdown without the backslashes before what is not to be taken for its own."""
-    return re.sub(r"\\([^A-Za-z0-9\s])", r"\1", markdown)
+    """Markdown without the backslashes, and what is not seen, before what is not to be taken for its own."""
+    return re.sub(r"\\([^A-Za-z0-9\s])", r"\1", re.sub("[\u2060\u2068\u2069]", "", markdown))
 
 
 def url(app: AppTest) -> dict[str, str]:

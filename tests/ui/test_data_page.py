@@ -94,7 +94,7 @@ def test_wrong_parameters_are_named(name: str, text: str, told: str) -> None:
 
 
 def test_unknown_parameter_is_named() -> None:
-    assert View.from_query({"colour": "red"})[1] == ["There is no setting 'colour' on page Data; it is ignored."]
+    assert View.from_query({"colour": "red"})[1] == ["There is no setting 'colour' on page Data. It is ignored."]
 
 
 # --- Draws and pictures ---------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def test_home_puts_the_seeds_of_a_network_on_one_line_and_keeps_single_runs_in_s
     stopped = stored(tmp_path, Experiment(units=16, seed=3), [2.3, 0.5], stopped=True)
     alone = stored(tmp_path, Experiment(units=32), [2.3, 0.5])
     app = opened("app.py")
-    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    links = {plain(link.proto.label): link.proto.query_string for link in app.get("page_link")}
     assert set(links["Units per layer 16"].removeprefix("runs=").split(".")) == set(several)
     assert links["Units per layer 32"] == "units=32" and links["Units per layer 16, seed 3"] == "units=16&seed=3"
     assert "3 seeds · test loss 0.350" in texts(app) and "0.850\u00a0±\u00a00.050" in texts(app)

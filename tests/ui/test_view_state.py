@@ -144,3 +144,34 @@ def test_messages_are_escaped_in_one_place() -> None:
     raw = re.compile(r"\bst\.(error|warning)\(")
     found = {path.name for path in (ROOT / "fmnist_core/ui").rglob("*.py") if raw.search(path.read_text())}
     assert found == {"markdown.py"}
+
+
+TRACKED = (
+    "utm_source",
+    "utm_id",
+    "fbclid",
+    "gclid",
+    "msclkid",
+    "mc_cid",
+    "igshid",
+    "_ga",
+    "_gl",
+    "gbraid",
+    "li_fat_id",
+)
+
+
+@pytest.mark.parametrize("page", Page)
+def test_what_others_add_to_a_link_is_dropped_without_a_word(page: Page) -> None:
+    setting = {} if page is Page.HOME else {"units": "64"} if page is Page.TRAIN else {"seed": "7"}
+    if page is Page.COMPARE:
+        setting = {"curve": "gap"}
+    elif page is Page.INSPECT:
+        setting = {"section": "health"}
+    app = opened(page.path, **setting, **dict.fromkeys(TRACKED, "moodle"))
+    assert not app.warning and url(app) == setting
+
+
+def test_many_wrong_settings_are_a_few_sentences() -> None:
+    app = opened(Page.DATA.path, **{f"setting{number}": "1" for number in range(100)})
+    assert len(app.warning) == 5 and any("And 95 more settings" in caption.value for caption in app.caption)

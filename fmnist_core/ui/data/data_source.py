@@ -62,7 +62,7 @@ def _offer() -> None:
         if status.state == "failed":
             markdown.error(status.text)
         elif status.state == "stopped":
-            st.caption(status.text)
+            st.caption(markdown.escaped(status.text))
 
 
 def _start() -> None:
@@ -76,7 +76,7 @@ def _running() -> Status | None:
 
 
 def _progress(status: Status) -> None:
-    progress.bar(status.fraction, f"Downloading all 70,000 images. {status.text}", _downloader().stop)
+    progress.bar(status.fraction, f"Downloading all 70,000 images. {markdown.escaped(status.text)}", _downloader().stop)
 
 
 def facts(data: Dataset) -> None:
@@ -88,8 +88,8 @@ def facts(data: Dataset) -> None:
     ]
     markdown.table(["", "images", "array of pixels", "type", "smallest", "largest"], rows, "lrllr")
     st.caption(
-        f"Read from {data.source}. Fashion-MNIST is by Zalando Research (Xiao, Rasul and Vollgraf 2017, arXiv"
-        " 1708.07747; MIT licence). An array of shape n × 28 × 28 holds n images of 28 rows of 28 pixels."
+        f"Read from {markdown.escaped(data.source)}. Fashion-MNIST is by Zalando Research (Xiao, Rasul and Vollgraf"
+        " 2017, arXiv 1708.07747; MIT licence). An array of shape n × 28 × 28 holds n images of 28 rows of 28 pixels."
     )
 
 

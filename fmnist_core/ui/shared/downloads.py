@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 File = tuple[str, Callable[[], bytes], str, str]  # label, content, file name, type
+FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")  # how a spreadsheet's formula may begin
+LINES = re.compile(r"[\t\r\n]+")
+NUMBER = re.compile(r"\s*[+-]?[0-9.]+(e[+-]?[0-9]+)?\s*", re.IGNORECASE)
+
+
+def csv(rows: pd.DataFrame) -> bytes:
+    """A table as CSV, without its index. A text that a spreadsheet would take for a formula gets an apostrophe."""
+    cells = {name: rows[name] if pd.api.types.is_numeric_dtype(rows[name]) else rows[name].map(_text) for name in rows}
+    return pd.DataFrame(cells).rename(columns=_text).to_csv(index=False).encode()
+
+
+def _text(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    text = LINES.sub(" ", cell)
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
 def csv_file(rows: pd.DataFrame | Callable[[], pd.DataFrame], name: str, label: str = "Table (CSV)") -> File:
     """A table as a file for `foot`. rows: the table without its index, or what makes it."""
-    return label, lambda: (rows() if callable(rows) else rows).to_csv(index=False).encode(), name, "text/csv"
+    return label, lambda: csv(rows() if callable(rows) else rows), name, "text/csv"
 
 
 def png_file(content: Callable[[], bytes], name: str, label: str = "Picture (PNG)") -> File:

@@ -29,6 +29,8 @@ def page(this: Page) -> Iterator[None]:
     st.set_page_config(
         page_title=name if this is Page.HOME else f"{this.title} · {name}", page_icon=ICON, layout="wide"
     )
+    if this is Page.HOME and st.query_params:
+        st.query_params.clear()  # it has no settings
     with st.sidebar:
         for each in Page:
             pages.link(each, each.title, carried(each))
@@ -69,7 +71,7 @@ def _data_line(shown: str) -> None:
         return
     name = "Full data set" if data.name == "full" else "Embedded sample"
     counts = f"{len(data.train_images):,} training and {len(data.test_images):,} test images"
-    st.caption(f"{name}: {counts}, from {data.source}.")
+    st.caption(f"{name}: {counts}, from {markdown.escaped(data.source)}.")
     if data.name == "sample":
         st.caption("See page Data for how to get all 70,000 images.")
     if data.notice:

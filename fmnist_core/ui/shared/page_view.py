@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 
 import streamlit as st
 
-from fmnist_core.errors import LabError
+from fmnist_core.errors import LabError, unknown
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS, HIGH_LAYERS, Experiment, Hyperparameter
 from fmnist_core.experiment.layer_names import OUTPUT, hidden_name
@@ -86,7 +86,7 @@ class PageView:
         problems = []
         for name, text in texts.items():
             if name not in settings:
-                problems.append(f"There is no setting {name[:80]!r} on page {cls.page.title}; it is ignored.")
+                problems.append(f"{unknown('setting', name, settings, f' on page {cls.page.title}')} It is ignored.")
                 continue
             setting = settings[name]
             try:

@@ -16,7 +16,7 @@ import streamlit as st
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.experiment.recording import EpochRecord
 from fmnist_core.ui.components.visibility.hidden_tab import hidden
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared import markdown, server
 
 T = TypeVar("T")
 HIDDEN = 10.0  # seconds between two looks of a tab that nobody sees
@@ -72,7 +72,7 @@ def bar(
     progress.progress(min(fraction, 1.0), text=text)
     button.button("Stop", icon=":material/stop:", key=key, on_click=stop, args=args, width="stretch")
     for notice in filter(None, notices):
-        st.info(notice)
+        markdown.info(notice)
 
 
 # --- A training -----------------------------------------------------------------------------------------------------

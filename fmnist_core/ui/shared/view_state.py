@@ -11,6 +11,7 @@ key is no move.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -22,6 +23,14 @@ from fmnist_core.ui.shared import markdown, session
 from fmnist_core.ui.shared.page_view import Setting
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.session import Control, PageState
+
+MOST_PROBLEMS = 5  # sentences about an address
+# What newsletters, learning platforms, networks and advertisements add to a link; it is no setting of a page.
+TRACKING = re.compile(
+    r"utm_\w+|(fb|g|dc|y|tw|tt|wick)clid|msclkid|gclsrc|[gw]braid|igsh(id)?|li_fat_id|mc_[ce]id|mkt_tok|_g[al]"
+    r"|_hs\w+|hsa_\w+|oly_\w+|vero_\w+|wt_mc|s_cid|cmpid|ref|ref_src|ref_url|referrer",
+    re.IGNORECASE,
+)
 
 
 class View(Protocol):
@@ -51,7 +60,8 @@ class ViewState(Generic[V]):
     def current(self) -> V:
         """The view in force. To be called once, at the head of the page: reads the address, or brings it up to date."""
         state = session.STATE.get(self.page)
-        now = st.query_params.to_dict()
+        shown = st.query_params.to_dict()
+        now = {name: text for name, text in shown.items() if not TRACKING.fullmatch(name)}
         assumed: dict[str, Any] = {}
         if session.FOLLOWED.pop() or state is None:
             view, problems = self._view.from_query(now)
@@ -63,7 +73,7 @@ class ViewState(Generic[V]):
         if state.mirrored is not state.view:
             state.query = state.view.query()
             state.mirrored = state.view
-        if now != state.query:
+        if shown != state.query:
             st.query_params.from_dict(state.query)
         self.assume(**assumed)
         current: V = state.view
@@ -82,8 +92,11 @@ class ViewState(Generic[V]):
 
     def show_problems(self) -> None:
         """One sentence for each part of the address, or move of a control, that could not be used."""
-        for problem in self._state().problems:
+        problems = self._state().problems
+        for problem in problems[:MOST_PROBLEMS]:
             markdown.warning(problem)
+        if len(problems) > MOST_PROBLEMS:
+            st.caption(f"And {len(problems) - MOST_PROBLEMS} more settings of this address could not be used.")
 
     # Changes
 

@@ -57,7 +57,7 @@ def _current_state(experiment: Experiment, data: dataset.Dataset) -> None:
         live_training.show(this_run)
     elif run := server.opened(this_run):
         if notice := server.notice(this_run):
-            st.info(notice)
+            markdown.info(notice)
         training_results.show(run)
     else:
         if broken := server.failed(this_run):

@@ -18,6 +18,7 @@ from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.findings import evaluation, run_sentences
 from fmnist_core.store.run import Run
 from fmnist_core.ui.shared import chart_view, estimate, expander, histogram_view, markdown, server
+from fmnist_core.ui.shared.downloads import csv_file
 from fmnist_core.ui.train.experiment_controls import STATE
 
 MOST_STEPS = 600
@@ -132,7 +133,7 @@ def _downloads(run: Run) -> None:
     st.markdown("**Download**")
     stem = f"fashion-mnist-{run.run_id}"
     files: tuple[tuple[str, Callable[[], bytes], str, str | None], ...] = (
-        ("History (CSV)", run.history.to_csv().encode, f"{stem}.csv", "text/csv"),
+        csv_file(run.history.reset_index, f"{stem}.csv", "History (CSV)"),
         ("Model (Keras)", lambda: run.file("model.keras"), f"{stem}.keras", None),
         ("TensorBoard logs (zip)", lambda: _zip(run, "tensorboard"), f"{stem}-tensorboard.zip", None),
     )
