@@ -18,7 +18,7 @@ from fmnist_core.ui.data import data_view
 from fmnist_core.ui.embeddings import embeddings_view
 from fmnist_core.ui.initialisation import initialisation_view
 from fmnist_core.ui.inspect import inspect_view
-from fmnist_core.ui.shared import server
+from fmnist_core.ui.shared import server, view_state
 from fmnist_core.ui.shared.page_view import PageView
 from fmnist_core.ui.shared.pages import Page
 from tests.support.screens import opened, texts
@@ -99,6 +99,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs(named: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the stored runs, the one that was really trained last."""
     monkeypatch.setenv("FMNIST_RUNS", str(named))
+    monkeypatch.setattr(view_state, "MOST_PROBLEMS", 99)
     server.store.clear()
     return sorted((run.run_id for run in server.store().runs()), key=TRAINED.__eq__)
 
