@@ -18,7 +18,7 @@ from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError, 
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import STUDIES, Study, StudyError
 from fmnist_core.experiment.study import check_budget as check_study
-from fmnist_core.findings import statistics
+from fmnist_core.findings import health, statistics
 from fmnist_core.settings import check_runs_folder, settings
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ def train(arguments: argparse.Namespace) -> None:
     if run:
         print(f"Run {run.run_id} is stored already; --again trains it anew.", file=sys.stderr)
     else:
-        check_budget(experiment, training_images(experiment, data.name), settings().compute_budget)
+        examples = training_images(experiment, data.name)
+        check_budget(experiment, examples, settings().compute_budget)
+        if lone := health.batches_of_one(experiment, examples):
+            batch_size = health.larger_batches(examples)["batch_size"]
+            print(f"{lone} Choose --batch-size {batch_size}.", file=sys.stderr)
         check_runs_folder()
         _make_room([experiment], data.name)
         with ends_at_once():

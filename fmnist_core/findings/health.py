@@ -27,6 +27,8 @@ SATURATED = 0.5
 # Ours: Glorot & Bengio's (2010) own example of vanishing gradients, 5 standard tanh layers, has a ratio of about 0.1;
 # the notebook's networks, trained or not, lie between 0.7 and 2.
 VANISHING, EXPLODING = 0.2, 5.0
+# Ours: a tenth of the steps without any standardised value is more than noise.
+SPOILT = 0.1
 STILL = 0.02  # Ours: a validation loss that never fell by 2 % of its start has not moved.
 LEVEL = 0.02  # A validation loss within 2 % of its lowest value has stayed level.
 # Ours: the majority vote of people is right for 83.5 % of the images (Xiao, Rasul & Vollgraf 2017).
@@ -63,16 +65,24 @@ class Flag:
 
 
 def flags(
-    experiment: Experiment, records: Sequence[EpochRecord], layers: Sequence[LayerState], validation_images: int
+    experiment: Experiment,
+    records: Sequence[EpochRecord],
+    layers: Sequence[LayerState],
+    validation_images: int,
+    train_examples: int = 0,
 ) -> list[Flag]:
     """What looks wrong, gravest first; empty where nothing does.
 
     records: the epochs up to the one looked at, 0 (before training) first. layers: the hidden layers at that epoch.
-    validation_images: how many the validation accuracy is a share of.
+    validation_images: how many the validation accuracy is a share of. train_examples: how many images it trains on.
     """
     if diverged := _diverged(experiment, records, layers):
         return [diverged]
+    lone = _batches_of_one(experiment, train_examples)
+    if lone and spoilt(experiment, train_examples):
+        return [lone]  # whatever else is seen follows from it
     candidates: Iterable[Flag | None] = (
+        lone,
         _not_moving(experiment, records, validation_images),
         _gradients(experiment, layers),
         *(_dead(experiment, layer) for layer in layers),
@@ -98,6 +108,51 @@ def all_well(experiment: Experiment, records: Sequence[EpochRecord], layers: Seq
     else:
         parts.append(f"before training, the loss is {last.loss:.3f} (a random guess: {GUESS:.3f})")
     return f"No sign of trouble: {', '.join(parts)}."
+
+
+# --- Batch normalisation ----------------------------------------------------------------------------------------------
+
+
+def batches_of_one(experiment: Experiment, train_examples: int) -> str:
+    """What batch normalisation does in batches of one image, where this training has such; else "".
+
+    Ioffe & Szegedy (2015), algorithm 1: with m = 1 the batch's mean is the value itself, and its variance 0.
+    """
+    if not (experiment.batch_norm and experiment.hidden_widths and _lone_batches(experiment, train_examples)):
+        return ""
+    lone = (
+        "Batch normalisation has nothing to standardise in batches of one image"
+        if experiment.batch_size == 1
+        else f"With {train_examples:,} training images, the last batch of {experiment.batch_size:,} has one image only,"
+        " in which batch normalisation has nothing to standardise"
+    )
+    return f"{lone}: there a unit outputs the same for every image, its offset β, and learns nothing else."
+
+
+def _lone_batches(experiment: Experiment, train_examples: int) -> int:
+    """Batches of one image in an epoch."""
+    if experiment.batch_size == 1:
+        return train_examples
+    return int(train_examples % experiment.batch_size == 1)
+
+
+def spoilt(experiment: Experiment, train_examples: int) -> bool:
+    """Whether so many batches are such that the losses say nothing else about the network."""
+    batches = math.ceil(train_examples / experiment.batch_size)
+    lone = _lone_batches(experiment, train_examples) if batches_of_one(experiment, train_examples) else 0
+    return lone > SPOILT * batches
+
+
+def larger_batches(train_examples: int) -> dict[str, object]:
+    """A batch size that leaves no batch of one image: 32, or the next one that does."""
+    sizes = (size for size in range(32, 40) if train_examples % size != 1)
+    return {"batch_size": next(sizes)}
+
+
+def _batches_of_one(experiment: Experiment, train_examples: int) -> Flag | None:
+    text = batches_of_one(experiment, train_examples)
+    flag = Flag("Batches of one image", "", text)
+    return _suggest(experiment, flag, larger_batches(train_examples)) if text else None
 
 
 # --- The whole network ------------------------------------------------------------------------------------------------

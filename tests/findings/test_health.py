@@ -180,3 +180,36 @@ def test_any_measures_give_sentences_and_experiments_that_differ(
 def test_saturation_is_flagged_where_values_show_it(activation: str, flagged: bool) -> None:
     flags = found({"activation": activation}, layers=state(3, saturated=0.7))
     assert [flag.title for flag in flags] == ["Saturated units"] * flagged
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "images", "words", "remedy"),
+    [
+        (1, 2700, "in batches of one image: there", 32),
+        (53, 54, "With 54 training images, the last batch of 53 has one image only", 32),
+        (128, 128 * 421 + 1, "the last batch of 128", 33),
+        (64, 65, "the last batch of 64", 33),
+        (7, 7 * 32 + 1, "the last batch of 7", 33),  # 225 images: the last batch of 32 would have one, too
+    ],
+)
+def test_batch_normalisation_has_nothing_to_standardise_in_batches_of_one(
+    batch_size: int, images: int, words: str, remedy: int
+) -> None:
+    experiment = Experiment(layers=3, batch_norm=True, batch_size=batch_size)
+    flags = health.flags(experiment, records(*LEARNT), WELL, 600, images)
+    assert words in only(flags).text and flags[0].experiment is not None
+    assert flags[0].experiment.batch_size == remedy
+    for other in ({"batch_norm": False}, {"layers": 0}):
+        assert not health.batches_of_one(experiment.changed(**other), images)
+    assert not health.batches_of_one(experiment.changed(batch_size=100), 5400)
+
+
+def test_batches_of_one_are_the_sign_and_overfitting_is_not() -> None:
+    worse = (*LEARNT, (0.2, 0.9, 0.87), (0.1, 1.5, 0.86))
+    assert [flag.title for flag in found({"batch_norm": True}, worse)] == ["Overfitting"]
+    for batch_size, images in ((1, 2700), (53, 54)):
+        experiment = Experiment(layers=3, batch_norm=True, batch_size=batch_size)
+        flag = only(health.flags(experiment, records(*worse), WELL, 600, images))
+        assert flag.title == "Batches of one image" and flag.experiment and flag.experiment.batch_size == 32
+    rare = health.flags(Experiment(layers=3, batch_norm=True, batch_size=53), records(*worse), WELL, 600, 53_001)
+    assert [flag.title for flag in rare] == ["Batches of one image", "Overfitting"]

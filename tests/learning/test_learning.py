@@ -27,6 +27,7 @@ from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.initialisers import INITIALISERS
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.recording import EpochRecord, Progress
+from fmnist_core.findings import health
 from fmnist_core.learning import initial_weights, keras_network, program, tensorboard_files, training
 from fmnist_core.learning.keras_network import FastDropout, random_bits
 from tests.support.training_recorder import Recording
@@ -503,3 +504,16 @@ def test_trainings_in_two_threads_give_what_each_gives_alone(sample: dataset.Dat
         alone, own = run(change, sample)
         assert all(np.array_equal(seen.losses[epoch], alone.losses[epoch]) for epoch in (1, 2))
         assert outcome.test_loss == own.test_loss
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_batch_normalisation_gives_its_offset_alone_in_a_batch_of_one(batch: int) -> None:
+    """What `health.batches_of_one` says, in Keras itself: of two different images, a unit's outputs differ."""
+    experiment = Experiment(layers=1, units=8, batch_norm=True, activation="tanh", batch_size=1)
+    model = keras_network.build(experiment)
+    layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    layer.beta.assign(np.linspace(-1, 1, 8))
+    values = np.random.default_rng(0).normal(size=(batch, 8)).astype(np.float32)
+    outputs = np.asarray(layer(values, training=True))
+    assert np.allclose(outputs, np.linspace(-1, 1, 8)) is (batch == 1)
+    assert bool(health.batches_of_one(experiment.changed(batch_size=batch), 4)) is (batch == 1)

@@ -316,3 +316,17 @@ def test_the_loss_is_explained_with_its_smoothed_targets(smoothing: float) -> No
     assert not app.exception
     shown = "\n".join(part.value for part in [*app.markdown, *app.latex])
     assert (r"\sum_{k=1}^{10} y_k \ln p_k" in shown) == ("0.82" in shown) == ("0.02" in shown) == bool(smoothing)
+
+
+# --- Batch normalisation with batches of one --------------------------------------------------------------------------
+
+
+def test_batches_of_one_are_named_before_training_and_after(tmp_path: Path) -> None:
+    query = {"batch_norm": "true", "batch_size": "1", "epochs": "2", "units": "16"}
+    app = opened("pages/Train.py", **query)
+    assert "nothing to standardise" in texts(app) and "Choose a batch size of 32." in texts(app)
+    stored(tmp_path, Experiment.parse(query), [2.3, 0.4, 0.9])
+    app = opened("pages/Train.py", **query)
+    assert "nothing to standardise" in texts(app) and "overfitting" not in texts(app)
+    assert any("32" in button.label for button in app.button) and not any("overfit" in b.label for b in app.button)
+    assert "nothing to standardise" not in texts(opened("pages/Train.py", **query | {"batch_size": "32"}))

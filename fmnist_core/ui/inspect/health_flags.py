@@ -26,7 +26,7 @@ def show(at: At, view: View) -> None:
     records = [record for record in at.run.records if record.epoch <= at.epoch]
     layers = run_at_epoch.layer_states(at.run, at.epoch)
     validation = dataset.split_of(at.data.name, experiment.validation_fraction).validation
-    flags = health.flags(experiment, records, layers, len(validation))
+    flags = health.flags(experiment, records, layers, len(validation), at.run.metrics["train_examples"])
     st.caption(
         f"The state after epoch {at.epoch} of {at.run.metrics['epochs_done']}: move the slider to see when a problem"
         " began."

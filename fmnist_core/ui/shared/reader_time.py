@@ -13,11 +13,7 @@ def zone() -> tzinfo:
     name, behind = st.context.timezone, st.context.timezone_offset
     try:
         return ZoneInfo(name) if name else UTC
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-    ):  # no such zone, or a system without the table of zones: the browser's offset of today
+    except (OSError, ValueError, KeyError):  # no such zone, or a system without the table of zones
         return timezone(timedelta(minutes=-behind)) if behind is not None else UTC
 
 

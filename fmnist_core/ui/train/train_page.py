@@ -11,6 +11,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.cost import Cost, cost, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.schedule import learning_rates
+from fmnist_core.findings import health
 from fmnist_core.ui.shared import chart_view, estimate, expander, frame, markdown, progress, server, store_notices
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.train import experiment_controls, live_training, training_results
@@ -49,6 +50,8 @@ def _current_state(experiment: Experiment, data: dataset.Dataset) -> None:
     this_run, examples = run_id(experiment, data.name), training_images(experiment, data.name)
     plan = cost(experiment, examples)
     st.markdown(f"**{wording.name(experiment)}**")
+    if lone := health.batches_of_one(experiment, examples):
+        markdown.warning(f"{lone} Choose a batch size of {health.larger_batches(examples)['batch_size']}.")
     if refusal := server.refusal():
         markdown.error(refusal)
     if (other := server.mine()) and other.run_id != this_run:

@@ -15,7 +15,7 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.errors import LabError
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.schedule import learning_rates
-from fmnist_core.findings import evaluation, run_sentences
+from fmnist_core.findings import evaluation, health, run_sentences
 from fmnist_core.store.run import Run
 from fmnist_core.ui.shared import chart_view, estimate, expander, histogram_view, markdown, server
 from fmnist_core.ui.shared.downloads import csv_file
@@ -35,11 +35,17 @@ def show(run: Run) -> None:
         button.button("Train in full", on_click=server.submit, args=(run.experiment,), disabled=busy, width="stretch")
     _figures(run, history)
     _curves(run, history)
-    st.markdown(run_sentences.overfitting(history))
+    spoilt = health.spoilt(run.experiment, run.metrics["train_examples"])
+    if not spoilt:  # page Train says what is wrong, and no loss says more
+        st.markdown(run_sentences.overfitting(history))
     if math.isfinite(run.metrics["test_loss"]):
         st.markdown(run_sentences.confusion(run.metrics["confusion"], CLASSES))
     st.markdown("**What to try next**")
-    for label, experiment in run_sentences.next_steps(run.experiment, history, stopped):
+    steps = run_sentences.next_steps(run.experiment, history, stopped)
+    if spoilt:
+        change = health.larger_batches(run.metrics["train_examples"])
+        steps = [(wording.settings(change), run.experiment.changed(**change))]
+    for label, experiment in steps:
         st.button(label, icon=":material/arrow_forward:", type="tertiary", on_click=STATE.open, args=(experiment,))
     more = "Learning rate, gradients and weights over the epochs"
     expander.show(more, "over the epochs", lambda: _more(run, history))
