@@ -108,4 +108,4 @@ def stored_bytes(experiment: Experiment, data_name: str = "full") -> int:
     """About how many bytes a run takes: the kept weights, the model with its optimiser's state, probabilities."""
     kept, slots = len(kept_epochs(experiment.epochs)), OPTIMISERS[experiment.optimiser].slots
     probabilities = 4 * 10 * TEST_IMAGES.get(data_name, FULL_TEST_IMAGES)
-    return 4 * cost(experiment, 1).parameters * (kept + 1 + slots) + kept * probabilities + 1_000_000
+    return 4 * cost(experiment, 1).parameters * (kept + 1 + slots) + kept * probabilities + 500_000

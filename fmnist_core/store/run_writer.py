@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import platform
 import shutil
@@ -80,7 +81,7 @@ class RunWriter:
         """Write weights and test probabilities of an epoch. Raises: StoreError."""
         with self.errors():
             np.savez(self.folder / "snapshots" / f"epoch-{epoch:03d}.npz", allow_pickle=False, **weights)
-            np.save(self.folder / "probabilities" / f"epoch-{epoch:03d}.npy", probabilities, allow_pickle=False)
+            self._save(f"probabilities/epoch-{epoch:03d}.npy", probabilities)
 
     def snapshots(self) -> Iterator[tuple[int, Weights]]:
         """The written weights, epoch by epoch, read back one at a time: a run's snapshots may not fit in memory."""
@@ -95,7 +96,7 @@ class RunWriter:
                 writer.writeheader()
                 writer.writerows(asdict(record) for record in self.history)
             losses = np.concatenate(self._losses) if self._losses else np.zeros(0, np.float32)
-            np.save(self.folder / "step_losses.npy", losses, allow_pickle=False)
+            self._save("step_losses.npy", losses)
             changed = self.experiment.model_dump(mode="json", exclude_defaults=True)  # as other versions read it, too
             self._write("experiment.json", {"format": FORMAT, **changed})
             self._write("metrics.json", to_json_types(metrics))
@@ -132,6 +133,12 @@ class RunWriter:
                 f"The run store {self.store.root} has {free / 1e6:,.0f} MB left, but this run needs about"
                 f" {needed / 1e6:,.0f} MB; free some space or set FMNIST_RUNS to another folder."
             )
+
+    def _save(self, name: str, values: NDArray[np.float32]) -> None:
+        """Like `np.save`, which does not tell why not all could be written."""
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        (self.folder / name).write_bytes(buffer.getvalue())
 
     def _write(self, name: str, value: Any) -> None:
         (self.folder / name).write_text(json.dumps(value, indent=1, allow_nan=False))
