@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from fmnist_core.charts import comparison
+from fmnist_core.charts.specification import Specification
 from fmnist_core.data.dataset import Dataset
 from fmnist_core.engine.service import Snapshot
 from fmnist_core.experiment import wording
@@ -23,6 +24,7 @@ from fmnist_core.ui.shared.view_state import view_of
 
 PERIOD = 0.5  # seconds between two looks
 SIDES = ("Left", "Right")
+MEASURES = ("loss", "accuracy")
 SHARED = ("epochs", "batch_size", "seed", "training_fraction", "validation_fraction")
 TRAIN, AS_IS = "train", "unchanged"
 
@@ -132,12 +134,20 @@ def _draw(names: list[str], snapshots: tuple[Snapshot, ...]) -> None:
                     "Validation accuracy": f"{last.val_accuracy:.3f}" if last else "–",
                 }
             )
-    rows = pd.concat(map(_history, names, snapshots), ignore_index=True)
-    left, right = st.columns(2, gap="medium")
-    end = snapshots[0].experiment.epochs
-    for column, measure in ((left, "loss"), (right, "accuracy")):
+    state = tuple((snapshot.run_id, len(snapshot.history)) for snapshot in snapshots)
+    for column, measure, chart in zip(
+        st.columns(2, gap="medium"), MEASURES, _charts(names, state, snapshots), strict=True
+    ):
         with column:
-            chart_view.show(comparison.curves(rows, measure, names, end=end), key=f"race {measure}")
+            chart_view.show(chart, key=f"race {measure}")
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _charts(names: list[str], state: Any, _snapshots: tuple[Snapshot, ...]) -> list[Specification]:
+    """Loss and accuracy so far, drawn once for all who watch. state: of each lane, its run and its recorded epochs."""
+    rows = pd.concat(map(_history, names, _snapshots), ignore_index=True)
+    end = _snapshots[0].experiment.epochs
+    return [comparison.curves(rows, measure, names, end=end) for measure in MEASURES]
 
 
 def _history(name: str, snapshot: Snapshot) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def _draw(snapshot: Snapshot) -> None:
     st.caption("Thin line: the loss of each training step. Dots: after each epoch.")
 
 
-@st.cache_data(show_spinner=False, max_entries=20)
+@st.cache_resource(show_spinner=False, max_entries=20)
 def _charts(run_id: str, step: int, epochs: int, _snapshot: Snapshot) -> list[Specification]:
     """Loss and accuracy so far, drawn once for all who watch."""
     history = progress.frame(_snapshot.history if step else ())  # the untrained network alone is no curve
