@@ -110,7 +110,8 @@ class Tab:
         begun = time.perf_counter()
         await self._send("", trigger, navigated)
         async with asyncio.timeout(PATIENCE):
-            await self._finished.wait()
+            if not self._reader.done():
+                await self._finished.wait()
         if self._reader.done():
             self._reader.result()
             raise RuntimeError("the app closed the connection")
