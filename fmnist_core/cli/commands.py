@@ -17,7 +17,7 @@ from fmnist_core.cli import measure_commands, train_commands
 from fmnist_core.cli.doctor import examine
 from fmnist_core.cli.exit_codes import BAD_VALUE, FAILED, code_of
 from fmnist_core.cli.interrupts import interrupted, reader_gone
-from fmnist_core.cli.output import check_target
+from fmnist_core.cli.output import check_target, one_line
 from fmnist_core.errors import LabError, reason_of
 from fmnist_core.settings import misspelt, settings
 
@@ -60,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose error is one line, without the long usage text."""
 
     def error(self, message: str) -> Any:
-        self.exit(BAD_VALUE, f"{self.prog}: {message}; --help lists the options.\n")
+        self.exit(BAD_VALUE, f"{self.prog}: {one_line(message)}; --help lists the options.\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -110,5 +110,5 @@ def _unexpected(error: Exception) -> str:
 
 
 def _refuse(sentence: str, code: int) -> int:
-    print(sentence, file=sys.stderr)
+    print(one_line(sentence), file=sys.stderr)
     return code

@@ -20,6 +20,7 @@ PACKAGES = (
     *("streamlit", "tensorflow", "keras", "numpy", "pandas", "altair", "scikit-learn", "umap-learn", "openTSNE"),
     *("pydantic", "distributed", "pyarrow"),
 )
+LONGEST = 1000  # characters of a sentence; a value can have any number
 
 
 class OutputError(LabError):
@@ -29,6 +30,12 @@ class OutputError(LabError):
 def versions() -> dict[str, str]:
     """The installed version of each package that results depend on."""
     return {name: metadata.version(name) for name in PACKAGES}
+
+
+def one_line(sentence: str) -> str:
+    """A sentence for standard error that may repeat what a person gave: without line breaks and control characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in sentence)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def check_target(target: str) -> None:
