@@ -26,17 +26,19 @@ def ends_at_once() -> Iterator[None]:
     if not heard or threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, _end)
+    errors = os.dup(2)  # TensorFlow's import takes standard error away for a while
+
+    def end(number: int, frame: object) -> None:
+        with suppress(OSError):
+            os.write(errors, f"{SENTENCE}\n".encode())
+        os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, end)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _end(number: int, frame: object) -> None:
-    with suppress(OSError):
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{SENTENCE}\n".encode())
-    os._exit(INTERRUPTED)
+        os.close(errors)
 
 
 def interrupted() -> int:

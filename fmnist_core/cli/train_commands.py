@@ -71,9 +71,9 @@ def train(arguments: argparse.Namespace) -> None:
             print(f"{lone} Choose --batch-size {batch_size}.", file=sys.stderr)
         check_runs_folder()
         _make_room([experiment], data.name)
-        with ends_at_once():
-            import fmnist_core.learning.training  # noqa: F401  the slow part of the training
-            from fmnist_core.jobs.train_runs import train_and_store
+        from fmnist_core.jobs.train_runs import train_and_store
+
+        _import_tensorflow()
         run = train_and_store(experiment, data.name, listener=ProgressBar(experiment.epochs))
     result = {
         "digest": experiment.digest,
@@ -87,6 +87,12 @@ def train(arguments: argparse.Namespace) -> None:
     }
     test = f"Test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}"
     write(result, arguments.json, lambda: f"{test}, {result['seconds']:.1f} s; run {run.run_id}.")
+
+
+def _import_tensorflow() -> None:
+    """The slow part of the first training."""
+    with ends_at_once():
+        import fmnist_core.learning.training  # noqa: F401
 
 
 def _stored(experiment: Experiment, data_name: str) -> Run | None:
@@ -160,15 +166,14 @@ def _content(path: Path) -> bytes:
 
 def train_study(arguments: argparse.Namespace) -> None:
     """Train what the store does not have of a study, in this process, and print the comparison."""
+    from fmnist_core.findings import run_tables
+    from fmnist_core.jobs.train_runs import train_and_store, train_many
+
     study = study_of(arguments)
     data = dataset.load(arguments.data)
     check_study(study, lambda experiment: training_images(experiment, data.name), settings().compute_budget)
     check_runs_folder()
     _make_room([experiment for _, experiment in study.experiments()], data.name)
-    with ends_at_once():
-        import fmnist_core.learning.training  # noqa: F401  the slow part of the training
-        from fmnist_core.findings import run_tables
-        from fmnist_core.jobs.train_runs import train_and_store, train_many
     variants = study.experiments()
     titles = {
         experiment: f"{number}/{len(variants)} {variant.name}, seed {experiment.seed}"
@@ -176,6 +181,7 @@ def train_study(arguments: argparse.Namespace) -> None:
     }
 
     def train(experiment: Experiment, on_fraction: object, should_stop: Callable[[], bool]) -> Run:
+        _import_tensorflow()
         bar = ProgressBar(experiment.epochs, titles[experiment])
         return train_and_store(experiment, data.name, bar, should_stop)
 
@@ -220,14 +226,13 @@ def train_table1(arguments: argparse.Namespace) -> None:
     from fmnist_core.experiment import table1_plan
     from fmnist_core.findings.table1_ledger import Ledger, ledger_path
     from fmnist_core.findings.table1_result import available, sentences, text
+    from fmnist_core.jobs.table1_trainings import make_table1
 
     plan = table1_plan.plan(arguments.plan, flags.count(arguments.seeds))
     data = dataset.load(arguments.data)
     table1_plan.check_budget(plan, available(data), settings().compute_budget)
     check_runs_folder()
-    with ends_at_once():
-        import fmnist_core.learning.training  # noqa: F401  the slow part of the training
-        from fmnist_core.jobs.table1_trainings import make_table1
+    _import_tensorflow()
     print(table1_plan.announced(plan, available(data)), file=sys.stderr)
     result = make_table1(plan, data, ProgressBar(plan.epochs).fraction, ledger=Ledger(ledger_path()))
     write(result, arguments.json, lambda: "\n".join([text(result), *sentences(result)]))

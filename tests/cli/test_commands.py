@@ -55,6 +55,11 @@ def test_train_prints_one_json_object_and_stores_the_run(tmp_path: Path) -> None
     (run,) = RunStore(tmp_path, 10**9).runs()
     assert run.metrics["test_accuracy"] == result["test_accuracy"]
     assert (run.path / "model.keras").is_file() and list((run.path / "tensorboard").iterdir())
+    again = lab("train", *flags, FMNIST_RUNS=str(tmp_path), FMNIST_COMPUTE_BUDGET="1")  # nothing is to be computed
+    assert again.returncode == 0 and json.loads(again.stdout) == result
+    assert again.stderr == f"Run {run.run_id} is stored already; --again trains it anew.\n"
+    anew = lab("train", *flags, "--again", FMNIST_RUNS=str(tmp_path), FMNIST_COMPUTE_BUDGET="1")
+    assert anew.returncode == 2 and "FMNIST_COMPUTE_BUDGET" in anew.stderr
 
 
 @pytest.mark.parametrize(
@@ -99,7 +104,7 @@ def test_a_training_over_the_budget_is_refused_with_its_cost() -> None:
 def test_ctrl_c_ends_a_study_at_once(tmp_path: Path) -> None:
     flags = ["--units", "16", "--epochs", "200", "--seeds", "30", "--data", "sample"]
     command = [sys.executable, "-m", "fmnist_core", "study", *flags]
-    environment = os.environ | {"FMNIST_RUNS": str(tmp_path)}
+    environment = os.environ | {"FMNIST_RUNS": str(tmp_path), "FMNIST_RUNS_BUDGET": "20 GB"}
     # In the background of a shell, programs are told to ignore Ctrl-C.
     hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=hear) as process:
