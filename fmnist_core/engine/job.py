@@ -157,10 +157,11 @@ class Job:
     """A job from its submission to its end. The engine's lock guards it.
 
     function: one of JOBS' values. name: the run's, or the result's. params: JSON values. experiments: what a training
-    trains, each in a lane of its own; none for an analysis. kind: of an analysis. key: its name at Dask, which no other
-    try has, nor another app at the same scheduler. requesters: sessions and studies. address: of the worker that has
-    it, or is to get it. begun: when it was handed over. attempts: how often a worker started it; failures: how often it
-    could not be submitted, or a worker or scheduler was lost with it.
+    trains, each in a lane of its own; none for an analysis. kind: of an analysis. request: what a person asked for, see
+    `kept_requests.Request`, or "" where it is not kept. key: its name at Dask, which no other try has, nor another app
+    at the same scheduler. requesters: sessions and studies. address: of the worker that has it, or is to get it. begun:
+    when it was handed over. attempts: how often a worker started it; failures: how often it could not be submitted, or
+    a worker or scheduler was lost with it.
     """
 
     function: str
@@ -168,6 +169,7 @@ class Job:
     params: dict[str, Any]
     experiments: tuple[Experiment, ...] = ()
     kind: AnalysisKind | None = None
+    request: str = ""
     key: str = ""
     requesters: set[str] = field(default_factory=set)
     state: str = "queued"
@@ -206,6 +208,11 @@ class Job:
     def active(self) -> bool:
         """Whether it has not ended."""
         return self.state in ACTIVE
+
+    @property
+    def texts(self) -> list[str]:
+        """What it trains, as JSON."""
+        return [experiment.to_json() for experiment in self.experiments]
 
     @property
     def noun(self) -> str:
@@ -260,6 +267,19 @@ class Job:
             "notice": self.notice,
             "error": self.error,
         }
+
+
+def restarted(running: bool) -> str:
+    """The notice after a restart of the server. running: whether a worker had begun the training."""
+    return "The server was restarted; this training " + ("started again." if running else "is in the queue again.")
+
+
+def ended_again(times: int) -> str:
+    """The error of a training that is not started again."""
+    return (
+        f"The server ended {times} times during this training, so it was not started again by itself; try fewer units"
+        " or layers, and see the server's log for the reason."
+    )
 
 
 def died_once(job: Job, out_of_memory: bool) -> str:

@@ -34,6 +34,7 @@ class JobQueue:
         self.analyses: deque[Job] = deque()  # that wait
         self.running: dict[str, Job] = {}  # by key
         self.on_end: Callable[[Job], None] = lambda job: None
+        self.on_change: Callable[[], None] = lambda: None  # of who asks for what, and of what runs
         self._latest: dict[str, Job] = {}  # by name
         self._ended: deque[Job] = deque()
         self._last_served: dict[str, int] = {}  # the count of jobs handed over when it was a study's turn
@@ -68,11 +69,13 @@ class JobQueue:
             self._latest[job.name] = same = job
             self._waiting(job).append(job)
         same.requesters.add(requester)
+        self.on_change()
 
     def leave(self, job: Job, requester: str, present: Callable[[str], bool]) -> bool:
         """Take a requester off a job; whether the job is to stop, because nobody else who is present asked for it."""
         job.requesters.discard(requester)
         job.stopping = job.stopping or not any(map(present, job.requesters))
+        self.on_change()
         return job.stopping
 
     def ordered(self) -> list[Job]:
@@ -122,6 +125,7 @@ class JobQueue:
                 job.state, job.begun = "starting", now
                 job.address = min(room, key=lambda address: load.get(address, 0))
                 self.running[job.key] = job
+                self.on_change()
                 return job
         return None
 
@@ -145,6 +149,7 @@ class JobQueue:
         job.key, job.future, job.attempts = job.new_key(), None, 0  # Dask's client returns dead futures of old keys
         job.restart(notice, "queued")
         self._waiting(job).appendleft(job)
+        self.on_change()
 
     def end(self, job: Job, state: str, error: str = "") -> None:
         """A job that waits or runs has ended."""
@@ -159,6 +164,7 @@ class JobQueue:
             if self._latest.get(old.name) is old:
                 del self._latest[old.name]
         self.on_end(job)
+        self.on_change()
 
     def _turn(self, job: Job) -> int:
         return min((self._last_served.get(name, 0) for name in job.requesters), default=0)

@@ -81,6 +81,10 @@ class Studies:
         for digest in [digest for digest, other in self._studies.items() if not other.active][:-MOST_KEPT]:
             del self._studies[digest]
 
+    def asked_for(self) -> list[tuple[Study, set[str]]]:
+        """The active studies, and the sessions that asked for them."""
+        return [(running.study, running.sessions) for running in self._studies.values() if running.active]
+
     def stop(self, digest: str) -> list[Job]:
         """The study needs no more; returns the jobs to leave."""
         running = self._studies.get(digest)

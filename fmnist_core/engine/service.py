@@ -6,21 +6,32 @@ once, and a worker is replaced between two jobs, never during one.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from fmnist_core.data import dataset
 from fmnist_core.engine.analyses import Analysis
 from fmnist_core.engine.cluster import EngineError
 from fmnist_core.engine.dispatcher import Dispatcher
-from fmnist_core.engine.job import JOBS, STUDY, AnalysisKind, AnalysisSnapshot, Job, Snapshot
+from fmnist_core.engine.job import (
+    JOBS,
+    STUDY,
+    AnalysisKind,
+    AnalysisSnapshot,
+    Job,
+    Snapshot,
+    ended_again,
+    restarted,
+)
 from fmnist_core.engine.job_queue import JobQueue
+from fmnist_core.engine.kept_requests import KeptRequests, Request, Requests
 from fmnist_core.engine.running_studies import Studies, StudySnapshot
 from fmnist_core.errors import LabError
-from fmnist_core.experiment.cost import check_budget, training_images
+from fmnist_core.experiment.cost import check_budget, check_memory, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.study import Study
 from fmnist_core.experiment.study import check_budget as study_budget
@@ -28,6 +39,8 @@ from fmnist_core.settings import settings
 from fmnist_core.store.run_store import configured_store
 
 __all__ = ["AnalysisSnapshot", "Engine", "EngineError", "EngineStatus", "Snapshot", "StudySnapshot", "check"]
+log = logging.getLogger(__name__)
+MOST_ENDS = 2  # of servers that ended without notice during one training, after which it is not started again
 
 
 @dataclass(frozen=True)
@@ -44,11 +57,17 @@ class Engine:
     """Takes jobs from several threads; no method waits for a worker.
 
     warm_up: whether workers import and compile before the first job. alive: whether a session still has a browser:
-    who has none is not counted, and keeps no job from being stopped.
+    who has none is not counted, and keeps no job from being stopped. keep: whether trainings, races and studies that
+    have not ended go on in the next engine that keeps them, on the same run store.
     """
 
-    def __init__(self, warm_up: bool = True, alive: Callable[[str], bool] = lambda session: True) -> None:
+    def __init__(
+        self, warm_up: bool = True, alive: Callable[[str], bool] = lambda session: True, keep: bool = False
+    ) -> None:
         self._alive = alive
+        self._keep = keep
+        self._kept: KeptRequests | None = None
+        self._ended: dict[str, int] = {}  # how often a server ended without notice while it had a run, by name
         self._lock = threading.RLock()
         self._queue = JobQueue()
         self._studies = Studies(self._queue)
@@ -56,7 +75,59 @@ class Engine:
 
     def start(self) -> None:
         """Start workers in the background; jobs may be submitted before they are there."""
+        if self._keep:
+            self._kept = KeptRequests(settings().runs)
+            self._kept.take_over(self._adopt)
+            self._queue.on_change = self._save
         self._dispatcher.start()
+
+    def _adopt(self, last: Requests) -> None:
+        """Go on with what another server had."""
+        self._ended |= last.ends()
+        for request in last.requests:
+            try:
+                for job in self._ask_again(request):
+                    if (times := self._ended.get(job.name, 0)) >= MOST_ENDS:
+                        self._queue.end(job, "failed", ended_again(times))
+                    else:
+                        job.restart(restarted(job.name in last.running), "queued")
+            except LabError as error:
+                log.warning("After the restart, a %s was not taken up again: %s", request.what, error)
+        self._save()
+
+    def _ask_again(self, request: Request) -> list[Job]:
+        """Queue a request of the last server; returns its jobs that have not ended. Raises: LabError."""
+        data = dataset.load().name
+        with self._lock:
+            if request.what == "study":
+                study = Study.from_json(request.texts[0])
+                for session in request.sessions:
+                    self._begin(study, session)
+                names = [run_id(experiment, data) for _, experiment in study.experiments()]
+            else:
+                experiments = [Experiment.from_json(text) for text in request.texts]
+                job = _race(experiments, data) if request.what == "race" else _training(experiments[0], data)
+                if request.what == "train" and _is_stored(job.name):
+                    return []
+                check_trainings(experiments, data, together=len(experiments))
+                for session in request.sessions:
+                    self._queue.join(job, session)
+                names = [job.name]
+            return [found for name in names if (found := self._queue.find(name)) and found.active]
+
+    def _requests(self) -> Requests:
+        active = self._queue.active()
+        asked = [(job, sorted(name for name in job.requesters if not name.startswith(STUDY))) for job in active]
+        requests = [Request(job.request, job.texts, sessions) for job, sessions in asked if job.request and sessions]
+        requests += [Request("study", [study.to_json()], sorted(all_)) for study, all_ in self._studies.asked_for()]
+        running = [job.name for job in self._queue.running.values() if job.request]
+        names = {job.name for job in active}
+        return Requests(requests, running, {name: ends for name, ends in self._ended.items() if name in names})
+
+    def _save(self) -> None:
+        if self._kept:
+            with self._lock:
+                self._kept.write(self._requests())
 
     def submit(self, experiment: Experiment, session: str) -> str:
         """Ask for a training; returns the run's name.
@@ -64,9 +135,10 @@ class Engine:
         Nothing happens when the store has the complete run. Equal experiments share one training. Raises: LabError: too
         expensive for this server, or another training of the session is still active.
         """
-        job = _training(experiment, dataset.load().name)
+        data = dataset.load().name
+        job = _training(experiment, data)
         if not _is_stored(job.name):
-            configured_store().room_for([experiment], dataset.load().name)
+            check_trainings([experiment], data)
             self._add(job, session)
         return job.name
 
@@ -76,15 +148,10 @@ class Engine:
         Raises: LabError: too expensive for this server, or another training of the session is still active.
         """
         data = dataset.load().name
-        if len({experiment.digest for experiment in experiments}) < len(experiments):
-            raise LabError("Both networks of the race have the same settings; change one of them.")
-        for experiment in experiments:
-            check_budget(experiment, training_images(experiment, data), settings().compute_budget)
-        configured_store().room_for(experiments, data)
-        params = {"experiments": [experiment.to_json() for experiment in experiments], "data": data}
-        name = race_name(experiments)
-        self.submit_job(JOBS["race"], name, params, experiments, session)
-        return name
+        job = _race(experiments, data)
+        check_trainings(experiments, data, together=len(experiments))
+        self._add(job, session)
+        return job.name
 
     def race(self, name: str) -> tuple[Snapshot, ...]:
         """The latest race of this name as it is now, lane by lane; empty when there was none, or long ago."""
@@ -98,14 +165,18 @@ class Engine:
         They are trained one by one, whenever no single training waits, whether or not anybody looks on. Raises:
         LabError: too expensive for this server, or another study of the session is still active.
         """
+        self._begin(study, session)
+        self._dispatcher.wake()
+
+    def _begin(self, study: Study, session: str) -> None:
         data = dataset.load().name
         study_budget(study, lambda experiment: training_images(experiment, data), settings().compute_budget)
-        configured_store().room_for([experiment for _, experiment in study.experiments()], data)
+        check_trainings([experiment for _, experiment in study.experiments()], data)
         jobs = [_training(experiment, data) for _, experiment in study.experiments()]
         stored = {job.name for job in jobs if _is_stored(job.name)}
         with self._lock:
             self._studies.begin(study, jobs, stored, session)
-        self._dispatcher.wake()
+            self._save()
 
     def study(self, digest: str) -> StudySnapshot | None:
         """A study of this server as it is now; None when it was not asked for, or long ago."""
@@ -118,6 +189,7 @@ class Engine:
             for job in self._studies.stop(digest):
                 if self._queue.leave(job, STUDY + digest, self._present):
                     self._end(job)
+            self._save()
 
     def active_study(self, session: str) -> Study | None:
         """The study that this session asked for and that has not ended."""
@@ -214,16 +286,42 @@ class Engine:
             return EngineStatus(warm > 0, count, len(self._queue.trainings), problem or message)
 
     def close(self) -> None:
-        """End everything, running jobs included."""
+        """End everything, running jobs included; those that are kept go on in the next engine."""
+        if kept := self._kept:
+            with self._lock:
+                self._kept = None
+                kept.write(replace(self._requests(), orderly=True))
         self._dispatcher.close()
+        if kept:
+            kept.close()
+
+
+def check_trainings(experiments: Sequence[Experiment], data: str, together: int = 1) -> None:
+    """Refuse trainings that this server cannot do. together: how many of them are trained at a time in one worker.
+
+    Raises:
+        LabError: they need too much arithmetic, too much of a worker's memory, or too much of the run store.
+    """
+    limits = settings()
+    for experiment in experiments:
+        check_budget(experiment, training_images(experiment, data), limits.compute_budget)
+        check_memory(experiment, limits.worker_memory, together)
+    configured_store().room_for(experiments, data)
 
 
 def _training(experiment: Experiment, data: str) -> Job:
-    """The job that trains an experiment. Raises: LabError (too expensive for this server)."""
-    check_budget(experiment, training_images(experiment, data), settings().compute_budget)
+    """The job that trains an experiment."""
     name = run_id(experiment, data)
     params = {"experiment": experiment.to_json(), "data": data, "run_id": name}
-    return Job(JOBS["train"], name, params, (experiment,))
+    return Job(JOBS["train"], name, params, (experiment,), request="train")
+
+
+def _race(experiments: Sequence[Experiment], data: str) -> Job:
+    """The job that trains experiments side by side. Raises: LabError (they are the same)."""
+    if len({experiment.digest for experiment in experiments}) < len(experiments):
+        raise LabError("Both networks of the race have the same settings; change one of them.")
+    params = {"experiments": [experiment.to_json() for experiment in experiments], "data": data}
+    return Job(JOBS["race"], race_name(experiments), params, tuple(experiments), request="race")
 
 
 def race_name(experiments: Sequence[Experiment]) -> str:

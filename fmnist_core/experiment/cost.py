@@ -14,12 +14,19 @@ from fmnist_core.data.dataset import split_of
 from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError
 from fmnist_core.experiment.layer_names import hidden_name
+from fmnist_core.experiment.optimisers import OPTIMISERS
 
 INPUTS, OUTPUTS = 28 * 28, 10
 # Measured with the compiled training loop: the share of a plain matrix product's speed that one training reaches, and
 # two at a time; and what each step costs on top, whatever its size: launching it and gathering its batch.
 EFFICIENCY, SHARED_EFFICIENCY = 0.55, 0.33
 STEP_SECONDS = 6e-5
+# Memory, fitted to measured peaks, see `training_memory`.
+TENSORFLOW_BYTES = 750_000_000
+COPIES = 4  # of the weights, beside those that the training itself needs
+OUTPUT_COPIES = 6  # of the layers' outputs for a batch: forward, backward and what XLA keeps between
+EVALUATED_AT_ONCE = 5000  # images
+USABLE = 0.95  # of a worker's memory: then Dask ends it
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,31 @@ def check_budget(experiment: Experiment, train_examples: int, budget: float) -> 
     """Refuse a training that is too expensive for this server. budget: FLOPs. Raises: ExperimentError."""
     needed = cost(experiment, train_examples).flops
     check_flops(needed, budget, "This training", "fewer layers, units or epochs", ExperimentError)
+
+
+def training_memory(experiment: Experiment, together: int = 1) -> int:
+    """About how many bytes a process needs at its peak to train an experiment, or `together` such ones at a time.
+
+    TensorFlow with the data and one small network; for each weight, its value, its gradient and the optimiser's slots,
+    once more as the compiled loop hands them on, and the copies that are stored; for each image of a batch that is
+    trained or evaluated at a time, the layers' outputs.
+    """
+    slots = OPTIMISERS[experiment.optimiser].slots
+    weights = 4 * cost(experiment, 1).parameters * (2 * (1 + slots) + COPIES)
+    outputs = sum(layer.outputs for layer in layers(experiment))
+    batches = 4 * outputs * (OUTPUT_COPIES * experiment.batch_size + EVALUATED_AT_ONCE)
+    return TENSORFLOW_BYTES + together * (weights + batches)
+
+
+def check_memory(experiment: Experiment, limit: int, together: int = 1) -> None:
+    """Refuse a training that a worker has too little memory for. limit: bytes. Raises: ExperimentError."""
+    needed, usable = training_memory(experiment, together), int(USABLE * limit)
+    if needed > usable:
+        what = "This training" if together == 1 else "This race"
+        raise ExperimentError(
+            f"{what} would need about {needed / 1e9:.1f} GB of memory, but a worker may use {limit / 1e9:.1f} GB;"
+            " choose fewer layers or units, or smaller batches (the setting FMNIST_WORKER_MEMORY is the limit)."
+        )
 
 
 def check_flops(needed: float, budget: float, what: str, remedy: str, error: type[LabError]) -> None:

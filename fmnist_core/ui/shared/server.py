@@ -28,7 +28,7 @@ TAB = "tab "  # begins the name of a tab
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """The engine; started once per server, warming up in the background."""
-    engine = Engine(alive=_alive)
+    engine = Engine(alive=_alive, keep=True)
     engine.start()
     atexit.register(engine.close)
     return engine
