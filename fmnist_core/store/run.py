@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 from typing_extensions import TypedDict  # as pydantic wants it before Python 3.12
 
 from fmnist_core.errors import LabError, reason_of
+from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS, FORMAT, Experiment, ExperimentError, run_id
 from fmnist_core.experiment.recording import EpochRecord, Weights
 from fmnist_core.store import stored_files
@@ -27,6 +28,7 @@ from fmnist_core.store.stored_files import FileDamaged
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+LONGEST_NAME, LONGEST_NOTE = 80, 300  # characters; what is longer is cut
 TRASH = ".trash"
 PROVENANCE = "provenance.json"
 CHECKED = ("experiment.json", "metrics.json", "history.csv")  # when a run is opened
@@ -108,8 +110,8 @@ class UserFacts(TypedDict):
     """user.json: what people said about a run."""
 
     kept: NotRequired[bool]
-    name: NotRequired[Annotated[str, Field(max_length=80)]]
-    note: NotRequired[Annotated[str, Field(max_length=300)]]
+    name: NotRequired[str]
+    note: NotRequired[str]
 
 
 METRICS: TypeAdapter[Any] = TypeAdapter(Metrics)
@@ -262,8 +264,8 @@ def open_run(path: Path, quiet: Callable[[], AbstractContextManager[object]]) ->
         metrics=facts.metrics,
         provenance=facts.provenance,
         kept=user.get("kept", False),
-        name=user.get("name", ""),
-        note=user.get("note", ""),
+        name=wording.one_line(user.get("name", ""), LONGEST_NAME),
+        note=wording.one_line(user.get("note", ""), LONGEST_NOTE),
         created=facts.created,
         quiet=quiet,
     )

@@ -102,6 +102,15 @@ class RunStore:
         found = self._look(run_id)
         return found if isinstance(found, RunError) else None
 
+    def deleted(self, run_id: str) -> Run | None:
+        """The run of this name that a person deleted, while `undelete` can bring it back."""
+        path = self.root / TRASH / run_id
+        if not RUN_ID.fullmatch(run_id) or (self.root / run_id).exists() or not path.is_dir():
+            return None
+        with suppress(RunError):
+            return open_run(path, self.quiet)
+        return None
+
     def verified(self, run_id: str) -> Run | None:
         """As `find`, after a look into every file."""
         found = self._look(run_id, verify=True)

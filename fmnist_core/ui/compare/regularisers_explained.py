@@ -13,7 +13,7 @@ from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.store.run import Run
 from fmnist_core.ui.compare import batch_norm_explained, dropout_explained, l2_explained, steps_explained
 from fmnist_core.ui.compare import explained_parts as parts
-from fmnist_core.ui.shared import markdown
+from fmnist_core.ui.shared import deleted_runs, markdown
 
 Explainer = Callable[[Run, Sequence[Run], Dataset], None]
 EXPLAINERS: dict[str, tuple[Callable[[Experiment], bool], Explainer]] = {
@@ -55,4 +55,4 @@ def _tabs(users: dict[str, list[Run]], runs: Sequence[Run], data: Dataset) -> No
                 try:
                     EXPLAINERS[title][1](by_id[chosen], runs, data)
                 except LabError as error:
-                    markdown.warning(error)
+                    deleted_runs.error(error, markdown.warning)

@@ -13,10 +13,11 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_tables
 from fmnist_core.findings.run_tables import Trained
-from fmnist_core.store.run import Run
+from fmnist_core.store.run import LONGEST_NAME, LONGEST_NOTE, Run
 from fmnist_core.ui.compare.compare_view import STATE, View
-from fmnist_core.ui.shared import markdown, reader_time, server, session, store_notices
+from fmnist_core.ui.shared import deleted_runs, markdown, reader_time, server, session, store_notices
 
+TYPED = {"name": LONGEST_NAME, "note": LONGEST_NOTE}  # characters
 EDITABLE = ("chosen", "name", "note", "kept")
 # What the table shows besides: all columns at once would not fit a narrow page, and scroll sideways.
 ALWAYS = ("chosen", "network", "seed")
@@ -37,6 +38,7 @@ def show(view: View) -> list[Trained]:
         markdown.error(refusal)
     store_notices.damaged_runs(problems)
     _undo()
+    _missing(view, runs)
     if not runs:
         st.info("No network has been trained here yet: train one on page Train, or start a study on the left.")
         return []
@@ -46,11 +48,14 @@ def show(view: View) -> list[Trained]:
     else:
         st.info("No run matches; change the search or the filter.")
     chosen = [run for run in runs if run.run_id in view.runs]
-    missing = [name for name in view.runs if name not in {run.run_id for run in runs}]
-    if missing:
-        markdown.warning(f"{len(missing)} of the runs in this link are not in this store: {', '.join(missing[:3])}.")
     _actions(chosen, hidden=len({*chosen} - {*visible}))
     return run_tables.of_runs(chosen)
+
+
+def _missing(view: View, runs: Sequence[Run]) -> None:
+    missing = deleted_runs.notice([name for name in view.runs if name not in {run.run_id for run in runs}])
+    if missing:
+        markdown.warning(f"{len(missing)} of the runs in this link are not in this store: {', '.join(missing[:3])}.")
 
 
 def _filtered(runs: Sequence[Run]) -> list[Run]:
@@ -108,8 +113,8 @@ def _columns(view: View) -> dict[str, tuple[Any, Callable[[Run], Any]]]:
             config.DatetimeColumn(reader_time.label("Trained"), format="D MMM YYYY, HH:mm"),
             lambda run: reader_time.local(run.created),
         ),
-        "name": (config.TextColumn("Name", max_chars=80), lambda run: run.name),
-        "note": (config.TextColumn("Note", max_chars=300), lambda run: run.note),
+        "name": (config.TextColumn("Name", max_chars=LONGEST_NAME), lambda run: run.name),
+        "note": (config.TextColumn("Note", max_chars=LONGEST_NOTE), lambda run: run.note),
         "kept": (config.CheckboxColumn("Keep"), lambda run: run.kept),
     }
 
@@ -127,10 +132,12 @@ def _edit(ids: Sequence[str], edits: dict[str, Any]) -> None:
             chosen = [name for name in STATE.view.runs if name != run_id] + [run_id] * bool(changes["chosen"])
             STATE.change(runs=tuple(chosen))
         if "kept" in changes:
-            server.store().keep(run_id, bool(changes["kept"]))
-        words = {key: str(changes[key] or "")[:300] for key in ("name", "note") if key in changes}
+            with STATE.attempt(""):
+                server.store().keep(run_id, bool(changes["kept"]))
+        words = {key: wording.one_line(str(changes[key] or ""), most) for key, most in TYPED.items() if key in changes}
         if words:
-            server.store().annotate(run_id, **words)
+            with STATE.attempt(""):
+                server.store().annotate(run_id, **words)
 
 
 # --- Delete and undo ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +10,25 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from fmnist_core.errors import LabError
+
 File = tuple[str, Callable[[], bytes], str, str]  # label, content, file name, type
 FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")  # how a spreadsheet's formula may begin
 LINES = re.compile(r"[\t\r\n]+")
 NUMBER = re.compile(r"\s*[+-]?[0-9.]+(e[+-]?[0-9]+)?\s*", re.IGNORECASE)
+
+
+class _OneSentence(logging.Filter):
+    """Streamlit logs a file that could not be made with its trace; what is a sentence for people needs none."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        failure = record.exc_info[1] if record.exc_info else None
+        if failure is not None and isinstance(failure.__cause__, LabError):
+            record.msg, record.args, record.exc_info = f"A download failed: {failure.__cause__}", (), None
+        return True
+
+
+logging.getLogger("streamlit.runtime.backend_operation_handler").addFilter(_OneSentence())
 
 
 def csv(rows: pd.DataFrame) -> bytes:

@@ -10,7 +10,7 @@ import streamlit as st
 from fmnist_core.data import dataset
 from fmnist_core.errors import LabError
 from fmnist_core.settings import SettingError, check_runs_folder, misspelt, settings
-from fmnist_core.ui.shared import markdown, pages, server, session
+from fmnist_core.ui.shared import deleted_runs, markdown, pages, server, session
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import carried
 
@@ -44,7 +44,7 @@ def page(this: Page) -> Iterator[None]:
         yield
     except LabError as error:
         shown = str(error)
-        markdown.error(shown)
+        deleted_runs.error(error)
     with st.sidebar:
         _data_line(shown)
         _settings_line()

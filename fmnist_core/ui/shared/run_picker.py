@@ -11,7 +11,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.findings import run_sentences
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import markdown, pages, server, session
+from fmnist_core.ui.shared import deleted_runs, markdown, pages, server, session
 from fmnist_core.ui.shared.markdown import escaped
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import ViewState, view_of
@@ -31,7 +31,8 @@ def choose(state: ViewState[Any], name: str) -> Run | None:
     run = server.opened(name or _last(listed))
     if run is None and name:
         missing = f"The run {name} is not in the store; choose another one, or train it again."
-        markdown.warning(server.store().problem(name) or missing)
+        if deleted_runs.notice([name]):
+            markdown.warning(server.store().problem(name) or missing)
         run = server.opened(_last(listed, never=name))
     if run is None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -145,6 +146,12 @@ def set_aside(run_id: str) -> None:
 def put_back(name: str) -> None:
     """Bring back a run that was set aside. Meant as a button's callback."""
     _ask(lambda: store().put_back(name))
+
+
+def bring_back(run_ids: Sequence[str]) -> None:
+    """Bring back runs that were deleted. Meant as a button's callback."""
+    for run_id in run_ids:
+        _ask(partial(store().undelete, run_id))
 
 
 def submit(experiment: Experiment) -> None:

@@ -12,7 +12,17 @@ from fmnist_core.experiment.cost import Cost, cost, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, run_id
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.findings import health
-from fmnist_core.ui.shared import chart_view, estimate, expander, frame, markdown, progress, server, store_notices
+from fmnist_core.ui.shared import (
+    chart_view,
+    deleted_runs,
+    estimate,
+    expander,
+    frame,
+    markdown,
+    progress,
+    server,
+    store_notices,
+)
 from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.train import experiment_controls, live_training, training_results
 from fmnist_core.ui.train.experiment_controls import STATE
@@ -65,6 +75,7 @@ def _current_state(experiment: Experiment, data: dataset.Dataset) -> None:
     else:
         if broken := server.failed(this_run):
             markdown.error(f"The last training of this network failed: {broken.error}")
+        deleted_runs.notice([this_run])
         if problem := server.store().problem(this_run):
             markdown.warning(problem)
         _before(experiment, plan, examples, data.name, busy=other is not None)

@@ -17,7 +17,7 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.schedule import learning_rates
 from fmnist_core.findings import evaluation, health, run_sentences
 from fmnist_core.store.run import Run
-from fmnist_core.ui.shared import chart_view, estimate, expander, histogram_view, markdown, server
+from fmnist_core.ui.shared import chart_view, deleted_runs, estimate, expander, histogram_view, server
 from fmnist_core.ui.shared.downloads import csv_file
 from fmnist_core.ui.train.experiment_controls import STATE
 
@@ -127,7 +127,7 @@ def _histograms(run: Run) -> None:
     try:
         rows = histogram_view.of_weights(run, tensor)
     except LabError as error:  # outside a page's first run nobody else shows it
-        markdown.error(error)
+        deleted_runs.error(error)
         return
     rows = rows[rows["epoch"].between(first, last)]
     caption = f"The values of {title[tensor]}, {histogram_view.SAMPLE}"
@@ -144,7 +144,8 @@ def _downloads(run: Run) -> None:
         ("TensorBoard logs (zip)", lambda: _zip(run, "tensorboard"), f"{stem}-tensorboard.zip", None),
     )
     for column, (label, content, name, kind) in zip(st.columns(3), files, strict=True):
-        column.download_button(label, content, name, kind, on_click="ignore", width="stretch")
+        # The page is drawn again at a click: where somebody has deleted the run, it says so beside the failed download.
+        column.download_button(label, content, name, kind, width="stretch")
 
 
 def _zip(run: Run, folder: str) -> bytes:
