@@ -75,6 +75,11 @@ class RunStore:
         self.root = Path(root)
         self.budget = budget
 
+    @property
+    def changed(self) -> float:
+        """A number that is another one when a run has come or gone."""
+        return _modified(self.root)
+
     # --- Reading
 
     def runs(self) -> list[Run]:
@@ -291,7 +296,7 @@ class RunStore:
 
     def _items(self) -> list[Item]:
         items = [Item(path, "trash", _modified(path), room.size(path)) for path in _folders(self.root / TRASH)]
-        for path in _folders(self.root):
+        for path in _unsorted(self.root):
             items += [self._item(path), *room.results_in(path / DERIVED, path.name)]
         for path in _folders(self.root / DAMAGED):
             items.append(Item(path, "damaged", _modified(path), room.size(path), stays=_kept(path)))
@@ -337,7 +342,7 @@ class RunStore:
 
     def _names(self) -> set[str]:
         """The names of all runs. One that is replaced while they are read may be in either place, or have been."""
-        return {path.name for parent in ("", REPLACED, "") for path in _folders(self.root / parent)}
+        return {path.name for parent in ("", REPLACED, "") for path in _unsorted(self.root / parent)}
 
     def _state(self, run_id: str, verify: bool = False) -> Run | RunError | None:
         path = self.root / run_id
@@ -413,13 +418,15 @@ def configured_store() -> RunStore:
 
 
 def _folders(parent: Path) -> list[Path]:
-    """Run folders, least recently used first; those that go meanwhile are left out."""
-    found = []
-    with suppress(OSError), os.scandir(parent) as entries:
-        for entry in entries:
-            if RUN_ID.fullmatch(entry.name.split(".")[0]):
-                found.append((_modified(Path(entry.path)), Path(entry.path)))
-    return [path for _, path in sorted(found)]
+    """Run folders, least recently used first."""
+    return sorted(_unsorted(parent), key=_modified)
+
+
+def _unsorted(parent: Path) -> list[Path]:
+    try:
+        return [path for path in parent.iterdir() if RUN_ID.fullmatch(path.name.split(".")[0])]
+    except OSError:
+        return []
 
 
 def _modified(path: Path) -> float:

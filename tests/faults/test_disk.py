@@ -19,7 +19,7 @@ from fmnist_core.store.result_store import Results, name_of
 from fmnist_core.store.run_store import RunStore, StoreError
 from fmnist_core.store.run_writer import RunWriter
 from fmnist_core.ui.shared import server
-from tests.support.screens import opened, pressed, texts
+from tests.support.screens import opened, plain, pressed, texts
 from tests.support.stored_runs import Snapshots, store_run
 
 ROOT = Path(__file__).parents[2]
@@ -183,9 +183,9 @@ def test_pages_say_what_will_make_room_and_refuse_what_is_too_large(
     monkeypatch.setenv("FMNIST_RUNS_BUDGET", "200e6")
     server.store.clear()
     app = opened("pages/Train.py", **LARGE)
-    assert "may take at most half, 100 MB" in "\n".join(caption.value for caption in app.caption)
+    assert "may take at most half, 100 MB" in texts(app)
     app = pressed(app, "Train")
-    assert any("may take at most half, 100 MB" in error.value for error in app.error)
+    assert any("may take at most half, 100 MB" in plain(error.value) for error in app.error)
     assert server.engine().active(server.session()) is None
 
     monkeypatch.setenv("FMNIST_RUNS_BUDGET", "11e6")
@@ -197,4 +197,4 @@ def test_pages_say_what_will_make_room_and_refuse_what_is_too_large(
     new = Experiment(units=64, layers=1, epochs=5)
     told = server.store().room_for([new], name)
     assert len(told.removed) > 1
-    assert told.sentence() in [caption.value for caption in opened("pages/Train.py", **new.query()).caption]
+    assert told.sentence() in texts(opened("pages/Train.py", **new.query()))

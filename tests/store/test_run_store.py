@@ -633,3 +633,34 @@ def test_one_array_is_read_without_the_others(store: RunStore) -> None:
     np.testing.assert_array_equal(run.tensor(0, "output/kernel"), weights["output/kernel"])
     with pytest.raises(RunDamaged, match="epoch-000"):
         run.tensor(0, "hidden_1/kernel")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.store.run_store import RunStore
+from fmnist_core.store.run_writer import RunWriter
+writer = RunWriter(RunStore(Path(sys.argv[1]), 10**9), Experiment(units=8, layers=1, epochs=1), "sample", "x")
+print(writer.folder, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize(
+    "container", [[], ["unshare", "--pid", "--fork", "--kill-child"]], ids=["process", "container"]
+)
+def test_a_writer_elsewhere_keeps_its_folder_while_it_lives(store: RunStore, container: list[str]) -> None:
+    if container and subprocess.run([*container, "true"], capture_output=True).returncode:
+        pytest.skip("needs the right to make process namespaces")
+    command = [*container, sys.executable, "-c", WRITER, str(store.root)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdin and writer.stdout
+        folder = Path(writer.stdout.readline().strip())
+        assert folder.is_dir()
+        os.utime(folder, (0, 0))  # however long ago it wrote
+        store.evict()
+        assert folder.is_dir()
+        writer.stdin.close()
+    store.evict()
+    assert not list((store.root / ".staging").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -330,3 +331,16 @@ def test_batches_of_one_are_named_before_training_and_after(tmp_path: Path) -> N
     assert "nothing to standardise" in texts(app) and "overfitting" not in texts(app)
     assert any("32" in button.label for button in app.button) and not any("overfit" in b.label for b in app.button)
     assert "nothing to standardise" not in texts(opened("pages/Train.py", **query | {"batch_size": "32"}))
+
+
+def test_only_who_looks_at_a_run_opens_it(no_workers: None, tmp_path: Path) -> None:
+    """A list of runs, or a comparison, does not keep a run from making room; its own page does."""
+    run = store_run(tmp_path / "runs", Experiment(units=16, layers=1, epochs=1))
+
+    def used(page: str, **query: str) -> bool:
+        os.utime(run.path, (0, 0))
+        opened(page, **query)
+        return run.path.stat().st_mtime > 0
+
+    assert not used("app.py") and not used("pages/Compare.py", runs=run.run_id)
+    assert used("pages/Train.py", **run.experiment.query()) and used("pages/Inspect.py", run=run.run_id)

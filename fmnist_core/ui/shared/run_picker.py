@@ -25,9 +25,7 @@ def choose(state: ViewState[Any], name: str) -> Run | None:
 
     state: of a view with a part `run`. name: of the run in the view, or "" for the one looked at or trained last.
     """
-    root = server.store().root
-    # A folder changes when a run comes or goes.
-    listed = _listed(str(root), root.stat().st_mtime_ns if root.exists() else 0)
+    listed = _listed(str(server.store().root), server.store().changed)
     run = server.opened(name or _last(listed))
     if run is None and name:
         missing = f"The run {name} is not in the store; choose another one, or train it again."
@@ -74,6 +72,6 @@ def _last(listed: dict[str, str], never: str = "") -> str:
 
 
 @st.cache_data(show_spinner=False, max_entries=4, ttl=20)
-def _listed(root: str, changed: int) -> dict[str, str]:
+def _listed(root: str, changed: float) -> dict[str, str]:
     """Names and titles of the latest runs, newest first."""
     return {run.run_id: title(run) for run in server.store().runs()[:MOST_LISTED]}

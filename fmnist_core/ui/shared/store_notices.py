@@ -51,12 +51,17 @@ def _way_back(aside: Sequence[SetAside]) -> None:
 
 def room(experiments: Sequence[Experiment], data_name: str) -> None:
     """What storing these trainings will remove, or why they cannot be stored; nothing, where there is room."""
-    try:
-        sentence = server.store().room_for(experiments, data_name).sentence()
-    except StoreError as error:
-        sentence = str(error)
-    if sentence:
+    store, texts = server.store(), [experiment.to_json() for experiment in experiments]
+    if sentence := _room(str(store.root), store.budget, store.changed, texts, data_name):
         st.caption(escaped(sentence))
+
+
+@st.cache_data(show_spinner=False, max_entries=100, ttl=10)
+def _room(root: str, budget: int, changed: float, experiments: list[str], data_name: str) -> str:
+    try:
+        return server.store().room_for(list(map(Experiment.from_json, experiments)), data_name).sentence()
+    except StoreError as error:
+        return str(error)
 
 
 def _set_aside(run_ids: Sequence[str]) -> None:
