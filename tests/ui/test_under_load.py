@@ -7,15 +7,19 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.tabs import Tab, tab
+from fmnist_core.engine.service import Snapshot
+from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.ui.shared import server as app_server
 from fmnist_core.ui.shared.view_state import NUMBERS
 from fmnist_core.ui.shared.watchers import GONE, Watchers
+from fmnist_core.ui.train import live_training
 from tests.support.app_server import ROOT, Server
 
 PAGES = ("home", "data", "train", "compare", "inspect", "embeddings", "initialisation")
@@ -139,3 +143,26 @@ def test_a_tab_takes_another_interval_while_it_watches(monkeypatch: pytest.Monke
     assert not app.exception
     assert [drawn.value for drawn in app.markdown] == ["training"]
     assert next(intervals, None) is None
+
+
+def test_a_training_is_drawn_once_for_all_who_watch() -> None:
+    snapshot = Snapshot(
+        name="a run",
+        state="training",
+        place=0,
+        seconds_left=None,
+        notice="",
+        error="",
+        experiment=Experiment(),
+        epoch=1,
+        step=5,
+        steps_per_epoch=10,
+        history=(),
+        step_losses=((1, 2.3), (5, 1.9)),
+        accuracy=0.5,
+        examples_per_second=1e4,
+        watchers=30,
+    )
+    drawn = [live_training._charts(snapshot.run_id, snapshot.step, 0, replace(snapshot)) for _ in range(3)]
+    assert all(charts is drawn[0] for charts in drawn)
+    assert live_training._charts(snapshot.run_id, 6, 0, replace(snapshot, step=6)) is not drawn[0]
