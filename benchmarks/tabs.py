@@ -43,6 +43,7 @@ class Tab:
         self._socket = socket
         self._states: dict[str, WidgetState] = {}
         self._drawn: dict[str, Control] = {}  # by the run of the whole page that is under way
+        self._whole = False  # whether such a run is under way
         self._forward = True  # which way a slider is moved
         self._hashes: dict[str, ForwardMsg] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
@@ -145,7 +146,7 @@ class Tab:
         if kind == "delta":
             self._show(message.delta)
         elif kind == "new_session" and not message.metadata.run.fragment_ids:
-            self._drawn = {}
+            self._drawn, self._whole = {}, True
             self._stop_looking()
         elif kind == "page_info_changed":
             self.query = message.page_info_changed.query_string
@@ -155,7 +156,7 @@ class Tab:
             for fragment in message.stop_auto_rerun.fragment_ids:
                 self._stop_looking(fragment)
         elif kind == "script_finished":
-            self._end(message.script_finished, whole=not message.metadata.run.fragment_ids)
+            self._end(message.script_finished)
 
     def _show(self, delta: Delta) -> None:
         if delta.WhichOneof("type") != "new_element":
@@ -170,14 +171,16 @@ class Tab:
         elif kind == "exception" or (kind == "alert" and element.format == element.ERROR):
             self.errors.append(element.message if kind == "exception" else element.body)
 
-    def _end(self, status: int, whole: bool) -> None:
-        if status == ForwardMsg.FINISHED_SUCCESSFULLY and whole:
-            self.controls = self._drawn
-            self._states = {name: state for name, state in self._states.items() if name in self.controls}
-            self._finished.set()
-        elif status == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY and self._looked:
+    def _end(self, status: int) -> None:
+        """A busy server may tell only of the look that came right after a run of the whole page."""
+        look = status == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
+        if look and self._looked:
             self.looks.append(time.perf_counter() - self._looked)
             self._looked = 0.0
+        if self._whole and (look or status == ForwardMsg.FINISHED_SUCCESSFULLY):
+            self._whole, self.controls = False, self._drawn
+            self._states = {name: state for name, state in self._states.items() if name in self.controls}
+            self._finished.set()
 
     def _look(self, fragment: str, interval: float) -> None:
         """Rerun a live part at this interval from now on."""
