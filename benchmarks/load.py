@@ -199,8 +199,7 @@ def _slope(memory: list[tuple[float, int]]) -> float:
 async def _lesson(url: str, app: psutil.Process, people: int, minutes: float) -> tuple[list[float], Lesson, float]:
     """Seconds until each one's first page was there, what was noted, and the app's processor time a second."""
     async with AsyncExitStack() as stack:
-        tabs = [await stack.enter_async_context(tab(url)) for _ in range(people)]
-        arrivals = await asyncio.gather(*(person.open() for person in tabs))
+        tabs, arrivals = zip(*await asyncio.gather(*(_arrive(stack, url) for _ in range(people))), strict=True)
         say(f"{people} people: first page {median(arrivals):.2f} s, 95 % {_high(arrivals):.2f} s")
         teacher = await stack.enter_async_context(tab(url))
         await _prepare(teacher)
@@ -212,7 +211,15 @@ async def _lesson(url: str, app: psutil.Process, people: int, minutes: float) ->
         for person in (teacher, *tabs):
             noted.looks += person.looks
             noted.errors += person.errors
-        return arrivals, noted, busy
+        return list(arrivals), noted, busy
+
+
+async def _arrive(stack: AsyncExitStack, url: str) -> tuple[Tab, float]:
+    """A new person's tab, and the seconds until their first page is there."""
+    begun = time.perf_counter()
+    person = await stack.enter_async_context(tab(url))
+    await person.open()
+    return person, time.perf_counter() - begun
 
 
 async def _teach(person: Tab, noted: Lesson) -> None:
