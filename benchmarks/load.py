@@ -14,7 +14,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -185,7 +185,7 @@ def _target(name: str, value: float, unit: str, limit: float | None, note: str =
     return told(name, value, unit, note) if limit is None else at_most(name, value, unit, limit, note)
 
 
-def _high(values: list[float]) -> float:
+def _high(values: Sequence[float]) -> float:
     return float(np.percentile(values, 95))
 
 
