@@ -101,7 +101,7 @@ def ours(share: float, turn: Turn, dropout: float = 0.0) -> None:
 
 def keras_fit(share: float, turn: Turn, dropout: float = 0.0) -> None:
     """Keras' `fit` as the notebook has it. Its progress bar and TensorBoard are left out: both would cost it time."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
     import keras
 
     w = work(share)

@@ -5,6 +5,7 @@ For each line on standard input: one seed of all five, built, fitted, validated 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -43,6 +44,7 @@ def network(experiment: Experiment) -> Any:
 
 def main(share: float, epochs: int) -> None:
     """Serve rounds until standard input ends."""
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
     import keras
 
     w, data = work(share), dataset.load()
