@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from fmnist_core.experiment.activations import ACTIVATIONS
@@ -64,6 +65,11 @@ def settings(values: Mapping[str, Any]) -> str:
 
 def name(experiment: Experiment, leave_out: Collection[str] = ()) -> str:
     """A few words that tell an experiment: its preset, or what differs from the base network and has an effect."""
+    return _name(experiment, frozenset(leave_out))
+
+
+@lru_cache(maxsize=10_000)  # pages name every stored run
+def _name(experiment: Experiment, leave_out: frozenset[str]) -> str:
     for preset in PRESETS.values():
         if preset.experiment == experiment:
             return preset.title

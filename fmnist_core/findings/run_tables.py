@@ -91,10 +91,9 @@ def measures(trained: Sequence[Trained]) -> Runs:
     cross-entropy alone.
     """
     by_model: dict[str, dict[int, dict[str, float]]] = {}
+    names = compared(trained)
     for member in trained:
-        by_model.setdefault(member.model, {})[member.seed] = {
-            name: _measure(member.run, name) for name in compared(trained)
-        }
+        by_model.setdefault(member.model, {})[member.seed] = {name: _measure(member.run, name) for name in names}
     return by_model
 
 

@@ -162,7 +162,7 @@ def _history(trained: list[Trained]) -> pd.DataFrame:
     return _history_of(*((member.model, member.run) for member in trained))
 
 
-@per_run(max_entries=20)
+@per_run(max_entries=20, shared=True)
 def _history_of(*runs: tuple[str, Run]) -> pd.DataFrame:
     """The curves of runs with the names of their models."""
     return run_tables.history([Trained(model, run) for model, run in runs])

@@ -14,9 +14,11 @@ from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS
 from fmnist_core.findings import run_sentences, run_tables
 from fmnist_core.findings.run_tables import Trained
+from fmnist_core.store.run import Run
 from fmnist_core.ui.compare.compare_view import MEASURES, STATE, View
 from fmnist_core.ui.shared import chart_view, expander, markdown, pages, server
 from fmnist_core.ui.shared.pages import Page
+from fmnist_core.ui.shared.per_run import per_run
 
 
 def show(trained: list[Trained], view: View) -> None:
@@ -26,7 +28,7 @@ def show(trained: list[Trained], view: View) -> None:
         return
     st.header("Against the hyperparameters")
     STATE.draw("measure")
-    table = run_tables.table(trained)
+    table = _table_of(*((member.model, member.run) for member in trained))
     titles = {name: FIELDS[name].title for name in fields} | MEASURES
     if view.study is not None and len(view.study.axes) == 2 and len(fields) == 2:
         chart = hyperparameter_grid.heat_map(table, fields[0], fields[1], view.measure, titles)
@@ -44,6 +46,12 @@ def show(trained: list[Trained], view: View) -> None:
         field = st.selectbox("Against", fields, format_func=titles.__getitem__, width=320, key="compare field")
     chart = hyperparameter_grid.scatter(table, field, view.measure, run_tables.models(trained), titles)
     _clicked(chart_view.show(chart, key=f"compare dots {field} {view.measure}", on_select="rerun"))
+
+
+@per_run(max_entries=20, shared=True)
+def _table_of(*runs: tuple[str, Run]) -> pd.DataFrame:
+    """A row for each run, with the names of their models."""
+    return run_tables.table([Trained(model, run) for model, run in runs])
 
 
 def _runs_of(table: pd.DataFrame, cell: Mapping[str, Any]) -> list[str]:

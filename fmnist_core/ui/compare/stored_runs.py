@@ -65,8 +65,8 @@ def _filtered(runs: Sequence[Run]) -> list[Run]:
     name = field.selectbox(
         "Filter by", FILTERS, None, format_func=lambda name: FIELDS[name].title, key="compare filter", placeholder="any"
     )
-    words = {run: f"{run.name} {run.note} {wording.name(run.experiment)} {run.data_name}" for run in runs}
-    matching = [run for run in runs if text.lower() in words[run].lower()]
+    words = {run: f"{run.name} {run.note} {wording.name(run.experiment)} {run.data_name}" for run in runs if text}
+    matching = [run for run in runs if text.lower() in words.get(run, "").lower()]
     if name:
         settings = {run: run_tables.plain(run.experiment, name) for run in runs}
         chosen = values.multiselect("Values", sorted(set(settings.values()), key=str), key=f"compare filter {name}")

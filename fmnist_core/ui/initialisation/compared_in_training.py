@@ -108,13 +108,10 @@ def short(model: str) -> str:
 
 def _losses(trained: list[Trained]) -> None:
     st.header("How fast they learn")
-    lowest = measures.reached_by_all(trained)
-    target = None if pd.isna(lowest) else lowest
     names = models(trained)
-    chart_view.show(charts.losses(measures.loss_curves(trained), names, target), key="initialisation losses")
+    learned, target, wide = _progress(*((member.model, member.run) for member in trained))
+    chart_view.show(charts.losses(learned, names, target), key="initialisation losses")
     st.markdown("\n".join(f"- {_learned(member, target)}" for member in trained))
-    rows = measures.convergence(trained, LOSSES)
-    wide = rows.pivot_table(index="loss", columns="model", values="step", sort=False, dropna=False).dropna(how="all")
     if wide.empty:
         return
     lines = [[f"{loss:g}", *(_steps_text(steps[name]) for name in names)] for loss, steps in wide.iterrows()]
@@ -123,6 +120,17 @@ def _losses(trained: list[Trained]) -> None:
         f"When the mean training loss of {measures.WINDOW} consecutive steps first reaches it; it may rise again."
         " One seed."
     )
+
+
+@per_run(max_entries=20, shared=True)
+def _progress(*runs: tuple[str, Run]) -> tuple[pd.DataFrame, float | None, pd.DataFrame]:
+    """The loss curves of runs, with the names of their models; the loss that all reach; the steps to each of LOSSES, a
+    column for each model.
+    """
+    trained = [Trained(model, run) for model, run in runs]
+    lowest, rows = measures.reached_by_all(trained), measures.convergence(trained, LOSSES)
+    wide = rows.pivot_table(index="loss", columns="model", values="step", sort=False, dropna=False).dropna(how="all")
+    return measures.loss_curves(trained), None if pd.isna(lowest) else lowest, wide
 
 
 def _learned(member: Trained, target: float | None) -> str:
