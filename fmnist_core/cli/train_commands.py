@@ -13,7 +13,7 @@ from fmnist_core.cli.interrupts import ends_at_once
 from fmnist_core.cli.output import ProgressBar, versions, write
 from fmnist_core.data import dataset
 from fmnist_core.errors import reason_of
-from fmnist_core.experiment.cost import check_budget, training_images
+from fmnist_core.experiment.cost import check_budget, check_memory, training_images
 from fmnist_core.experiment.hyperparameters import Experiment, ExperimentError, run_id
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.study import STUDIES, Study, StudyError
@@ -66,6 +66,7 @@ def train(arguments: argparse.Namespace) -> None:
     else:
         examples = training_images(experiment, data.name)
         check_budget(experiment, examples, settings().compute_budget)
+        check_memory(experiment, settings().worker_memory)
         if lone := health.batches_of_one(experiment, examples):
             batch_size = health.larger_batches(examples)["batch_size"]
             print(f"{lone} Choose --batch-size {batch_size}.", file=sys.stderr)
@@ -172,6 +173,8 @@ def train_study(arguments: argparse.Namespace) -> None:
     study = study_of(arguments)
     data = dataset.load(arguments.data)
     check_study(study, lambda experiment: training_images(experiment, data.name), settings().compute_budget)
+    for variant in study.variants():
+        check_memory(variant.experiment, settings().worker_memory)
     check_runs_folder()
     _make_room([experiment for _, experiment in study.experiments()], data.name)
     variants = study.experiments()

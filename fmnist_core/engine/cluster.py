@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from fmnist_core.engine import scratch
 from fmnist_core.errors import LabError, reason_of
@@ -21,7 +23,7 @@ log = logging.getLogger(__name__)
 OnEvent = Callable[[tuple[float, Mapping[str, Any]]], None]  # with the time of sending
 ROOT = Path(__file__).parents[2]
 MEMORY_TOPIC = "worker-restart-memory"  # Dask's nannies tell here whom they ended because of its memory
-START_SECONDS, CONNECT_SECONDS = 60, 10
+START_SECONDS, CONNECT_SECONDS, ANSWER_SECONDS = 60, 10, 3
 QUIET_LOGGERS = ("distributed.client", "distributed.comm.core", "distributed.core", "tornado.application")
 QUIET = "ignore:resource_tracker:UserWarning"  # it tells of each semaphore that it removes after a worker was killed
 
@@ -62,6 +64,7 @@ class Cluster:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         options: dict[str, Any] = {"set_as_default": False, "timeout": CONNECT_SECONDS, "name": "fmnist-lab"}
         if settings.engine:
+            _check_address(settings.engine)
             return Client(settings.engine, **options)
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         self._host = subprocess.Popen(
@@ -152,6 +155,33 @@ class Cluster:
         if self._host.stdout:
             self._host.stdout.close()
         scratch.sweep()  # the host's, if it was killed
+
+
+def _check_address(address: str) -> None:
+    """Whether a Dask scheduler answers at an address: Dask's own client takes long to find that out, and says it in
+    traces. A scheduler speaks first. Raises: EngineError, OSError.
+    """
+    import dask
+
+    parts = urlsplit(address)
+    if parts.scheme not in ("tcp", "tls") or not parts.hostname or not _port(parts):
+        raise EngineError("it must be an address such as tcp://192.0.2.1:8786")
+    if parts.scheme == "tls" and not dask.config.get("distributed.comm.tls.ca-file"):
+        raise EngineError("tls:// needs certificates in Dask's configuration (distributed.comm.tls)")
+    with socket.create_connection((parts.hostname, _port(parts)), ANSWER_SECONDS) as connection:
+        if parts.scheme == "tls":
+            return
+        connection.settimeout(ANSWER_SECONDS)
+        with suppress(TimeoutError):
+            if connection.recv(1):
+                return
+    raise EngineError("what answers there is no Dask scheduler")
+
+
+def _port(parts: SplitResult) -> int:
+    with suppress(ValueError):
+        return parts.port or 0
+    return 0
 
 
 def _ask(host: subprocess.Popen[str], request: dict[str, Any]) -> dict[str, Any]:

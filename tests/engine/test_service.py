@@ -35,6 +35,7 @@ from fmnist_core.experiment.recording import (
     from_message,
     to_message,
 )
+from fmnist_core.experiment.study import Study
 from fmnist_core.settings import settings
 from fmnist_core.store.run_store import RunStore
 from tests.support.engine_waits import PATIENCE, TINY, shot, until
@@ -174,6 +175,25 @@ def test_one_active_training_per_session(surroundings: Path) -> None:
     idle.stop(first, "s")
     assert idle.active("s") is None and state(idle, first) == "stopped"
     idle.submit(TINY.model_copy(update={"seed": 1}), "s")
+
+
+@pytest.mark.parametrize("what", ["training", "race", "study"])
+def test_a_network_too_large_for_a_worker_is_refused_at_the_press(
+    surroundings: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Its worker would be killed, and its neighbours' jobs with it."""
+    monkeypatch.setenv("FMNIST_RUNS_BUDGET", "1e12")
+    large = Experiment(layers=20, units=2048, epochs=1, training_fraction=0.01)
+    idle = Engine()
+    asks: dict[str, Callable[[], object]] = {
+        "training": lambda: idle.submit(large, "s"),
+        "race": lambda: idle.submit_race([large, TINY], "s"),
+        "study": lambda: idle.submit_study(Study.of({"base": large, "seeds": 2}), "s"),
+    }
+    with pytest.raises(LabError, match=r"need about \d\.\d GB of memory, but a worker may use 1\.8 GB; choose fewer"):
+        asks[what]()
+    assert idle.active("s") is None and idle.active_study("s") is None
+    idle.submit(Experiment(layers=4, units=2048, epochs=1, training_fraction=0.01), "s")
 
 
 # With workers
@@ -380,19 +400,6 @@ def test_no_process_outlives_the_engine(surroundings: Path) -> None:
     assert len(started) >= 2
     made.close()
     until(lambda: all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in started), "the end of all")
-
-
-@engine_test
-def test_an_address_where_nobody_answers_is_one_sentence(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FMNIST_ENGINE", "tcp://127.0.0.1:1")
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
-    made = Engine(warm_up=False)
-    made.start()
-    steps(made, "nowhere", 1)
-    failed = ended(made, "nowhere")
-    assert failed.state == "failed" and "tcp://127.0.0.1:1 (FMNIST_ENGINE)" in failed.error
-    assert not made.status().ready and made.status().message == failed.error
-    made.close()
 
 
 @engine_test

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fmnist_core.engine import scratch
+from fmnist_core.engine import cluster, scratch
 from fmnist_core.engine.service import Engine
 from fmnist_core.experiment.hyperparameters import Experiment
 from tests.engine.test_service import STEPS
@@ -92,6 +93,40 @@ def test_an_engine_leaves_nothing_whatever_ends_it(temporary: Path, tmp_path: Pa
     until(lambda: all(map(gone, processes)), "the end of its processes")
     assert not [path for path in held if Path(path).exists()] and not list(temporary.iterdir())
     assert end == "kill" or not unfinished.exists(), "the job ended in order"
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """The address of a server that takes connections and says nothing, as one of another protocol."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("nonsense", "it must be an address such as tcp://192.0.2.1:8786"),
+        ("tcp://127.0.0.1:many", "it must be an address such as tcp://192.0.2.1:8786"),
+        ("http://127.0.0.1:1", "it must be an address such as tcp://192.0.2.1:8786"),
+        ("tcp://127.0.0.1:1", "Connection refused"),
+        ("tls://127.0.0.1:1", "tls:// needs certificates in Dask's configuration (distributed.comm.tls)"),
+        ("mute", "what answers there is no Dask scheduler"),
+    ],
+)
+def test_an_engine_that_cannot_be_reached_is_one_sentence(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, mute: str, address: str, reason: str
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.2)
+    address = mute if address == "mute" else address
+    monkeypatch.setenv("FMNIST_ENGINE", address)
+    engine = Engine(warm_up=False)
+    engine.start()
+    engine.submit_job(STEPS, "nowhere", {"epochs": 1}, [Experiment(epochs=1)], "s")
+    until(lambda: not shot(engine, "nowhere").active, "its end")
+    sentence = f"The engine at {address} (FMNIST_ENGINE) cannot be reached: {reason}."
+    assert (shot(engine, "nowhere").state, shot(engine, "nowhere").error) == ("failed", sentence)
+    assert not engine.status().ready and engine.status().message == sentence
+    engine.close()
 
 
 APP = """
