@@ -24,7 +24,7 @@ T = TypeVar("T", int, float)
 PREFIX = "FMNIST_"
 GIB = 1024**3
 MIRROR = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"  # Where Keras itself downloads from.
-NEAR = 0.8  # likeness of two names from which one is taken for a slip of the other
+NEAR = 0.85  # likeness to a setting's name from which another name is taken for a slip
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 LONGEST = 80  # characters of a value that a sentence repeats
 
@@ -95,11 +95,13 @@ def _misspelt(names: frozenset[str]) -> tuple[str, ...]:
     known = [PREFIX + field.name.upper() for field in fields(Settings)]
     sentences = []
     for name in sorted(names.difference(known)):
-        near = get_close_matches(name.upper(), known, n=1, cutoff=NEAR)
-        if near:
+        text = name.upper()
+        if text.startswith(PREFIX):  # what all have in common makes no two alike
+            near = get_close_matches(text.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1)
+            meant = f"{PREFIX}{near[0]} may be meant" if near else "the README lists those that there are"
+            sentences.append(f"There is no setting {name}; {meant}.")
+        elif near := get_close_matches(text, known, n=1, cutoff=NEAR):
             sentences.append(f"There is no setting {name}; {near[0]} may be meant.")
-        elif name.upper().startswith(PREFIX):
-            sentences.append(f"There is no setting {name}; the README lists those that there are.")
     return tuple(sentences)
 
 
