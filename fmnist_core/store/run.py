@@ -41,11 +41,11 @@ Count = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class RunError(LabError):
-    """A stored run that cannot be used; the text says why, and what to do. run_id: its name."""
+    """A stored run that cannot be used; the text says why, and what to do. run_id: its name. why: in a few words."""
 
-    def __init__(self, text: str, run_id: str = "") -> None:
+    def __init__(self, text: str, run_id: str = "", why: str = "") -> None:
         super().__init__(text)
-        self.run_id = run_id
+        self.run_id, self.why = run_id, why
 
 
 class RunDamaged(RunError):
@@ -117,8 +117,8 @@ class UserFacts(TypedDict):
 METRICS: TypeAdapter[Any] = TypeAdapter(Metrics)
 PROVENANCES: TypeAdapter[Any] = TypeAdapter(Provenance)
 USER: TypeAdapter[Any] = TypeAdapter(UserFacts)
-# Large files that were found damaged: the file, its time and size then, and the sentence; by their run's folder.
-_found_damaged: dict[str, tuple[Path, tuple[int, ...], str]] = {}
+# Large files that were found damaged: the file, its time and size then, and the error; by their run's folder.
+_found_damaged: dict[str, tuple[Path, tuple[int, ...], RunDamaged]] = {}
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class Run:
                 problem = _problem(self.path, error, name)
                 if isinstance(problem, RunDamaged):
                     file = self.path / name
-                    _found_damaged[str(self.path)] = file, _mark(file), str(problem)
+                    _found_damaged[str(self.path)] = file, _mark(file), problem
                     log.warning("%s", problem)
                 raise problem from error
 
@@ -250,9 +250,9 @@ def open_run(path: Path, quiet: Callable[[], AbstractContextManager[object]]) ->
     except (OSError, FileDamaged) as error:
         raise _problem(path, error) from error
     if known := _found_damaged.get(str(path)):
-        file, mark, sentence = known
+        file, mark, problem = known
         if _mark(file) == mark:
-            raise RunDamaged(sentence, path.name)
+            raise RunDamaged(str(problem), path.name, problem.why)
         del _found_damaged[str(path)]  # somebody repaired it, or trained the run again
     user = user_facts(path)
     user = {"kept": True} if user is None else user  # perhaps it is
@@ -287,7 +287,7 @@ def user_facts(path: Path) -> dict[str, Any] | None:
 
 def damaged(run_id: str, why: str) -> RunDamaged:
     """The error for a run whose files are not as they were written."""
-    return RunDamaged(f"The stored run {run_id} is damaged ({why}); train it again, or set it aside.", run_id)
+    return RunDamaged(f"The stored run {run_id} is damaged ({why}); train it again, or set it aside.", run_id, why)
 
 
 def trained_again(run_id: str) -> RunGone:
@@ -384,7 +384,7 @@ def _check_sizes(path: Path, files: dict[str, int]) -> None:
         except (FileNotFoundError, ValueError):
             raise FileDamaged(f"{name} is missing") from None
         if actual != size:
-            raise FileDamaged(f"{name} has {actual:,} bytes instead of {size:,}")
+            raise FileDamaged(f"{name} has {actual:,} instead of {size:,} bytes")
 
 
 def _first(error: Exception) -> str:

@@ -235,7 +235,7 @@ class RunStore:
         self._path(run_id).rename(target)
         log.warning("%s It was moved to %s and can be put back.", problem, target)
         with suppress(OSError):
-            (target / REASON).write_text(str(problem))
+            (target / REASON).write_text(f"The stored run {run_id} is damaged ({problem.why or problem}).")
 
     # --- The budget
 

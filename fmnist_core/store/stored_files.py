@@ -47,7 +47,7 @@ def content(path: Path, size: int | None = None, checksum: int | None = None) ->
     """All bytes of a file, compared with the size and the CRC-32 that it had when it was written, where known."""
     data = path.read_bytes()
     if size is not None and len(data) != size:
-        raise FileDamaged(f"{path.name} has {len(data):,} bytes instead of {size:,}")
+        raise FileDamaged(f"{path.name} has {len(data):,} instead of {size:,} bytes")
     if checksum is not None and zlib.crc32(data) != checksum:
         raise FileDamaged(f"{path.name} has changed since it was written")
     return data
@@ -73,7 +73,10 @@ def archive_names(path: Path) -> tuple[str, ...]:
 
 
 def _names(archive: zipfile.ZipFile) -> tuple[str, ...]:
-    return tuple(member.filename.removesuffix(".npy") for member in archive.infolist())
+    members = archive.infolist()
+    if any(member.comment or member.extra for member in members):  # NumPy writes none: it is a swallowed member
+        raise ValueError("its list of contents is damaged")
+    return tuple(member.filename.removesuffix(".npy") for member in members)
 
 
 def archive(path: Path, names: Iterable[str] | None = None) -> dict[str, Array]:
@@ -83,7 +86,8 @@ def archive(path: Path, names: Iterable[str] | None = None) -> dict[str, Array]:
     """
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
-        wanted = _names(archive) if names is None else names
+        there = _names(archive)
+        wanted = there if names is None else names
         return {name: _member(archive, name, size) for name in wanted}
 
 

@@ -156,6 +156,18 @@ def test_a_header_cannot_ask_for_more_than_its_file_has(tmp_path: Path) -> None:
             stored_files.parsed(path, partial(_array, data))
 
 
+def test_an_archive_cannot_lose_an_array(tmp_path: Path) -> None:
+    path = tmp_path / "two.npz"
+    np.savez(path, a=np.zeros(3), b=np.zeros(3))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 32] = 200  # the length of the first one's comment, which swallows the second
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["a.npy"]
+    with pytest.raises(FileDamaged, match="its list of contents is damaged"):
+        stored_files.parsed(path, stored_files.archive)
+
+
 def _array(data: bytes, _: Path) -> Any:
     return stored_files.array(data)
 
@@ -180,5 +192,5 @@ def test_a_run_is_known_by_what_it_was_when_it_was_opened(runs: Path) -> None:
     assert len(run.step_losses)
     (run.path / "step_losses.npy").write_bytes(b"")
     assert len(run.step_losses)
-    with pytest.raises(LabError, match="step_losses.npy has 0 bytes"):
+    with pytest.raises(LabError, match="step_losses.npy has 0 instead of"):
         assert replace(run).step_losses
