@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+
+import psutil
 
 from fmnist_core.engine import scratch
 from fmnist_core.errors import LabError, reason_of
@@ -24,6 +27,7 @@ OnEvent = Callable[[tuple[float, Mapping[str, Any]]], None]  # with the time of 
 ROOT = Path(__file__).parents[2]
 MEMORY_TOPIC = "worker-restart-memory"  # Dask's nannies tell here whom they ended because of its memory
 START_SECONDS, CONNECT_SECONDS, ANSWER_SECONDS = 60, 10, 3
+WATCH_SECONDS, STOPPED_SECONDS = 1, 5  # a debugger stops a process, too, for a moment
 QUIET_LOGGERS = ("distributed.client", "distributed.comm.core", "distributed.core", "tornado.application")
 QUIET = "ignore:resource_tracker:UserWarning"  # it tells of each semaphore that it removes after a worker was killed
 
@@ -77,6 +81,7 @@ class Cluster:
         request = {"workers": settings.workers, "memory": settings.worker_memory, "threads": threads}
         request["cores"] = settings.cores
         answer = _ask(self._host, request)
+        threading.Thread(target=_end_stopped, args=(self._host,), name="engine-watch", daemon=True).start()
         return Client(answer["address"], security=Security(require_encryption=True, **answer["tls"]), **options)
 
     def alive(self) -> bool:
@@ -182,6 +187,25 @@ def _port(parts: SplitResult) -> int:
     with suppress(ValueError):
         return parts.port or 0
     return 0
+
+
+def _end_stopped(host: subprocess.Popen[str]) -> None:
+    """As long as the host lives, kill those of its processes that somebody has stopped: nothing else tells that they
+    will never answer. What they did begins again, as after any death.
+    """
+    since: dict[psutil.Process, float] = {}
+    while host.poll() is None:
+        with suppress(psutil.Error):
+            top = psutil.Process(host.pid)
+            stopped = [each for each in (top, *top.children()) if each.status() == psutil.STATUS_STOPPED]
+            since = {each: since.get(each, time.monotonic()) for each in stopped}
+            for process, start in since.items():
+                if time.monotonic() - start > STOPPED_SECONDS:
+                    log.warning(
+                        "The engine's process %d was stopped by a signal (SIGSTOP) and is replaced.", process.pid
+                    )
+                    process.kill()
+        time.sleep(WATCH_SECONDS)
 
 
 def _ask(host: subprocess.Popen[str], request: dict[str, Any]) -> dict[str, Any]:

@@ -159,3 +159,25 @@ def test_the_end_of_an_app_with_a_training_is_silent_and_complete(temporary: Pat
         until(lambda: all(map(gone, processes)), "the end of its processes")
         assert app.stderr.read() == ""
     assert not list(temporary.iterdir())
+
+
+@pytest.mark.engine
+def test_stopped_processes_are_replaced_and_the_training_goes_on(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """First the worker, then the host: nobody else would notice, and everybody would wait for ever."""
+    monkeypatch.setattr(cluster, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(cluster, "STOPPED_SECONDS", 0.2)
+    engine = Engine(warm_up=False)
+    engine.start()
+    engine.submit_job(STEPS, "steps", {"epochs": 30}, [Experiment(epochs=30)], "s")
+    until(lambda: shot(engine, "steps").epoch, "the first epoch")
+    [worker] = [process for process in host(engine).children() if process.nice() > host(engine).nice()]
+    worker.suspend()
+    until(lambda: shot(engine, "steps").notice and shot(engine, "steps").epoch, "the second start")
+    assert shot(engine, "steps").notice.startswith("The worker process died at epoch ")
+    host(engine).suspend()
+    until(lambda: "engine failed" in shot(engine, "steps").notice and shot(engine, "steps").epoch, "the third start")
+    assert caplog.text.count("was stopped by a signal (SIGSTOP) and is replaced.") == 2
+    until(lambda: shot(engine, "steps").state == "done", "its end")
+    engine.close()
