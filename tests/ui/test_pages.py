@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as text
+from streamlit.source_util import page_icon_and_name
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.experiment.hyperparameters import FIELDS, Experiment, run_id
@@ -278,6 +279,7 @@ def test_damaged_data_is_one_sentence_and_the_page_stays_up(
 
 PAGE_ALONE = """
 import sys
+from streamlit.source_util import page_icon_and_name
 from streamlit.testing.v1 import AppTest
 import fmnist_core.engine.service
 fmnist_core.engine.service.Engine.start = lambda self: None
@@ -344,3 +346,13 @@ def test_only_who_looks_at_a_run_opens_it(no_workers: None, tmp_path: Path) -> N
 
     assert not used("app.py") and not used("pages/Compare.py", runs=run.run_id)
     assert used("pages/Train.py", **run.experiment.query()) and used("pages/Inspect.py", run=run.run_id)
+
+
+@pytest.mark.parametrize("page", [page for page in Page if page is not Page.HOME])
+def test_a_page_in_small_letters_is_the_page_with_its_settings(page: Page) -> None:
+    setting = {Page.TRAIN: {"units": "64"}, Page.COMPARE: {"curve": "gap"}, Page.INSPECT: {"section": "health"}}
+    query = setting.get(page, {"seed": "7"})
+    alias = f"pages/0_{page.title.lower()}.py"
+    assert page_icon_and_name(ROOT / alias)[1] == page.title.lower()
+    app = opened(alias, **query)
+    assert url(app) == query and app.title[0].value == opened(page.path).title[0].value

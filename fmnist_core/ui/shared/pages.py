@@ -1,6 +1,7 @@
 """The pages: one row each. The menu, the links, and the names in the session's state follow from it.
 
-A new page is a row here, a folder `fmnist_core/ui/NAME` with `NAME_page.show`, and a script of two lines in `pages/`.
+A new page is a row here, a folder `fmnist_core/ui/NAME` with `NAME_page.show`, and a script of two lines in `pages/`,
+with one beside it for the address in small letters.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ class Page(Enum):
     def path(self) -> str:
         """Its script, as Streamlit names it."""
         return "app.py" if self is Page.HOME else f"pages/{self.title}.py"
+
+
+def open_instead(page: Page) -> None:
+    """Go to a page with the settings of this address, which is that page's own in small letters.
+
+    Streamlit compares an address with the names of the scripts in `pages/` letter by letter. It leaves out a number
+    before a script's name, so that two scripts stand side by side that differ in nothing else.
+    """
+    st.switch_page(page.path, query_params=st.query_params.to_dict())
 
 
 def link(

@@ -1,0 +1,5 @@
+"""The address /compare, as people type it."""
+
+from fmnist_core.ui.shared import pages
+
+pages.open_instead(pages.Page.COMPARE)
