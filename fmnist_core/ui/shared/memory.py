@@ -19,7 +19,8 @@ from streamlit import runtime
 
 PERIOD = 60.0  # seconds
 HEAPS = 2
-M_ARENA_MAX = -8  # as <malloc.h> has it
+LARGE = 2**20  # bytes of a block that does not come from a heap, and is given back as soon as it is free
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # as <malloc.h> has them
 
 
 @st.cache_resource(show_spinner=False)
@@ -33,6 +34,7 @@ def keep_flat() -> None:
 def set_aside() -> None:
     """Let the garbage collector pass over all that there is now: modules, tables, classes."""
     _glibc("mallopt", M_ARENA_MAX, HEAPS)
+    _glibc("mallopt", M_MMAP_THRESHOLD, LARGE)
     gc.collect()
     gc.freeze()
 
