@@ -11,7 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PRODUCT = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "fmnist_core").rglob("*.py")]
 # Imported, and part of a package that is listed; its version follows from that package's.
-BROUGHT_ALONG = {"keras": "tensorflow", "dask": "distributed", "pydantic-core": "pydantic"}
+BROUGHT_ALONG = {
+    "keras": "tensorflow",
+    "dask": "distributed",
+    "pydantic-core": "pydantic",
+    "typing-extensions": "pydantic",
+}
 # Listed, though only other packages import them.
 FOR_OTHERS = {"cryptography": "distributed"}
 
