@@ -98,7 +98,7 @@ class Provenance(TypedDict):
 
     created: str
     data: DataFacts
-    files: dict[str, Count]
+    files: dict[Annotated[str, Field(max_length=200)], Count]
     checksums: NotRequired[dict[str, Annotated[int, Field(ge=0, lt=2**32)]]]
     lab: NotRequired[str]
     machine: NotRequired[str]
