@@ -255,7 +255,8 @@ class Job:
     def analysis_snapshot(self, place: int, now: float) -> AnalysisSnapshot:
         """An analysis' frozen picture for screens."""
         [progress] = self.lanes
-        return AnalysisSnapshot(**self._common(place, progress, now), fraction=progress.fraction, doing=progress.doing)
+        doing = "stopping" if self.stopping else progress.doing
+        return AnalysisSnapshot(**self._common(place, progress, now), fraction=progress.fraction, doing=doing)
 
     def _common(self, place: int, progress: JobProgress, now: float) -> dict[str, Any]:
         """A job that waits for nobody but a worker is starting."""

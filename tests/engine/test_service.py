@@ -19,7 +19,7 @@ import pytest
 from fmnist_core.engine import cluster
 from fmnist_core.engine.analyses import Analysis
 from fmnist_core.engine.cluster import Cluster
-from fmnist_core.engine.job import JOBS, MOST_POINTS, WARM_UP, AnalysisKind, JobProgress, LossCurve
+from fmnist_core.engine.job import JOBS, MOST_POINTS, WARM_UP, AnalysisKind, Job, JobProgress, LossCurve
 from fmnist_core.engine.remote import function_of
 from fmnist_core.engine.service import Engine
 from fmnist_core.errors import LabError
@@ -142,6 +142,15 @@ def test_the_time_left_follows_the_pace() -> None:
     progress.add(Progress(1, 60, 100, (), 0, 1), now=6.0)
     assert progress.seconds_left(6.0) == pytest.approx(340 / 50)
     assert progress.seconds_left(6.5) == pytest.approx(340 / 50 - 0.5)
+
+
+def test_an_analysis_that_is_to_stop_says_so_until_it_has() -> None:
+    """Table 1 looks at the wish between two chunks of its trainings."""
+    job = Job("module:function", "table", {}, kind="table")
+    job.add(Fraction(0.5, "halfway"), 0, 0.0)
+    assert job.analysis_snapshot(0, 0.0).doing == "halfway"
+    job.stopping = True
+    assert job.analysis_snapshot(0, 0.0).doing == "stopping"
 
 
 def test_events_are_few_but_no_epoch_is_dropped() -> None:
