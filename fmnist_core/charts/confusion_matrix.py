@@ -77,7 +77,9 @@ def matrix(table: pd.DataFrame, classes: Sequence[str], chosen: tuple[str, str] 
     figures = base.mark_text(fontSize=12, cursor="pointer").encode(
         text="figure:N", color=theme.either(alt.datum.strength > STRONG, "black", FIGURES)
     )
-    outline = base.transform_filter(frame).mark_rect(filled=False, strokeWidth=2.5, cornerRadius=2, stroke=theme.INK)
+    outline = base.transform_filter(frame).mark_rect(
+        filled=False, strokeWidth=2.5, cornerRadius=2, stroke=theme.INK, aria=False
+    )
     title, key = "Which classes the network confuses", "Grey: correct. Orange: mistakes; click a cell."
     return theme.picture([squares, figures, outline], 430, title, key)
 

@@ -69,7 +69,9 @@ def norms(history: pd.DataFrame, column: str, title: str, limit: float = 0.0) ->
         tooltip=["epoch:Q", tip("value:Q", title, ".4g")],
     )
     limits = alt.Chart(pd.DataFrame({"limit": [limit] if limit else []}))
-    rule = limits.mark_rule(strokeDash=[4, 4], color=theme.INK).encode(y="limit:Q", tooltip="limit:Q")
+    rule = limits.mark_rule(strokeDash=[4, 4], color=theme.INK).encode(
+        y=alt.Y("limit:Q", title=None), tooltip="limit:Q"
+    )
     return theme.picture([line, rule], 170, title)
 
 

@@ -142,5 +142,5 @@ def sheet(items: Sequence[Item], classes: Sequence[str], caption: str, columns: 
             lines.append(f"predicted {classes[best]}, {percent(float(item.probabilities[best]))}")
         for number, text in enumerate(lines):
             pen.text((left, top + tile + line * number + 1), text, "black", font)
-    pen.text((0, rows * tall + line // 2), caption, theme.MUTED, font)
+    pen.text((0, rows * tall + line // 2), caption, theme.SOFT_ON_WHITE, font)
     return images.png(canvas)

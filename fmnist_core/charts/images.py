@@ -136,7 +136,7 @@ def sheet(rows: Sequence[Row], places: int, caption: str, factor: int = 2) -> by
         pen.text((8 * factor, top + 14 * factor), row.label, "black", label_font, anchor="lm")
         picture = enlarged(strip(row.images, places), factor)
         canvas.paste(picture, (left, top), picture.getchannel("A"))
-    pen.text((0, canvas.height - 8 * factor), caption, theme.MUTED, caption_font, anchor="lm")
+    pen.text((0, canvas.height - 8 * factor), caption, theme.SOFT_ON_WHITE, caption_font, anchor="lm")
     return png(canvas)
 
 

@@ -65,7 +65,7 @@ def variances(measured: Measured, quantity: str) -> alt.LayerChart:
         color=_by_network(labels(measured)),
         tooltip=["network:N", "layer:Q", "kind:N", tip("variance:Q", format=".3~g")],
     )
-    lines = base.transform_filter("datum.kind == 'theory'").mark_line(strokeWidth=2, opacity=0.75)
+    lines = base.transform_filter("datum.kind == 'theory'").mark_line(strokeWidth=2, opacity=0.75, aria=False)
     points = base.transform_filter("datum.kind == 'measured'").mark_point(filled=True, size=70, opacity=1)
     key = "Points are measured, lines are theory." if expected else "Points are measured."
     title = _growth(table, quantity)

@@ -122,11 +122,11 @@ def sheet(
             pen.rounded_rectangle((middle - TILE // 2, top, middle + TILE // 2, top + TILE), 8, outline=RIM, width=2)
             points = row.points[column]
             if points is None:
-                pen.text((middle, top + TILE // 2), "No map", theme.MUTED, small, anchor="mm")
+                pen.text((middle, top + TILE // 2), "No map", theme.SOFT_ON_WHITE, small, anchor="mm")
             else:
                 drawn = dots(points, labels, palette)
                 canvas.paste(drawn, (middle - TILE // 2, top), drawn)
-            pen.text((middle, top + TILE + 24), row.caption(column), theme.MUTED, small, anchor="mm")
+            pen.text((middle, top + TILE + 24), row.caption(column), theme.SOFT_ON_WHITE, small, anchor="mm")
     for index, row in enumerate(rows):
         pen.text((24, head + index * pitch + TILE // 2), row.name, INK, medium, anchor="lm")
     for number, line in enumerate(lines):
@@ -135,7 +135,7 @@ def sheet(
             pen.ellipse((right, middle - 9, right + 18, middle + 9), palette[index])
             pen.text((right + 28, middle), names[index], INK, medium, anchor="lm")
             right += _width(names[index], medium)
-    pen.text((24, canvas.height - 34), caption, theme.MUTED, smallest, anchor="lm")
+    pen.text((24, canvas.height - 34), caption, theme.SOFT_ON_WHITE, smallest, anchor="lm")
     return images.png(canvas)
 
 

@@ -84,5 +84,5 @@ def _numbers(rows: pd.DataFrame, steps_per_epoch: int) -> Any:
     number = math.ceil(int(rows["step"].max() + 1) / steps_per_epoch)
     every = max(1, math.ceil(number / MOST_NUMBERS))
     middles = [{"step": (n - 0.5) * steps_per_epoch, "epoch": n} for n in range(1, number + 1, every)]
-    texts = alt.Chart(alt.Data(values=middles)).mark_text(color=theme.MUTED, baseline="bottom", dy=-3, fontSize=11)
+    texts = alt.Chart(alt.Data(values=middles)).mark_text(color=theme.INK, baseline="bottom", dy=-3, fontSize=11)
     return texts.encode(x="step:Q", y=alt.value(0), text="epoch:N")

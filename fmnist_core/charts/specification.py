@@ -89,9 +89,20 @@ def _specification(drawn: Any) -> Specification:
     """Takes the data out of the chart first: Altair would go through all of it."""
     tables = _take_tables(drawn)
     specification = drawn.to_dict(validate=schemapi.DEBUG_MODE)
+    for view in specification.get("layer", ()):
+        if tables.get(view.get("data", {}).get("name")) is not None and tables[view["data"]["name"]].empty:
+            _silence(view)
     specification["config"] = theme.CONFIG
     specification["description"] = specification.get("description") or described(specification)
     return Specification(json.dumps(specification), {name: _stream(table) for name, table in tables.items()})
+
+
+def _silence(view: dict[str, Any]) -> None:
+    """Marks without data have no words for readers who cannot see them: so they need none."""
+    mark = view["mark"] if isinstance(view["mark"], dict) else {"type": view["mark"]}
+    view["mark"] = mark | {"aria": False}
+    if isinstance(mark.get("point"), dict):
+        view["mark"]["point"] = mark["point"] | {"aria": False}
 
 
 def _take_tables(drawn: Any) -> dict[str, pd.DataFrame]:

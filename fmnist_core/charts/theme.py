@@ -37,6 +37,9 @@ HEIGHT, LEGEND = 340, 520
 # Text inside a picture follows the page: Vega knows its background (from its configuration) as a signal.
 PAPER = alt.ExprRef("background || 'white'")
 INK = alt.ExprRef("luminance(background || 'white') > 0.4 ? '#1d2733' : '#e4e9ee'")
+# Of labels and titles of axes and legends, which Streamlit shows too faintly on a light page: at least 6:1 on both.
+SOFT: Any = {"expr": "luminance(background || 'white') > 0.4 ? '#4d5663' : '#c7ced6'"}
+SOFT_ON_WHITE = "#4d5663"
 # How d3 writes numbers on axes and in tooltips: as the texts do, "95 %" with a space.
 LOCALE: Any = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""], "percent": " %"}
 # An axis for names: only the names, and all of them.
@@ -45,10 +48,25 @@ BARE: dict[str, Any] = dict.fromkeys(("labelOverlap", "labelFlush", "grid", "tic
 CONFIG: dict[str, Any] = {
     "locale": {"number": LOCALE},
     "view": {"stroke": None},
-    "axis": {"titleFontWeight": 500, "labelFontSize": 12, "titleFontSize": 12, "tickCount": 6},
+    "axis": {
+        "labelColor": SOFT,
+        "titleColor": SOFT,
+        "titleFontWeight": 500,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "tickCount": 6,
+    },
     "axisX": {"grid": False},
     "title": {"anchor": "start", "fontSize": 14, "fontWeight": 600, "offset": 10},
-    "legend": {"orient": "top", "title": None, "labelFontSize": 12, "symbolStrokeWidth": 3},
+    "header": {"labelColor": SOFT, "titleColor": SOFT},
+    "legend": {
+        "orient": "top",
+        "title": None,
+        "labelColor": SOFT,
+        "titleColor": SOFT,
+        "labelFontSize": 12,
+        "symbolStrokeWidth": 3,
+    },
     "line": {"strokeWidth": 2},
     "bar": {"color": TRAIN},
 }

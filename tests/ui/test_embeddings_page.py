@@ -71,7 +71,7 @@ def test_a_finished_map_comes_with_its_trust(run: Run) -> None:
     assert [event for event in events if isinstance(event, Fraction)]
     app = opened(PAGE, points="200", perplexity="10")
     shown = texts(app)
-    assert "How far to trust this map" in [one.value for one in app.subheader]
+    assert "How far to trust this map" in [one.value for one in app.header]
     assert "Measured on the map's 200 images with 15 neighbours" in shown
     assert "rank correlation" not in shown and "rank correlation" in texts(unfolded(app, "how to read a map"))
     assert (
@@ -87,7 +87,7 @@ def test_a_film_serves_every_epoch(run: Run) -> None:
     made(MapRequest(run.run_id, layer="hidden_1", epochs=run.epochs, points=200, method="pca"))
     for epoch in ("0", "2"):
         app = opened(PAGE, points="200", layer="hidden_1", method="pca", epoch=epoch)
-        assert "How far to trust this map" in [one.value for one in app.subheader]
+        assert "How far to trust this map" in [one.value for one in app.header]
         assert not [one for one in app.button if one.label == "Stop"]
 
 
@@ -198,7 +198,7 @@ def test_a_film_keeps_the_epochs_that_can_be_mapped_and_names_the_others(gappy: 
     made(request)
     for epoch in gappy.epochs:
         app = opened(PAGE, points="200", method=method, perplexity="10", epoch=str(epoch))
-        shown, measured = texts(app), "How far to trust this map" in [one.value for one in app.subheader]
+        shown, measured = texts(app), "How far to trust this map" in [one.value for one in app.header]
         if epoch in (1, 2):
             assert measured and "The film is ready" in shown
             assert f"No map of epoch 0: {AT_0}" in shown and f"No map of epoch 3: {AT_3}" in shown

@@ -124,7 +124,7 @@ def test_a_look_shows_what_was_measured() -> None:
     first, last = (facts["networks"][0]["layers"][place]["activation"]["std"] for place in (0, 1))
     assert f"from {first:.2g} in the first to {last:.2g} in the last hidden layer" in texts(app)
     assert "2 hidden layers of 16 units, tanh, gain 1, seed 0; 300 images" in texts(app)
-    heads = [head.value for head in app.subheader]
+    heads = [head.value for head in app.header]
     assert heads[:2] == ["Figure 6: activations", "Figure 7: back-propagated gradients"]
     assert {"Figure 8: weight gradients", "Singular values", "The numbers"} <= set(heads)
     assert [button.proto.label for button in app.get("download_button")] == ["Table (CSV)"]
@@ -180,7 +180,7 @@ def test_lsuv_can_be_watched_layer_by_layer() -> None:
     slider = widget(app, "Applied up to layer")
     assert list(slider.options) == ["1", "2", "output"] and slider.value == "output"
     app = slider.set_value("1").run()
-    assert not app.exception and "LSUV at work" in [head.value for head in app.subheader]
+    assert not app.exception and "LSUV at work" in [head.value for head in app.header]
 
 
 def test_dead_units_and_saturation_are_told() -> None:

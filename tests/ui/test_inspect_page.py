@@ -38,7 +38,7 @@ def opened(**query: str) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    return "\n".join([screens.texts(app), *(part.value for part in [*app.success, *app.subheader])])
+    return "\n".join([screens.texts(app), *(part.value for part in [*app.success, *app.header])])
 
 
 def segments(app: AppTest, label: str) -> Any:

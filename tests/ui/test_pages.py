@@ -51,7 +51,7 @@ def stored(tmp_path: Path, experiment: Experiment, losses: list[float], **metric
 def test_home_without_runs_says_what_to_do() -> None:
     app = opened("app.py")
     assert app.title[0].value == "Fashion-MNIST Lab"
-    assert [heading.value for heading in app.subheader] == ["Follow the path", "Play", "Teach a class", "Runs so far"]
+    assert [heading.value for heading in app.header] == ["Follow the path", "Play", "Teach a class", "Runs so far"]
     assert "press Train" in app.info[0].value
 
 

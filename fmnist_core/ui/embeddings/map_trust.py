@@ -25,7 +25,7 @@ COMPARED = 500  # points whose neighbours in two maps are compared
 
 def show(facts: Mapping[str, Any], request: MapRequest, images: int) -> None:
     """The measures of a map of so many images, each with its reading."""
-    st.subheader("How far to trust this map")
+    st.header("How far to trust this map")
     st.html(trust_table.table({name: value for name, value in facts.items() if isinstance(value, float)}))
     kl = f" KL divergence {facts['kl']:.3f}." if facts.get("kl") is not None else ""
     st.caption(

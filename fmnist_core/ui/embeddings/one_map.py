@@ -177,7 +177,7 @@ def _map(view: View, run: Run, epoch: int, mapped: Shown, frame: Frame) -> None:
             st.caption(
                 "Point at a dot to see its image. Click it to open the image with its nearest neighbours in the"
                 " layer. Select a group with the lasso (or Shift and drag) to see which classes are in it. Click"
-                " a class in the legend to hide it."
+                " a class in the legend to hide it. On a touch screen, two fingers move and zoom the map."
             )
 
 

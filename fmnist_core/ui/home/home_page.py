@@ -75,7 +75,7 @@ def show() -> None:
         with notebook.container(border=True, height="stretch"):
             _notebook_path(data.name)
         with play.container(border=True, height="stretch"):
-            st.subheader("Play")
+            st.header("Play")
             st.markdown(
                 "Every setting has a control, and the page's address always contains them all. Six places to start"
                 " from:"
@@ -83,14 +83,14 @@ def show() -> None:
             for label, question, values in IDEAS:
                 pages.link(Page.TRAIN, label, Experiment.of(values).query(), "arrow_forward", question)
         with st.container(border=True):
-            st.subheader("Teach a class")
+            st.header("Teach a class")
             st.markdown(TEACH)
         _runs()
 
 
 def _notebook_path(data_name: str) -> None:
     """The classic exercise, step by step, each step with its result once it is there."""
-    st.subheader("Follow the path")
+    st.header("Follow the path")
     st.markdown(
         "The classic exercise in order: look at the data, train a base network, then change one thing at a time."
     )
@@ -111,7 +111,7 @@ def _notebook_path(data_name: str) -> None:
 
 def _runs() -> None:
     """The latest runs, newest first, each a link to its result; runs that differ in the seed alone share a line."""
-    st.subheader("Runs so far")
+    st.header("Runs so far")
     runs, problems = server.store().listing()
     store_notices.show(problems)
     if active := server.mine():

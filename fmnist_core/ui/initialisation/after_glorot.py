@@ -97,7 +97,7 @@ def show() -> None:
     )
     for later in LATER:
         with st.container(border=True):
-            st.subheader(later.name)
+            st.header(later.name)
             if later.formula:
                 st.latex(later.formula)
             st.markdown(later.text)
@@ -105,7 +105,7 @@ def show() -> None:
             if later.look:
                 view_button(later.label, ICON, later.look)
     with st.container(border=True):
-        st.subheader("And why not zeros?")
+        st.header("And why not zeros?")
         st.markdown(
             "Biases may start at 0, weights may not: units with equal weights stay equal forever. See it happen."
         )

@@ -125,7 +125,7 @@ def _figures(facts: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, gap="medium"):
         for quantity, (title, reading) in FIGURES.items():
             with st.container(width=CARD):
-                st.subheader(title)
+                st.header(title)
                 singular = quantity == "singular_value"
                 st.caption(reading if singular else f"{reading} {spreads(facts, quantity)}")
                 panels = figures.singular_values(facts) if singular else figures.panels(facts, quantity)
@@ -142,7 +142,7 @@ def _figures(facts: Mapping[str, Any]) -> None:
 
 
 def _variances(facts: Mapping[str, Any]) -> None:
-    st.subheader("Variance by layer: theory over measurement")
+    st.header("Variance by layer: theory over measurement")
     with st.container(horizontal=True, gap="medium"):
         for quantity in ("activation", "gradient"):
             with st.container(width=CARD):
@@ -156,7 +156,7 @@ def _variances(facts: Mapping[str, Any]) -> None:
 
 def _lsuv(network: Mapping[str, Any]) -> None:
     """LSUV at work, as far as the reader wants to see it."""
-    st.subheader("LSUV at work")
+    st.header("LSUV at work")
     layers = list(dict.fromkeys(each["layer"] for each in network["lsuv"]))
     names = list(map(layer_label, layers))
     last = names.index(st.select_slider("Applied up to layer", names, names[-1], key=f"lsuv {len(names)}"))
@@ -174,7 +174,7 @@ def _lsuv(network: Mapping[str, Any]) -> None:
 
 def _table(facts: Mapping[str, Any]) -> None:
     rows = table(facts)
-    st.subheader("The numbers")
+    st.header("The numbers")
     layers, initialisers = rows["layer"].map(layer_label), rows["initialiser"].map(wording.choice)
     plain = st.column_config.Column
     columns = {

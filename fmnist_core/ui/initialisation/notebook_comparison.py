@@ -38,9 +38,9 @@ def show() -> None:
     if trained:
         results(trained)
         _link("All curves and the files of this comparison, on page Compare", SAME)
-    st.subheader("Why there is no difference in time")
+    st.header("Why there is no difference in time")
     _time(trained, data.name)
-    st.subheader("What makes a difference")
+    st.header("What makes a difference")
     st.markdown(
         "Two layers are too few for a factor to accumulate, ReLU networks lack He et al.'s factor of 2 with"
         " both, and Adam divides each gradient by its own size, so that small ones count as much as large ones."

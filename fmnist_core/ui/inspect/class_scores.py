@@ -28,7 +28,7 @@ def show(at: At, view: View) -> None:
 
 
 def _scores(scores: Scores, at: At) -> None:
-    st.subheader("Class by class")
+    st.header("Class by class")
     left, right = st.columns([3, 2], gap="large")
     with left:
         rows = confusion_matrix.score_rows(scores, CLASSES)
@@ -73,7 +73,7 @@ def _table(scores: Scores) -> pd.DataFrame:
 
 
 def _calibration(reliability: Reliability, at: At) -> None:
-    st.subheader("Is it as accurate as it is confident?")
+    st.header("Is it as accurate as it is confident?")
     left, right = st.columns([3, 2], gap="large")
     table = reliability_diagram.rows(reliability)
     with left.container(gap=None):

@@ -55,7 +55,7 @@ def _clicked() -> None:
 
 
 def _images(at: At, view: View, predictions: NDArray[np.float32]) -> None:
-    st.subheader("The images behind it")
+    st.header("The images behind it")
     _choose(view)
     labels = at.data.test_labels
     rows = behind(view, predictions, labels)

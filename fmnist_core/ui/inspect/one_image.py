@@ -95,7 +95,7 @@ def _course(run: Run, row: int) -> dict[int, NDArray[np.float32]]:
 
 def layers(at: At, image: NDArray[np.uint8], stem: str) -> None:
     """What the image does in each layer, unit by unit."""
-    st.subheader("What happens in each layer")
+    st.header("What happens in each layer")
     experiment = at.run.experiment
     values = {
         layer.name: layer.values[0] for layer in forward.layers(experiment, at.run.weights(at.epoch), image[None])
@@ -126,7 +126,7 @@ def _summary(activation: str, values: Array) -> str:
 
 def neighbours(at: At, image: NDArray[np.uint8], name: str, true: int | None) -> None:
     """The nearest training images in each layer. name: of the image, in caches. true: its class, where it has one."""
-    st.subheader("The nearest training images, layer by layer")
+    st.header("The nearest training images, layer by layer")
     pictures, labels = at.data.train_images, at.data.train_labels
     strips, rows = [], []
     for near in _nearest(at.run, at.epoch, name, image):

@@ -57,7 +57,7 @@ def show(at: At, view: View) -> None:
         return
     with right:
         st.markdown(f"After epoch {at.epoch}, the network predicts")
-        st.markdown(f"### {CLASSES[int(values.argmax())]}")
+        st.header(f"{CLASSES[int(values.argmax())]}")
         st.html(f'<div style="max-width:26rem">{gallery.bars(values, CLASSES, None, number=len(CLASSES))}</div>')
         st.caption(
             "The ten probabilities always add up to 100 %: a network that knows only clothes classifies anything as"

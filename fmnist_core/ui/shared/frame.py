@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import streamlit as st
 
@@ -15,6 +16,9 @@ from fmnist_core.ui.shared.pages import Page
 from fmnist_core.ui.shared.view_state import carried
 
 ICON = "👕"  # An emoji, as the browser has it: a Material symbol would be fetched from Google.
+
+
+STYLE = Path(__file__).with_suffix(".css")
 
 
 @contextmanager
@@ -29,6 +33,7 @@ def page(this: Page) -> Iterator[None]:
     st.set_page_config(
         page_title=name if this is Page.HOME else f"{this.title} · {name}", page_icon=ICON, layout="wide"
     )
+    st.html(STYLE)
     if this is Page.HOME and st.query_params:
         st.query_params.clear()  # it has no settings
     with st.sidebar:

@@ -33,6 +33,8 @@ class Gestures {
     listen("keydown", this.key);
     listen("blur", () => scatter.pointAt(null));
     listen("contextmenu", (event) => event.preventDefault());
+    // Two fingers are the map's. One scrolls the page (touch-action in scatter.css), as beside the map.
+    for (const name of ["touchstart", "touchmove"]) listen(name, this.touch, { passive: false });
   }
 
   /**
@@ -42,6 +44,18 @@ class Gestures {
   place(event) {
     const box = this.canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  /** @param {TouchEvent} event */
+  touch(event) {
+    if (event.touches.length > 1 && event.cancelable) event.preventDefault();
+  }
+
+  // Whether a pointer is a single finger, which moves the page and not the map.
+  /** @param {PointerEvent} event */
+  scrolls(event) {
+    const single = event.pointerType === "touch" && this.fingers.size === 1;
+    return single && !this.scatter.lassoing && !document.fullscreenElement;
   }
 
   /** @param {PointerEvent} event */
@@ -64,6 +78,7 @@ class Gestures {
     if (!this.moved && Math.hypot(place[0] - this.start[0], place[1] - this.start[1]) < SLOP) return;
     this.moved = true;
     this.scatter.pointAt(null);
+    if (this.scrolls(event)) return;
     if (this.fingers.size > 1) this.pinch(event.pointerId, place);
     else if (this.path) this.scatter.trace(this.path, place);
     else this.scatter.drag(place[0] - before[0], place[1] - before[1], event.buttons === 2 || event.ctrlKey);
@@ -78,7 +93,7 @@ class Gestures {
     const [other] = [...this.fingers].filter(([finger]) => finger !== id).map(([, at]) => at);
     const before = this.fingers.get(id);
     const apart = (at) => Math.max(20, Math.hypot(at[0] - other[0], at[1] - other[1]));
-    this.scatter.drag((place[0] - before[0]) / 2, (place[1] - before[1]) / 2, true);
+    this.scatter.drag((place[0] - before[0]) / 2, (place[1] - before[1]) / 2); // Turns a map of three dimensions.
     this.scatter.zoom(apart(place) / apart(before), [(place[0] + other[0]) / 2, (place[1] + other[1]) / 2]);
   }
 

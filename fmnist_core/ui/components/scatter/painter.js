@@ -7,7 +7,7 @@ const THEME = {
   paper: ["--st-background-color", "#ffffff"],
   ink: ["--st-text-color", "#1d2733"],
   rim: ["--st-border-color", "#d8dee4"],
-  accent: ["--st-primary-color", "#0b6fa4"],
+  accent: ["--st-primary-color", "#0a6799"],
 };
 
 class Painter {
