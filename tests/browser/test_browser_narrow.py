@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fmnist_core.experiment.hyperparameters import Experiment
-from tests.support.app_server import Server
+from tests.support.app_server import Server, new_page
 from tests.support.stored_runs import store_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
@@ -37,9 +37,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1024, "height": 800})
-    yield context.new_page()
-    context.close()
+    page = new_page(browser, 1024, 800)
+    yield page
+    page.context.close()
 
 
 def test_a_narrow_page_cuts_nothing(page: Page, server: Server) -> None:
