@@ -50,6 +50,10 @@ def test_a_fresh_server_shows_text_as_text_and_finds_a_page_in_small_letters(bro
     page.wait_for_url(lambda url: "utm_source" not in url)
     assert page.url.startswith(f"{server.url}/Train?") and query(page) == {"units": "64"}
 
+    page.goto(f"{server.url}/tRAIN?units=64")  # Streamlit's own dialog may lie above it
+    expect(page.get_by_role("heading", name="Train a network", include_hidden=True)).to_be_attached()
+    page.wait_for_url(f"{server.url}/Train?units=64")
+
     page.goto(f"{server.url}/")
     link = page.get_by_test_id("stPageLink").filter(has_text="![z]")
     expect(link).to_be_visible()

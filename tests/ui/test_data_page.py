@@ -94,7 +94,9 @@ def test_wrong_parameters_are_named(name: str, text: str, told: str) -> None:
 
 
 def test_unknown_parameter_is_named() -> None:
-    assert View.from_query({"colour": "red"})[1] == ["There is no setting 'colour' on page Data. It is ignored."]
+    known = "split, number, classes, seed, validation_fraction, image"
+    sentence = f"There is no setting 'colour' on page Data; the known ones are {known}. It is ignored."
+    assert View.from_query({"colour": "red"})[1] == [sentence]
 
 
 # --- Draws and pictures ---------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ WIDTHS = (5, 2, 2)
 
 def show() -> None:
     """The whole page."""
+    pages.open_meant(st.context.url or "")
     with frame.page(Page.HOME):
         st.title("Fashion-MNIST Lab")
         data = dataset.load()

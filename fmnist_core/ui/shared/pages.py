@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from typing import Literal
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -47,6 +48,18 @@ def open_instead(page: Page) -> None:
     before a script's name, so that two scripts stand side by side that differ in nothing else.
     """
     st.switch_page(page.path, query_params=st.query_params.to_dict())
+
+
+def open_meant(url: str) -> None:
+    """Go to the page that an address means which names it in other letters, such as /TRAIN or /tRain/.
+
+    Streamlit opens Home for these, below a dialog that says so.
+    """
+    base = str(st.get_option("server.baseUrlPath")).strip("/")
+    name = urlsplit(url).path.strip("/").removeprefix(base).strip("/")
+    meant = next((page for page in Page if page.title.casefold() == name.casefold() and page.title != name), None)
+    if meant and meant is not Page.HOME:
+        open_instead(meant)
 
 
 def link(
