@@ -23,6 +23,7 @@ from fmnist_core.errors import BadValueError, reason_of
 T = TypeVar("T", int, float)
 PREFIX = "FMNIST_"
 GIB = 1024**3
+LEAST_MEMORY = 10**9
 MIRROR = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"  # Where Keras itself downloads from.
 NEAR = 0.85  # likeness to a setting's name from which another name is taken for a slip
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
@@ -75,8 +76,9 @@ def settings() -> Settings:
         engine=_text("FMNIST_ENGINE"),
         mirror=_address("FMNIST_MIRROR", MIRROR),
         workers=_number("FMNIST_WORKERS", 1, int, "a whole number", low=1, high=256),
+        # The least is what the smallest training needs, by `cost.training_memory`.
         worker_memory=_number(
-            "FMNIST_WORKER_MEMORY", int(1.7 * GIB), _bytes, "a number of bytes, such as 2e9 or 2 GB", low=700 * 1024**2
+            "FMNIST_WORKER_MEMORY", int(1.7 * GIB), _bytes, "a number of bytes, such as 2e9 or 2 GB", low=LEAST_MEMORY
         ),
         # 1e15 is a little under six minutes at a sustained 3e12 and about an hour at 3e11 FLOP/s (a 2-core machine).
         compute_budget=_number("FMNIST_COMPUTE_BUDGET", 1e15, float, "a number, such as 1e15", low=1),

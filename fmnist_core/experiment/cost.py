@@ -127,8 +127,9 @@ def check_memory(experiment: Experiment, limit: int, together: int = 1) -> None:
     if needed > usable:
         what = "This training" if together == 1 else "This race"
         raise ExperimentError(
-            f"{what} would need about {needed / 1e9:.1f} GB of memory, but a worker may use {limit / 1e9:.1f} GB;"
-            " choose fewer layers or units, or smaller batches, or raise the limit (the setting FMNIST_WORKER_MEMORY)."
+            f"{what} would need about {needed / 1e9:.2f} GB of memory, but a worker can use {usable / 1e9:.2f} of its"
+            f" {limit / 1e9:.2f} GB; choose fewer layers or units, or smaller batches, or raise the limit (the"
+            " setting FMNIST_WORKER_MEMORY)."
         )
 
 

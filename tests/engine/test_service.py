@@ -36,7 +36,7 @@ from fmnist_core.experiment.recording import (
     to_message,
 )
 from fmnist_core.experiment.study import Study
-from fmnist_core.settings import settings
+from fmnist_core.settings import LEAST_MEMORY, settings
 from fmnist_core.store.run_store import RunStore
 from tests.support.engine_waits import PATIENCE, TINY, shot, until
 
@@ -77,7 +77,7 @@ def worker_process(engine: Engine) -> int:
 def light_engine(engine: Engine) -> Iterator[Engine]:
     """With the least memory and without TensorFlow; the other one warms up while this one is tested."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FMNIST_WORKER_MEMORY", str(700 * 1024**2))
+        patch.setenv("FMNIST_WORKER_MEMORY", str(LEAST_MEMORY))
         made = Engine(warm_up=False, alive=lambda session: session not in GONE)
     made.start()
     yield made
@@ -199,7 +199,7 @@ def test_a_network_too_large_for_a_worker_is_refused_at_the_press(
         "race": lambda: idle.submit_race([large, TINY], "s"),
         "study": lambda: idle.submit_study(Study.of({"base": large, "seeds": 2}), "s"),
     }
-    with pytest.raises(LabError, match=r"need about \d\.\d GB of memory, but a worker may use 1\.8 GB; choose fewer"):
+    with pytest.raises(LabError, match=r"need about \d\.\d\d GB .* can use 1\.73 of its 1\.83 GB; choose fewer"):
         asks[what]()
     assert idle.active("s") is None and idle.active_study("s") is None
     idle.submit(Experiment(layers=4, units=2048, epochs=1, training_fraction=0.01), "s")
@@ -351,7 +351,7 @@ def test_a_job_that_exceeds_the_memory_fails_clearly(light_engine: Engine) -> No
     light_engine.submit_job(ALLOCATE, "greedy", {}, [TINY], "s")
     failed = ended(light_engine, "greedy")
     assert failed.state == "failed"
-    assert "0.68 GiB" in failed.error and "FMNIST_WORKER_MEMORY" in failed.error and "fewer units" in failed.error
+    assert "0.93 GiB" in failed.error and "FMNIST_WORKER_MEMORY" in failed.error and "fewer units" in failed.error
     assert (
         failed.notice
         == "The worker process ran out of memory before the first epoch and the training was started again."
@@ -362,7 +362,7 @@ def test_a_job_that_exceeds_the_memory_fails_clearly(light_engine: Engine) -> No
 
 @engine_test
 def test_a_grown_worker_is_replaced_before_the_next_job(light_engine: Engine) -> None:
-    light_engine.submit_job(GROW, "grow", {"bytes": 520_000_000}, [TINY], "s")
+    light_engine.submit_job(GROW, "grow", {"bytes": 760_000_000}, [TINY], "s")
     assert ended(light_engine, "grow").state == "done"
     steps(light_engine, "next", 1)
     assert ended(light_engine, "next").state == "done" and shot(light_engine, "next").notice == ""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from fmnist_core.errors import LabError
-from fmnist_core.experiment.cost import check_budget, cost, kept_epochs
+from fmnist_core.experiment.cost import USABLE, check_budget, check_memory, cost, kept_epochs, training_memory
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.presets import PRESETS
 from fmnist_core.experiment.schedule import learning_rates
-from fmnist_core.settings import settings
+from fmnist_core.experiment.study import STUDIES
+from fmnist_core.experiment.table1_plan import ACTIVATIONS, RATES, Row, plan
+from fmnist_core.jobs.table1_trainings import AT_A_TIME
+from fmnist_core.settings import LEAST_MEMORY, settings
 
 
 def test_base_network_has_the_notebooks_parameters() -> None:
@@ -37,6 +42,29 @@ def test_budget_is_enforced_with_one_sentence() -> None:
     check_budget(Experiment(), 54_000, settings().compute_budget)
     with pytest.raises(LabError, match="FMNIST_COMPUTE_BUDGET"):
         check_budget(Experiment(layers=20, units=2048, epochs=200), 54_000, settings().compute_budget)
+
+
+def test_what_the_app_offers_fits_into_a_worker_of_the_default_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FMNIST_WORKER_MEMORY", raising=False)
+    limit = settings().worker_memory
+    for preset in PRESETS.values():
+        check_memory(preset.experiment, limit, together=2)  # in a race
+    for study in STUDIES.values():
+        for variant in study.variants():
+            check_memory(variant.experiment, limit)
+    for name, activation in product(("quick", "full"), ACTIVATIONS):
+        row = Row(activation, "glorot_uniform")
+        check_memory(plan(name).experiment(row, RATES[0], 0, 54_000), limit, AT_A_TIME)
+
+
+def test_the_least_memory_of_a_worker_is_what_the_smallest_training_needs() -> None:
+    """A setting that is accepted and then refuses everything would be a trap."""
+    smallest = Experiment(layers=0, optimiser="sgd", batch_size=1)
+    check_memory(smallest, LEAST_MEMORY)
+    check_memory(PRESETS["base"].experiment, LEAST_MEMORY)
+    assert training_memory(smallest) > 0.9 * USABLE * LEAST_MEMORY
+    with pytest.raises(LabError, match=r"need about 0\.96 GB of memory, but a worker can use 0\.95 of its 1\.00 GB;"):
+        check_memory(Experiment(layers=4, units=512), LEAST_MEMORY)
 
 
 def test_schedules_follow_their_formulas() -> None:

@@ -27,7 +27,7 @@ WRONG = [
     ({"FMNIST_RUNS_BUDGET": "much"}, ["a number of bytes", "20 GB"]),
     ({"FMNIST_RUNS_BUDGET": "5 parsecs"}, ["'5 parsecs'"]),
     ({"FMNIST_RUNS_BUDGET": "1e400 GB"}, ["'1e400 GB'"]),
-    ({"FMNIST_WORKER_MEMORY": "2"}, ["FMNIST_WORKER_MEMORY", "at least 734,003,200"]),
+    ({"FMNIST_WORKER_MEMORY": "2"}, ["FMNIST_WORKER_MEMORY", "at least 1,000,000,000"]),
     ({"FMNIST_COMPUTE_BUDGET": "nan"}, ["'nan'", "1e15"]),
     ({"FMNIST_COMPUTE_BUDGET": "inf"}, ["'inf'"]),
     ({"FMNIST_COMPUTE_BUDGET": "-1"}, ["'-1'"]),
