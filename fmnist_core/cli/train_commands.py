@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from fmnist_core.cli import flags
 from fmnist_core.cli.interrupts import ends_at_once
 from fmnist_core.cli.output import ProgressBar, versions, write
@@ -66,7 +68,7 @@ def train(arguments: argparse.Namespace) -> None:
     else:
         examples = training_images(experiment, data.name)
         check_budget(experiment, examples, settings().compute_budget)
-        check_memory(experiment, settings().worker_memory)
+        check_memory(experiment, psutil.virtual_memory().total, in_worker=False)
         if lone := health.batches_of_one(experiment, examples):
             batch_size = health.larger_batches(examples)["batch_size"]
             print(f"{lone} Choose --batch-size {batch_size}.", file=sys.stderr)
@@ -174,7 +176,7 @@ def train_study(arguments: argparse.Namespace) -> None:
     data = dataset.load(arguments.data)
     check_study(study, lambda experiment: training_images(experiment, data.name), settings().compute_budget)
     for variant in study.variants():
-        check_memory(variant.experiment, settings().worker_memory)
+        check_memory(variant.experiment, psutil.virtual_memory().total, in_worker=False)
     check_runs_folder()
     _make_room([experiment for _, experiment in study.experiments()], data.name)
     variants = study.experiments()

@@ -121,16 +121,23 @@ def training_memory(experiment: Experiment, together: int = 1) -> int:
     return TENSORFLOW_BYTES + 4 * together * (weights + kept + evaluated)
 
 
-def check_memory(experiment: Experiment, limit: int, together: int = 1) -> None:
-    """Refuse a training that a worker has too little memory for. limit: bytes. Raises: ExperimentError."""
+def check_memory(experiment: Experiment, limit: int, together: int = 1, in_worker: bool = True) -> None:
+    """Refuse a training that there is too little memory for.
+
+    limit: bytes, of a worker or of this machine. Raises: ExperimentError.
+    """
     needed, usable = training_memory(experiment, together), int(USABLE * limit)
-    if needed > usable:
-        what = "This training" if together == 1 else "This race"
-        raise ExperimentError(
-            f"{what} would need about {needed / 1e9:.2f} GB of memory, but a worker can use {usable / 1e9:.2f} of its"
-            f" {limit / 1e9:.2f} GB; choose fewer layers or units, or smaller batches, or raise the limit (the"
-            " setting FMNIST_WORKER_MEMORY)."
-        )
+    if needed <= usable:
+        return
+    what = "This training" if together == 1 else "This race"
+    place = f"a worker can use {usable / 1e9:.2f} of its {limit / 1e9:.2f} GB"
+    remedy = ", or raise the limit (the setting FMNIST_WORKER_MEMORY)"
+    if not in_worker:
+        place, remedy = f"this machine has {limit / 1e9:.2f} GB", ""
+    raise ExperimentError(
+        f"{what} would need about {needed / 1e9:.2f} GB of memory, but {place};"
+        f" choose fewer layers or units, or smaller batches{remedy}."
+    )
 
 
 def check_flops(needed: float, budget: float, what: str, remedy: str, error: type[LabError]) -> None:

@@ -65,6 +65,8 @@ def test_the_least_memory_of_a_worker_is_what_the_smallest_training_needs() -> N
     assert training_memory(smallest) > 0.9 * USABLE * LEAST_MEMORY
     with pytest.raises(LabError, match=r"need about 0\.96 GB of memory, but a worker can use 0\.95 of its 1\.00 GB;"):
         check_memory(Experiment(layers=4, units=512), LEAST_MEMORY)
+    with pytest.raises(LabError, match=r"about 0\.96 GB of memory, but this machine has 0\.90 GB; choose [^()]*\.$"):
+        check_memory(Experiment(layers=4, units=512), 900_000_000, in_worker=False)
 
 
 def test_schedules_follow_their_formulas() -> None:
