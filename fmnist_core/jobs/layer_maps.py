@@ -157,7 +157,8 @@ def make(
         frames[index] = _frame_facts(frame, values, neighbours, images, request)
 
     values_of_epochs = [partial(values_at, epoch) for epoch in request.epochs]
-    maps = film(values_of_epochs, request, on_progress, should_stop, keep, K, all_makers())
+    with all_makers() as makers:
+        maps = film(values_of_epochs, request, on_progress, should_stop, keep, K, makers)
     if maps is None:
         return None
     points = np.full((len(maps), len(images.rows), request.dimensions), np.nan, np.float32)

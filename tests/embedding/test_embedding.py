@@ -350,7 +350,8 @@ class TestMethods:
         method, declared = METHODS[name], settings_of(MapSettings)
         assert set(method.settings) <= set(declared) - {"method", "dimensions"}
         assert set(method.dimensions) <= set(declared["dimensions"].choices)
-        assert callable(all_makers()[name])
+        with all_makers() as makers:
+            assert callable(makers[name])
         assert all(metadata.version(package) for package in method.packages)
         if method.size:
             assert method.size in method.settings
