@@ -110,7 +110,10 @@ def _make_room(experiments: Sequence[Experiment], data_name: str) -> None:
     """Say which runs will be removed to make room for these. Raises: StoreError, where they cannot be stored."""
     from fmnist_core.store.run_store import configured_store
 
-    room = configured_store().room_for(experiments, data_name)
+    store = configured_store()
+    room = store.room_for(experiments, data_name)
+    for experiment in experiments:  # what is asked for is the last to go
+        store.touch(run_id(experiment, data_name))
     if room.removed:
         print(f"{room.sentence()} They are: {', '.join(room.removed)}.", file=sys.stderr)
 

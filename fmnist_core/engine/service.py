@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -139,6 +139,7 @@ class Engine:
         job = _training(experiment, data)
         if not _is_stored(job.name):
             check_trainings([experiment], data)
+            _keep_newest([job.name])
             self._add(job, session)
         return job.name
 
@@ -150,6 +151,7 @@ class Engine:
         data = dataset.load().name
         job = _race(experiments, data)
         check_trainings(experiments, data, together=len(experiments))
+        _keep_newest(run_id(experiment, data) for experiment in experiments)
         self._add(job, session)
         return job.name
 
@@ -176,6 +178,7 @@ class Engine:
         stored = {job.name for job in jobs if _is_stored(job.name)}
         with self._lock:
             self._studies.begin(study, jobs, stored, session)
+            _keep_newest(job.name for job in jobs)
             self._save()
 
     def study(self, digest: str) -> StudySnapshot | None:
@@ -332,6 +335,13 @@ def race_name(experiments: Sequence[Experiment]) -> str:
 def _is_stored(name: str) -> bool:
     run = configured_store().find(name)
     return run is not None and run.complete
+
+
+def _keep_newest(names: Iterable[str]) -> None:
+    """Let runs that somebody asks for be the last to make room, so that their own trainings do not remove them."""
+    store = configured_store()
+    for name in names:
+        store.touch(name)
 
 
 def check(seconds: float = 240) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmnist_core.cli import train_commands
 from fmnist_core.cli.commands import main
 from fmnist_core.data import dataset
+from fmnist_core.engine.service import Engine
 from fmnist_core.experiment.hyperparameters import Experiment
+from fmnist_core.experiment.study import Study
 from fmnist_core.store.result_store import Results, name_of
-from fmnist_core.store.run_store import RunStore, StoreError
+from fmnist_core.store.room import stored_bytes
+from fmnist_core.store.run_store import RunStore, StoreError, configured_store
 from fmnist_core.store.run_writer import RunWriter
 from fmnist_core.ui.shared import server
 from tests.support.screens import opened, plain, pressed, texts
@@ -174,6 +179,32 @@ def test_the_command_line_refuses_a_run_that_is_too_large(
     assert main(["study", "--data", "sample", "--units", "1024", "--epochs", "5"]) == 2
     said = capsys.readouterr().err
     assert "runs would need about" in said and said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("no_workers")
+@pytest.mark.parametrize("asked", ["a study", "a race", "the command line"])
+def test_what_is_asked_for_and_stored_is_the_last_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: str
+) -> None:
+    study, name = Study.of({"base": TINY, "seeds": 2}), dataset.load().name
+    experiments = [experiment for _, experiment in study.experiments()]
+    probabilities: Snapshots = {1: ({}, np.ones((120_000, 10), np.float32) / 10)}
+    stored = [experiments[0], TINY.changed(seed=77), TINY.changed(seed=78)]  # the first one was opened least
+    runs = [store_run(tmp_path / "runs", each, snapshots=probabilities) for each in stored]
+    for age, run in enumerate(reversed(runs)):
+        os.utime(run.path, (1_000_000_000 - age, 1_000_000_000 - age))
+    needed = stored_bytes(experiments[1], name)
+    budget = needed + int(2.5 * sum(runs[0].provenance["files"].values()))
+    monkeypatch.setenv("FMNIST_RUNS_BUDGET", str(budget))
+    told = configured_store().room_for(experiments, name)
+    if asked == "a study":
+        Engine().submit_study(study, "s")
+    elif asked == "a race":
+        Engine().submit_race(experiments, "s")
+    else:
+        train_commands._make_room(experiments, name)
+        assert runs[1].run_id in capsys.readouterr().err
+    assert list(told.removed) == [runs[1].run_id] == RunStore(tmp_path / "runs", budget - needed).evict()
 
 
 @pytest.mark.usefixtures("no_workers")
