@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import platform
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from fmnist_core.cli.interrupts import ends_at_once
 from fmnist_core.cli.output import versions
 from fmnist_core.data import dataset
 from fmnist_core.embedding.map_methods import METHODS
+from fmnist_core.engine.host import check_shared_memory
 from fmnist_core.errors import LabError, reason_of
 from fmnist_core.settings import check_runs_folder, settings
 
@@ -72,13 +72,9 @@ def _temporary_files() -> str:
 
 
 def _shared_memory() -> str:
-    """Raises: LabError."""
-    try:
-        multiprocessing.get_context("spawn").Semaphore()
-        return "semaphores can be made."
-    except OSError as error:
-        remedy = "mount /dev/shm with some free space (of a container: --shm-size)"
-        raise LabError(f"Processes cannot share memory ({reason_of(error)}); {remedy}.") from None
+    """Raises: LabError, SettingError."""
+    check_shared_memory(settings().workers)
+    return "there is room for the workers' semaphores."
 
 
 def _engine() -> str:

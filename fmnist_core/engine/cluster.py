@@ -59,7 +59,7 @@ class Cluster:
         except Exception as error:
             self.close()
             where = f"at {settings.engine} (FMNIST_ENGINE) cannot be reached" if settings.engine else "did not start"
-            raise EngineError(f"The engine {where}: {reason_of(error)}.") from error
+            raise EngineError(f"The engine {where}: {reason_of(error).removesuffix('.')}.") from error
 
     def _connect(self, settings: Settings, threads: int) -> Any:
         from distributed import Client, Security

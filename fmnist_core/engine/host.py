@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import os
 import sys
 from contextlib import suppress
@@ -17,9 +18,10 @@ from typing import Any
 import psutil
 
 from fmnist_core.engine.scratch import scratch_folder
-from fmnist_core.errors import reason_of
+from fmnist_core.errors import LabError, reason_of
 
 TLS = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+SEMAPHORES = 6  # of each worker, a page of /dev/shm each
 END_SECONDS = 1.5  # for which a worker may end what it does in order
 
 
@@ -33,6 +35,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what workers print must not fill a pipe that nobody reads
     request = json.loads(sys.stdin.readline())
     try:
+        check_shared_memory(request["workers"])
         with scratch_folder() as scratch:
             _serve(request, scratch, answer)
     except Exception as error:
@@ -40,6 +43,16 @@ def main() -> None:
     # Not an ordinary end, in which Dask's threads may wait for each other. What the system keeps for this process and
     # its workers (semaphores) is removed by Python's resource tracker, a process that outlives them.
     os._exit(0)
+
+
+def check_shared_memory(workers: int) -> None:
+    """Try whether there is room for what Dask shares with so many workers. Raises: LabError."""
+    try:
+        held = [multiprocessing.get_context("spawn").Semaphore() for _ in range(SEMAPHORES * workers)]
+        held.clear()
+    except OSError as error:
+        remedy = "mount /dev/shm with some free space (of a container: --shm-size)"
+        raise LabError(f"Processes cannot share memory ({reason_of(error)}); {remedy}.") from None
 
 
 def _say(answer: Any, message: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fmnist_core.cli.exit_codes import FAILED
 from fmnist_core.engine import cluster, scratch
 from fmnist_core.engine.service import Engine
 from fmnist_core.experiment.hyperparameters import Experiment
@@ -127,6 +129,25 @@ def test_an_engine_that_cannot_be_reached_is_one_sentence(
     assert (shot(engine, "nowhere").state, shot(engine, "nowhere").error) == ("failed", sentence)
     assert not engine.status().ready and engine.status().message == sentence
     engine.close()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("option", "reason"), [("size=4k", "No space left on device"), ("ro", "Read-only file system")]
+)
+def test_without_shared_memory_the_cause_is_one_sentence(temporary: Path, option: str, reason: str) -> None:
+    def elsewhere(command: str) -> subprocess.CompletedProcess[str]:
+        line = f"mount -t tmpfs -o {option} tmpfs {SHARED} && exec {command}"
+        return subprocess.run(["unshare", "--mount", "sh", "-c", line], cwd=ROOT, capture_output=True, text=True)
+
+    if shutil.which("unshare") is None or elsewhere("true").returncode:
+        pytest.skip("this user may not mount anything")
+    done = elsewhere(f"{sys.executable} -m fmnist_core doctor")
+    problem = (
+        f"Processes cannot share memory ({reason}); mount {SHARED} with some free space (of a container: --shm-size)."
+    )
+    assert done.returncode == FAILED
+    assert done.stderr.splitlines() == [f"Shared memory: {problem}", f"Engine: The engine did not start: {problem}"]
 
 
 APP = """
