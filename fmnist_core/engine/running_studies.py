@@ -31,9 +31,10 @@ class StudySnapshot:
 
 @dataclass
 class _RunningStudy:
-    """left: names of the jobs that have not ended. sessions: who asked for it."""
+    """data: name of the data set. left: names of the jobs that have not ended. sessions: who asked for it."""
 
     study: Study
+    data: str
     names: tuple[str, ...]
     left: list[str]
     sessions: set[str]
@@ -62,7 +63,7 @@ class Studies:
         """The active study that a session asked for."""
         return next((s.study for s in self._studies.values() if s.active and session in s.sessions), None)
 
-    def begin(self, study: Study, jobs: Iterable[Job], stored: set[str], session: str) -> None:
+    def begin(self, study: Study, data: str, jobs: Iterable[Job], stored: set[str], session: str) -> None:
         """Queue the jobs whose runs are not stored, or join the active study. Raises: LabError (one per session)."""
         busy = self.of(session)
         if busy and busy.digest != study.digest:
@@ -75,15 +76,15 @@ class Studies:
         jobs = list(jobs)
         left = [job for job in jobs if job.name not in stored]
         names = tuple(job.name for job in jobs)
-        self._studies[study.digest] = _RunningStudy(study, names, [job.name for job in left], {session})
+        self._studies[study.digest] = _RunningStudy(study, data, names, [job.name for job in left], {session})
         for job in left:
             self._queue.join(job, STUDY + study.digest)
         for digest in [digest for digest, other in self._studies.items() if not other.active][:-MOST_KEPT]:
             del self._studies[digest]
 
-    def asked_for(self) -> list[tuple[Study, set[str]]]:
-        """The active studies, and the sessions that asked for them."""
-        return [(running.study, running.sessions) for running in self._studies.values() if running.active]
+    def asked_for(self) -> list[tuple[Study, str, set[str]]]:
+        """The active studies, each with the name of its data set and the sessions that asked for it."""
+        return [(running.study, running.data, running.sessions) for running in self._studies.values() if running.active]
 
     def stop(self, digest: str) -> list[Job]:
         """The study needs no more; returns the jobs to leave."""

@@ -41,6 +41,7 @@ from fmnist_core.store.run_store import configured_store
 __all__ = ["AnalysisSnapshot", "Engine", "EngineError", "EngineStatus", "Snapshot", "StudySnapshot", "check"]
 log = logging.getLogger(__name__)
 MOST_ENDS = 2  # of servers that ended without notice during one training, after which it is not started again
+NOT_AGAIN = "After the restart, a %s was not taken up again: %s"
 
 
 @dataclass(frozen=True)
@@ -81,52 +82,63 @@ class Engine:
             self._queue.on_change = self._save
         self._dispatcher.start()
 
-    def _adopt(self, last: Requests) -> None:
-        """Go on with what another server had."""
-        self._ended |= last.ends()
-        for request in last.requests:
-            try:
-                for job in self._ask_again(request):
-                    if (times := self._ended.get(job.name, 0)) >= MOST_ENDS:
-                        self._queue.end(job, "failed", ended_again(times))
-                    else:
-                        job.restart(restarted(job.name in last.running), "queued")
-            except LabError as error:
-                log.warning("After the restart, a %s was not taken up again: %s", request.what, error)
-        self._save()
-
-    def _ask_again(self, request: Request) -> list[Job]:
-        """Queue a request of the last server; returns its jobs that have not ended. Raises: LabError."""
-        data = dataset.load().name
+    def _adopt(self, last: Requests) -> bool:
+        """Go on with what another server had; False where its file is to stay for the next one."""
+        try:
+            installed = dataset.load().name
+        except LabError as error:
+            log.warning("What the last server had goes on after a restart with the data: %s", error)
+            return False
         with self._lock:
+            self._ended |= last.ends()
+            for request in last.requests:
+                try:
+                    self._ask_again(request, request.data or installed, last.running)
+                except LabError as error:  # such as a second study of a session
+                    log.warning(NOT_AGAIN, request.what, error)
+        self._save()
+        return True
+
+    def _ask_again(self, request: Request, data: str, running: Sequence[str]) -> None:
+        """Queue a request of the last server; what is refused today has failed. Raises: LabError."""
+        if request.what == "race":
+            jobs = [_race(request.experiments, data)]
+        else:
+            jobs = [_training(experiment, data) for experiment in request.experiments]
+        jobs = [job for job in jobs if request.what == "race" or not _is_stored(job.name)]
+        refused = _refusal(request, data) if jobs else ""
+        for session in request.sessions:
             if request.what == "study":
-                study = Study.from_json(request.texts[0])
-                for session in request.sessions:
-                    self._begin(study, session)
-                names = [run_id(experiment, data) for _, experiment in study.experiments()]
+                self._begin(request.study, data, session)
             else:
-                experiments = [Experiment.from_json(text) for text in request.texts]
-                job = _race(experiments, data) if request.what == "race" else _training(experiments[0], data)
-                if request.what == "train" and _is_stored(job.name):
-                    return []
-                check_trainings(experiments, data, together=len(experiments))
-                for session in request.sessions:
+                for job in jobs:
                     self._queue.join(job, session)
-                names = [job.name]
-            return [found for name in names if (found := self._queue.find(name)) and found.active]
+        own = {STUDY + request.study.digest} if request.what == "study" else set(request.sessions)
+        for job in [found for job in jobs if (found := self._queue.find(job.name)) and found.active]:
+            if refused and job.requesters <= own:
+                self._queue.end(job, "failed", refused)
+            elif (times := self._ended.get(job.name, 0)) >= MOST_ENDS:
+                self._queue.end(job, "failed", ended_again(times))
+            else:
+                job.restart(restarted(job.name in running), "queued")
 
     def _requests(self) -> Requests:
-        active = self._queue.active()
-        asked = [(job, sorted(name for name in job.requesters if not name.startswith(STUDY))) for job in active]
-        requests = [Request(job.request, job.texts, sessions) for job, sessions in asked if job.request and sessions]
-        requests += [Request("study", [study.to_json()], sorted(all_)) for study, all_ in self._studies.asked_for()]
-        running = [job.name for job in self._queue.running.values() if job.request]
-        names = {job.name for job in active}
-        return Requests(requests, running, {name: ends for name, ends in self._ended.items() if name in names})
+        active = [job for job in self._queue.active() if job.request and not job.stopping]
+        requests = []
+        for job in active:
+            sessions = sorted(name for name in job.requesters if not name.startswith(STUDY))
+            if sessions:
+                requests.append(Request(job.request, job.texts, sessions, job.params["data"]))
+        for study, data, asking in self._studies.asked_for():
+            requests.append(Request("study", [study.to_json()], sorted(asking), data))
+        running = [job.name for job in active if job.key in self._queue.running]
+        return Requests(requests, running, self._ended)
 
     def _save(self) -> None:
         if self._kept:
             with self._lock:
+                names = {job.name for job in self._queue.active()}  # who asks for another one asks for a fresh start
+                self._ended = {name: times for name, times in self._ended.items() if name in names}
                 self._kept.write(self._requests())
 
     def submit(self, experiment: Experiment, session: str) -> str:
@@ -167,19 +179,18 @@ class Engine:
         They are trained one by one, whenever no single training waits, whether or not anybody looks on. Raises:
         LabError: too expensive for this server, or another study of the session is still active.
         """
-        self._begin(study, session)
+        data = dataset.load().name
+        check_study(study, data)
+        self._begin(study, data, session)
+        self._save()
         self._dispatcher.wake()
 
-    def _begin(self, study: Study, session: str) -> None:
-        data = dataset.load().name
-        study_budget(study, lambda experiment: training_images(experiment, data), settings().compute_budget)
-        check_trainings([experiment for _, experiment in study.experiments()], data)
+    def _begin(self, study: Study, data: str, session: str) -> None:
         jobs = [_training(experiment, data) for _, experiment in study.experiments()]
         stored = {job.name for job in jobs if _is_stored(job.name)}
         with self._lock:
-            self._studies.begin(study, jobs, stored, session)
+            self._studies.begin(study, data, jobs, stored, session)
             _keep_newest(job.name for job in jobs)
-            self._save()
 
     def study(self, digest: str) -> StudySnapshot | None:
         """A study of this server as it is now; None when it was not asked for, or long ago."""
@@ -310,6 +321,26 @@ def check_trainings(experiments: Sequence[Experiment], data: str, together: int 
         check_budget(experiment, training_images(experiment, data), limits.compute_budget)
         check_memory(experiment, limits.worker_memory, together)
     configured_store().room_for(experiments, data)
+
+
+def check_study(study: Study, data: str) -> None:
+    """Refuse a study that this server cannot do. Raises: LabError, see `check_trainings`."""
+    study_budget(study, lambda experiment: training_images(experiment, data), settings().compute_budget)
+    check_trainings([experiment for _, experiment in study.experiments()], data)
+
+
+def _refusal(request: Request, data: str) -> str:
+    """Why a request that another server took is refused today; "" where it is not."""
+    try:
+        dataset.load(data)
+        if request.what == "study":
+            check_study(request.study, data)
+        else:
+            check_trainings(request.experiments, data, together=len(request.experiments))
+    except LabError as error:
+        log.warning(NOT_AGAIN, request.what, error)
+        return str(error)
+    return ""
 
 
 def _training(experiment: Experiment, data: str) -> Job:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,42 @@ def test_orderly_restarts_are_no_fault_of_a_training(start: Callable[[], Engine]
         assert shot(engine, name).notice == RESTARTED
 
 
+def test_a_training_that_has_ended_or_is_asked_for_again_starts_without_a_count(start: Callable[[], Engine]) -> None:
+    engine = start()
+    name = engine.submit(TINY, "ann")
+    run(engine, name)
+    die(engine)
+    engine = start()
+    with engine._lock:
+        engine._queue.end(run(engine, name), "done")  # well, the second time
+    engine.submit(TINY, "ann")
+    for _ in range(2):
+        assert shot(engine, name).active
+        run(engine, name)
+        die(engine)
+        engine = start()
+    assert shot(engine, name).state == "failed"
+    engine.submit(TINY, "ann")  # a person tries
+    run(engine, name)
+    engine.close()
+    assert start().active("ann") == name
+
+
+def test_a_training_that_is_being_stopped_does_not_go_on(
+    start: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start()
+    name = first.submit(TINY, "gone")
+    first.submit(TINY, "ann")
+    monkeypatch.setattr(first, "_alive", lambda session: session != "gone")
+    monkeypatch.setattr(first._dispatcher, "stop", lambda job: None)  # the worker has not heard of it
+    run(first, name)
+    assert first.stop(name, "ann")
+    die(first)
+    second = start()
+    assert second.snapshot(name) is None and second.active("gone") is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', '{"format": 1, "requests": 3}', "\xff", "null"])
 def test_a_queue_that_cannot_be_read_is_kept_aside(
     start: Callable[[], Engine], caplog: pytest.LogCaptureFixture, text: str
@@ -167,15 +205,85 @@ def test_a_queue_that_cannot_be_read_is_kept_aside(
     assert record.message.startswith("The queue of the last server cannot be read (") and record.exc_info is None
 
 
-def test_a_request_that_is_refused_today_is_named_in_the_log(
+def test_a_request_that_is_refused_today_has_failed_with_the_reason(
     start: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = start()
-    first.submit(TINY, "ann")
+    name, race = first.submit(TINY, "ann"), first.submit_race([TINY, OTHER], "dan")
+    first.submit_study(STUDY, "eve")
     first.close()
     monkeypatch.setenv("FMNIST_COMPUTE_BUDGET", "1e6")
-    assert start().active("ann") is None
+    second = start()
+    assert [second.active(session) for session in ("ann", "dan", "eve")] == [None] * 3
+    for each in (name, race):
+        assert shot(second, each).state == "failed" and shot(second, each).error.startswith("This training needs")
+    study = second.study(STUDY.digest)
+    assert study and study.state == "done" and set(study.failed) == set(study.names)
     assert "After the restart, a train was not taken up again: This training needs" in caplog.text
+
+
+def test_the_queue_outlives_a_start_without_the_data(
+    start: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = start()
+    name = first.submit(TINY, "ann")
+    first.close()
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "not mounted"))
+    assert start().status().queue_length == 0 and files().count("json") == 1
+    assert "goes on after a restart with the data" in caplog.text
+    monkeypatch.delenv("FMNIST_DATA")
+    assert start().active("ann") == name
+
+
+def test_what_was_asked_for_on_other_data_is_trained_on_them_or_has_failed(
+    start: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start()
+    name = first.submit(TINY, "ann")
+    first.submit_study(STUDY, "eve")
+    first.close()
+    full = replace(dataset.load("sample"), name="full")
+    sample = dataset.load
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "load", lambda name=None: sample(name) if name == "sample" else full)
+        second = start()
+        assert second.active("ann") == name == run_id(TINY, "sample")
+        study = second.study(STUDY.digest)
+        assert study and study.names[0] == run_id(STUDY.experiments()[0][1], "sample")
+        lost = second.submit(OTHER, "bob")
+        second.close()
+    third = start()  # the full data set is gone again
+    assert third.active("ann") == name and third.active_study("eve") == STUDY
+    assert lost == run_id(OTHER, "full") and shot(third, lost).state == "failed"
+    assert "download the data set on page Data" in shot(third, lost).error
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"what": "train", "texts": [], "sessions": ["bob"]},
+        {"what": "train", "texts": [5], "sessions": ["bob"]},
+        {"what": "train", "texts": ['{"depth": 3}'], "sessions": ["bob"]},
+        {"what": "race", "texts": [OTHER.to_json(), OTHER.to_json()], "sessions": ["bob"]},
+        {"what": "sweep", "texts": [OTHER.to_json()], "sessions": ["bob"]},
+        {"what": "study", "texts": ["[]"], "sessions": ["bob"]},
+        7,
+    ],
+)
+def test_a_request_that_is_not_known_is_named_and_kept_aside(
+    start: Callable[[], Engine], caplog: pytest.LogCaptureFixture, broken: object
+) -> None:
+    folder = settings().runs / FOLDER
+    folder.mkdir(parents=True)
+    known = {"what": "train", "texts": [TINY.to_json()], "sessions": ["ann"]}  # as of versions that kept no data set
+    values = {"format": 1, "requests": [broken, known], "running": [], "ended": {}, "orderly": True}
+    (folder / "0123.json").write_text(json.dumps(values))
+    engine = start()
+    assert engine.active("ann") == run_id(TINY, "sample") and engine.active("bob") is None
+    assert engine.status().queue_length == 1
+    assert json.loads((folder / "0123.unreadable").read_text()) == values and not (folder / "0123.json").exists()
+    [record] = caplog.records
+    assert record.message.startswith("After the restart, a request was not taken up again: ")
 
 
 def test_a_queue_that_cannot_be_written_is_told_once(

@@ -144,7 +144,7 @@ def take_with(queue: JobQueue, workers: Workers) -> Job:
 
 def begun(queue: JobQueue, stored: set[str] = frozenset()) -> Studies:  # type: ignore[assignment]
     studies = Studies(queue)
-    studies.begin(STUDY_OF_FOUR, [job(name) for name in "abcd"], stored, "ann")
+    studies.begin(STUDY_OF_FOUR, "sample", [job(name) for name in "abcd"], stored, "ann")
     return studies
 
 
@@ -167,8 +167,8 @@ def test_one_active_study_per_session_and_equal_studies_are_shared() -> None:
     studies = begun(queue)
     other = Study.of({"base": SMALL, "seeds": 5})
     with pytest.raises(LabError, match="is still running; stop it first"):
-        studies.begin(other, [job("z")], set(), "ann")
-    studies.begin(STUDY_OF_FOUR, [job(name) for name in "abcd"], set(), "bob")
+        studies.begin(other, "sample", [job("z")], set(), "ann")
+    studies.begin(STUDY_OF_FOUR, "sample", [job(name) for name in "abcd"], set(), "bob")
     assert len(queue.trainings) == 4 and studies.of("bob") == STUDY_OF_FOUR
 
 
