@@ -5,10 +5,10 @@ Hosted copies may give the same names as Streamlit secrets: Streamlit exports to
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
@@ -125,7 +125,7 @@ def check_runs_folder() -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            tempfile.TemporaryFile(dir=folder).close()  # says why: permissions, or a read-only disk
     except OSError as error:
         remedy = "set FMNIST_RUNS to a folder that can be written"
         raise SettingError(f"No run can be stored in {folder} ({reason_of(error)}); {remedy}.") from None

@@ -141,8 +141,8 @@ def check_features(features: NDArray[np.float32]) -> None:
         )
     if np.ptp(features, axis=0).max() < SMALLEST:
         raise EmbeddingError(
-            f"All {len(features):,} points are equal in this layer (its units are dead or saturated), so there is "
-            "nothing to map; choose another layer or epoch."
+            f"All {len(features):,} points are equal in this layer (so its weights are all zero, or its units dead "
+            "or saturated): there is nothing to map; choose another layer or epoch."
         )
 
 

@@ -142,7 +142,8 @@ def differing(trained: Sequence[Trained]) -> list[str]:
 def _effect(experiment: Experiment, name: str) -> str:
     if name == "widths":
         return str(experiment.hidden_widths)
-    return str(getattr(experiment, name)) if FIELDS[name].relevant(experiment) else ""
+    value = getattr(experiment, name) if FIELDS[name].relevant(experiment) else getattr(Experiment(), name)
+    return str(value)  # what has no effect counts as the default: no difference from one that is off
 
 
 def table(trained: Sequence[Trained]) -> pd.DataFrame:
@@ -158,9 +159,11 @@ def table(trained: Sequence[Trained]) -> pd.DataFrame:
 
 
 def plain(experiment: Experiment, name: str) -> Any:
-    """A setting as a table's cell: a number or bool as it is, others in words."""
+    """A setting as a table's cell: a number or bool as it is, others, and what has no effect, in words."""
     if name == "widths":
         return "-".join(map(str, experiment.hidden_widths)) or "none"
+    if not FIELDS[name].relevant(experiment):
+        return "no effect"
     value = getattr(experiment, name)
     return value if isinstance(value, bool | int | float) else wording.value(name, value)
 

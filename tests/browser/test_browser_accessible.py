@@ -170,5 +170,5 @@ def test_one_finger_scrolls_past_the_map_and_two_move_it(browser: Browser, site:
     y = max(box["y"], 0) + 100
     swipe((x - 40, y), (x + 40, y), by=((-60, 80), (60, 80)))
     page.wait_for_function("([canvas, old]) => canvas.toDataURL() !== old", arg=[canvas.element_handle(), drawn])
-    assert abs(scrolled() - there) < 20
+    assert abs(scrolled() - there) < 60  # the one finger may glide on a little; two that scrolled would go 80
     context.close()

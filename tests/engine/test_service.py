@@ -67,9 +67,10 @@ def analyse(engine: Engine, name: str, file: Path, kind: AnalysisKind, session: 
 
 def worker_process(engine: Engine) -> int:
     """The engine's one worker process."""
-    held = engine._dispatcher._cluster
-    assert held
-    [pid] = held.client.run(os.getpid).values()
+    until(lambda: engine._dispatcher._cluster, "the connection to the workers")
+    cluster = engine._dispatcher._cluster
+    assert cluster
+    [pid] = cluster.client.run(os.getpid).values()
     return int(pid)
 
 

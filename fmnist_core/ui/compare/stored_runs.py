@@ -55,7 +55,9 @@ def show(view: View) -> list[Trained]:
 def _missing(view: View, runs: Sequence[Run]) -> None:
     missing = deleted_runs.notice([name for name in view.runs if name not in {run.run_id for run in runs}])
     if missing:
-        markdown.warning(f"{len(missing)} of the runs in this link are not in this store: {', '.join(missing[:3])}.")
+        markdown.warning(
+            f"Runs of this link that this store cannot show: {', '.join(missing[:3])}{' …' if missing[3:] else ''}."
+        )
 
 
 def _filtered(runs: Sequence[Run]) -> list[Run]:

@@ -19,8 +19,7 @@ def show() -> None:
             "Each layer turns an image into a vector. A map draws similar vectors close to each other: watch how"
             " the classes separate, layer by layer and epoch by epoch."
         )
-        with st.sidebar:
-            run = run_picker.choose(STATE, view.run)
+        run = run_picker.choose(STATE, view.run)
         STATE.show_problems()
         if run is None:
             run_picker.nothing_yet()

@@ -31,8 +31,7 @@ def show() -> None:
             " first epoch to the last."
         )
         STATE.show_problems()
-        with st.sidebar:
-            run = run_picker.choose(STATE, view.run)
+        run = run_picker.choose(STATE, view.run)
         if run is None:
             run_picker.nothing_yet()
             return

@@ -21,31 +21,33 @@ SHOWN = 26  # characters that the closed box shows; a number cut in the middle w
 
 
 def choose(state: ViewState[Any], name: str) -> Run | None:
-    """Show the choice where called (the sidebar) and return the run; None, with a way out, where there is none.
+    """Show the choice in the sidebar and return the run; None where there is none. What is wrong is shown where called.
 
     state: of a view with a part `run`. name: of the run in the view, or "" for the one looked at or trained last.
     """
     listed = _listed(str(server.store().root), server.store().changed)
     run = server.opened(name or _last(listed))
     if run is None and name:
-        missing = f"The run {name} is not in the store; choose another one, or train it again."
-        if deleted_runs.notice([name]):
-            markdown.warning(server.store().problem(name) or missing)
         run = server.opened(_last(listed, never=name))
+        problem = server.store().problem(name) or f"The run {name} is not in the store; train it again."
+        if deleted_runs.notice([name]):
+            instead = f" Shown instead: {title(run)}." if run else ""
+            markdown.warning(f"{problem}{instead}")
     if run is None:
         return None
     session.RUN.set(run.run_id)
     state.assume(run=run.run_id)
-    state.select(
-        "run",
-        "Stored run",
-        list(dict.fromkeys([*listed, run.run_id])),
-        run.run_id,
-        format_func=lambda name: listed.get(name) or title(run),
-        help="A network trained on this server, with its test accuracy.",
-    )
-    if len(title(run)) > SHOWN:
-        st.caption(escaped(title(run)))
+    with st.sidebar:
+        state.select(
+            "run",
+            "Stored run",
+            list(dict.fromkeys([*listed, run.run_id])),
+            run.run_id,
+            format_func=lambda name: listed.get(name) or title(run),
+            help="A network trained on this server, with its test accuracy.",
+        )
+        if len(title(run)) > SHOWN:
+            st.caption(escaped(title(run)))
     return run
 
 
