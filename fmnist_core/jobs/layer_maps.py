@@ -45,6 +45,7 @@ def map_job(params: Mapping[str, Any], context: JobContext) -> bool:
     """
     request = MapRequest.of(params["request"])
     results, run, name = Results(configured_store()), params["run"], params["name"]
+    opened = stored(run)
 
     def on_progress(fraction: float, doing: str, points: NDArray[np.float32] | None) -> None:
         context.fraction(fraction, doing)
@@ -55,12 +56,13 @@ def map_job(params: Mapping[str, Any], context: JobContext) -> bool:
     if result is None:
         results.forget_view(run, name)
         return False
-    results.write(run, name, *result)
+    results.write(run, name, *result, made_from=opened)
     return True
 
 
 def grid_job(params: Mapping[str, Any], context: JobContext) -> bool:
     """The job of `analyses.grid_analysis`."""
+    run = stored(params["run"])
     layers = params["request"]["layers"]
     settings_of_all = {name: value for name, value in params["request"].items() if name != "layers"}
     requests = [MapRequest.of({**settings_of_all, "layer": layer}) for layer in layers]
@@ -83,7 +85,7 @@ def grid_job(params: Mapping[str, Any], context: JobContext) -> bool:
         "versions": versions(requests[0]),
         "layers": frames,
     }
-    Results(configured_store()).write(params["run"], params["name"], facts, {"points": np.stack(points)})
+    Results(configured_store()).write(params["run"], params["name"], facts, {"points": np.stack(points)}, run)
     return True
 
 
@@ -123,7 +125,7 @@ def separation_job(params: Mapping[str, Any], context: JobContext) -> bool:
     ]
     facts: SeparationFacts = {"points": len(images.rows), "rows": rows, "gaps": gaps}
     right = np.stack([[measured[epoch, layer][0] for layer in layers] for epoch in run.epochs])
-    Results(configured_store()).write(params["run"], params["name"], facts, {"right": right})
+    Results(configured_store()).write(params["run"], params["name"], facts, {"right": right}, run)
     return True
 
 

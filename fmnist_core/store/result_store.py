@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from fmnist_core.errors import reason_of
 from fmnist_core.experiment.recording import to_json_types
 from fmnist_core.store import room, stored_files
-from fmnist_core.store.run import gone
+from fmnist_core.store.run import Run, gone
 from fmnist_core.store.run_store import DERIVED, LOOSE, RunStore, StoreError
 from fmnist_core.store.stored_files import FileDamaged
 
@@ -78,11 +78,26 @@ class Results:
             os.utime(path)
         return Result(name, facts, arrays)
 
-    def write(self, run: str, name: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Store a result. Raises: StoreError."""
+    def write(
+        self,
+        run: str,
+        name: str,
+        facts: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        made_from: Run | None = None,
+    ) -> None:
+        """Store a result. made_from: the run, opened before it was analysed.
+
+        Raises:
+            StoreError: it cannot be written.
+            RunGone: the run was deleted or trained again since it was opened.
+        """
         path = self._path(run, name)
         text = json.dumps(to_json_types({**facts, "version": VERSION}), allow_nan=False)
-        self._replace(path, {FACTS: np.array(text), **arrays})
+        with self._store.quiet():  # else a training could replace the run between the look and the writing
+            if made_from:
+                made_from.check_current()
+            self._replace(path, {FACTS: np.array(text), **arrays})
         self.forget_view(run, name)
         self._thin(path.parent, run)
         with suppress(StoreError):  # the result is safe; the next one makes room
