@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,12 +178,19 @@ def train_study(arguments: argparse.Namespace) -> None:
 
     study = study_of(arguments)
     data = dataset.load(arguments.data)
-    check_study(study, lambda experiment: training_images(experiment, data.name), settings().compute_budget)
-    for variant in study.variants():
-        check_memory(variant.experiment, psutil.virtual_memory().total, in_worker=False)
-    check_runs_folder()
-    _make_room([experiment for _, experiment in study.experiments()], data.name)
+    stored = cache(lambda experiment: _stored(experiment, data.name))
+
+    def images(experiment: Experiment) -> int:
+        return 0 if stored(experiment) else training_images(experiment, data.name)
+
+    check_study(study, images, settings().compute_budget)
     variants = study.experiments()
+    experiments = [experiment for _, experiment in variants]
+    if missing := [experiment for experiment in experiments if not stored(experiment)]:
+        for experiment in missing:
+            check_memory(experiment, psutil.virtual_memory().total, in_worker=False)
+        check_runs_folder()
+        _make_room(experiments, data.name)
     titles = {
         experiment: f"{number}/{len(variants)} {variant.name}, seed {experiment.seed}"
         for number, (variant, experiment) in enumerate(variants, start=1)
@@ -193,7 +201,7 @@ def train_study(arguments: argparse.Namespace) -> None:
         bar = ProgressBar(experiment.epochs, titles[experiment])
         return train_and_store(experiment, data.name, bar, should_stop)
 
-    runs = train_many([experiment for _, experiment in variants], lambda each: _stored(each, data.name), train)
+    runs = train_many(experiments, lambda each: stored(each) or _stored(each, data.name), train)
     assert runs  # nobody stops them
     trained = [run_tables.Trained(variant.name, run) for (variant, _), run in zip(variants, runs, strict=True)]
     write(run_tables.result(trained, trained[0].model), arguments.json, lambda: _comparison(trained))

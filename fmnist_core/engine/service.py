@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -310,23 +310,33 @@ class Engine:
             kept.close()
 
 
-def check_trainings(experiments: Sequence[Experiment], data: str, together: int = 1) -> None:
-    """Refuse trainings that this server cannot do. together: how many of them are trained at a time in one worker.
+def check_trainings(
+    experiments: Sequence[Experiment], data: str, together: int = 1, stored: Collection[str] = ()
+) -> None:
+    """Refuse trainings that this server cannot do.
+
+    together: how many of them are trained at a time in one worker. stored: names of the runs that need no training.
 
     Raises:
         LabError: they need too much arithmetic, too much of a worker's memory, or too much of the run store.
     """
     limits = settings()
-    for experiment in experiments:
+    for experiment in (each for each in experiments if run_id(each, data) not in stored):
         check_budget(experiment, training_images(experiment, data), limits.compute_budget)
         check_memory(experiment, limits.worker_memory, together)
     configured_store().room_for(experiments, data)
 
 
 def check_study(study: Study, data: str) -> None:
-    """Refuse a study that this server cannot do. Raises: LabError, see `check_trainings`."""
-    study_budget(study, lambda experiment: training_images(experiment, data), settings().compute_budget)
-    check_trainings([experiment for _, experiment in study.experiments()], data)
+    """Refuse a study of which this server cannot do what is not stored. Raises: LabError, see `check_trainings`."""
+
+    def images(experiment: Experiment) -> int:
+        return 0 if _is_stored(run_id(experiment, data)) else training_images(experiment, data)
+
+    study_budget(study, images, settings().compute_budget)
+    experiments = [experiment for _, experiment in study.experiments()]
+    names = (run_id(experiment, data) for experiment in experiments)
+    check_trainings(experiments, data, stored={name for name in names if _is_stored(name)})
 
 
 def _refusal(request: Request, data: str) -> str:

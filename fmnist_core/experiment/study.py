@@ -162,9 +162,8 @@ class Study(BaseModel):
         return tuple((v, v.experiment.model_copy(update={"seed": seed})) for seed in seeds for v in variants)
 
     def flops(self, train_examples: Callable[[Experiment], int]) -> float:
-        """Floating-point operations of all runs; `train_examples` tells how many images an experiment trains on."""
-        each = (variant.experiment for variant in self.variants())
-        return self.seeds * sum(cost(experiment, train_examples(experiment)).flops for experiment in each)
+        """Floating-point operations of all runs; `train_examples` tells how many images each trains on, 0 for none."""
+        return sum(cost(experiment, train_examples(experiment)).flops for _, experiment in self.experiments())
 
     @property
     def title(self) -> str:

@@ -245,16 +245,30 @@ class RunStore:
         Raises: NoRoomError, where one of them is too large, or all do not fit beside what stays; StoreError, where a
         run cannot be replaced.
         """
-        sizes = {run_id(experiment, data_name): room.stored_bytes(experiment, data_name) for experiment in experiments}
-        self._check_largest(max(sizes.values(), default=0))
-        for name in sizes:
-            self.check_place(name)
-        items = self._items()
+        missing, stored = self._sizes(experiments, data_name)
+        if not missing:
+            return Room(0, ())
+        self._check_largest(max(missing.values()))
+        sizes, items = stored | missing, self._items()
         stay = sum(item.bytes for item in items if item.stays and item.path.name not in sizes)
         self._check_together(len(sizes), sum(sizes.values()), self.budget - stay)
-        missing = sum(size for name, size in sizes.items() if not ((run := self.find(name)) and run.complete))
-        removed = self._removed_first(items, missing, sizes)
-        return Room(missing, tuple(item.path.name for item in removed if item.kind == "run"))
+        needed = sum(missing.values())
+        removed = self._removed_first(items, needed, sizes)
+        return Room(needed, tuple(item.path.name for item in removed if item.kind == "run"))
+
+    def _sizes(self, experiments: Sequence[Experiment], data_name: str) -> tuple[dict[str, int], dict[str, int]]:
+        """The bytes of runs by name: about those that are still to train, and those that are stored and complete."""
+        missing: dict[str, int] = {}
+        stored: dict[str, int] = {}
+        for experiment in experiments:
+            name = run_id(experiment, data_name)
+            found = self._look(name)
+            if isinstance(found, Run) and found.complete:
+                stored[name] = sum(found.provenance["files"].values())
+            else:
+                self._refuse_unread(found)
+                missing[name] = room.stored_bytes(experiment, data_name)
+        return missing, stored
 
     def _check_largest(self, needed: int) -> None:
         allowed = int(self.budget * room.MOST_OF_BUDGET)

@@ -208,10 +208,11 @@ def test_a_study_trains_gives_way_stops_and_goes_on(engine: Engine) -> None:
 def test_a_study_over_the_budget_is_refused_with_its_cost(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     idle = Engine()
     examples = 540
-    one = STUDY_OF_FOUR.flops(lambda experiment: examples)
+    study = Study.of(dict(STUDY_OF_FOUR) | {"base": SMALL.changed(seed=40)})  # none of which is stored
+    one = study.flops(lambda experiment: examples)
     monkeypatch.setenv("FMNIST_COMPUTE_BUDGET", str(one / 2))
     with pytest.raises(LabError, match=r"2\.0 times what this server allows .*FMNIST_COMPUTE_BUDGET"):
-        idle.submit_study(STUDY_OF_FOUR, "s")
+        idle.submit_study(study, "s")
     assert idle.active_study("s") is None
 
 

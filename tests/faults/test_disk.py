@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from fmnist_core.cli import train_commands
 from fmnist_core.cli.commands import main
 from fmnist_core.data import dataset
 from fmnist_core.engine.service import Engine
+from fmnist_core.errors import LabError
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.study import Study
 from fmnist_core.store.result_store import Results, name_of
@@ -179,6 +181,35 @@ def test_the_command_line_refuses_a_run_that_is_too_large(
     assert main(["study", "--data", "sample", "--units", "1024", "--epochs", "5"]) == 2
     said = capsys.readouterr().err
     assert "runs would need about" in said and said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("no_workers")
+def test_a_finished_study_is_never_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, name = Study.of({"base": TINY.changed(units=1024, layers=3, epochs=20), "seeds": 2}), dataset.load().name
+    for _, experiment in study.experiments():
+        store_run(tmp_path / "runs", experiment, snapshots={}, data_name=name)
+    monkeypatch.setenv("FMNIST_RUNS_BUDGET", "11e6")
+    monkeypatch.setenv("FMNIST_COMPUTE_BUDGET", "1e9")
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=10**9))
+    engine = Engine()
+    engine.submit_study(study, "s")
+    found = engine.study(study.digest)
+    assert found and found.state == "done" and len(found.done) == 2
+    file = tmp_path / "study.json"
+    file.write_text(study.to_json())
+    assert main(["study", "--file", str(file)]) == 0
+    assert "0.890" in capsys.readouterr().out
+    with pytest.raises(LabError, match="FMNIST_COMPUTE_BUDGET"):
+        engine.submit_study(Study.of(dict(study) | {"seeds": 3}), "s")
+
+
+def test_stored_runs_count_with_their_size_when_others_join_them(tmp_path: Path) -> None:
+    large = TINY.changed(units=1024, layers=3, epochs=16)
+    store_run(tmp_path, large, snapshots={}, data_name="sample")
+    told = RunStore(tmp_path, 200_000_000).room_for([large, TINY], "sample")
+    assert told.needed == stored_bytes(TINY, "sample") and told.removed == ()
 
 
 @pytest.mark.usefixtures("no_workers")
