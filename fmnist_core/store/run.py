@@ -246,7 +246,7 @@ class Run:
 def open_run(path: Path, quiet: Callable[[], AbstractContextManager[object]]) -> Run:
     """The run in a folder. Raises: RunError of the kind that fits."""
     try:
-        facts = _facts(str(path), _signature(path))
+        facts = _facts(str(path), signature(path))
     except (OSError, FileDamaged) as error:
         raise _problem(path, error) from error
     if known := _found_damaged.get(str(path)):
@@ -325,7 +325,7 @@ def _problem(path: Path, error: OSError | FileDamaged, name: str = "") -> RunErr
 # --- The files --------------------------------------------------------------------------------------------------------
 
 
-def _signature(path: Path) -> tuple[tuple[int, ...], ...]:
+def signature(path: Path) -> tuple[tuple[int, ...], ...]:
     """Changes when one of the small files or the list of checkpoints does. Raises: OSError."""
     return tuple(_mark(path / name) for name in CHANGING)
 

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +35,7 @@ from fmnist_core.store.run import (
     RunGone,
     RunUnreadable,
     open_run,
+    signature,
     user_facts,
 )
 
@@ -47,6 +48,9 @@ TRASH_DAYS = 7
 STAGING_DAYS = 2  # after which a folder that no lock tells about belongs to nobody
 LOCK_SECONDS = 60
 QUIET_SECONDS = 5
+LOOK_SECONDS = 1  # that a look at all runs waits at most for a writer: every page looks
+# What damaged runs' folders were when a second look had found them so, by folder.
+_known_damaged: dict[str, tuple[tuple[int, ...], ...] | None] = {}
 
 
 class StoreError(LabError):
@@ -92,7 +96,7 @@ class RunStore:
 
     def listing(self) -> tuple[list[Run], list[RunError]]:
         """`runs` and `problems` together."""
-        found = [self._look(name) for name in self._names()]
+        found = self._looks(self._names()).values()
         runs = sorted((run for run in found if isinstance(run, Run)), key=lambda run: run.created, reverse=True)
         problems = (problem for problem in found if isinstance(problem, RunError))
         return runs, sorted(problems, key=lambda problem: problem.run_id)
@@ -344,15 +348,26 @@ class RunStore:
         )
 
     def _look(self, run_id: str, verify: bool = False) -> Run | RunError | None:
-        """A run, or why it cannot be read; a second look, where no writer can be replacing it, decides."""
-        if not RUN_ID.fullmatch(run_id):
-            return None
-        found = self._state(run_id, verify)
-        replaced = found is None and ((self.root / REPLACED / run_id).is_dir() or (self.root / run_id).is_dir())
-        if isinstance(found, RunDamaged) or replaced:
-            with self.quiet():
-                return self._state(run_id, verify)
+        return self._looks([run_id], verify).get(run_id)
+
+    def _looks(self, run_ids: Iterable[str], verify: bool = False) -> dict[str, Run | RunError | None]:
+        """Runs, or why they cannot be read; a second look, where no writer can be replacing them, decides."""
+        found = {name: self._state(name, verify) for name in run_ids if RUN_ID.fullmatch(name)}
+        doubtful = [name for name, state in found.items() if self._doubtful(name, state)]
+        if doubtful:
+            with self.quiet(LOOK_SECONDS):
+                for name in doubtful:
+                    found[name] = self._state(name, verify)
+                    if isinstance(found[name], RunDamaged):
+                        _known_damaged[str(self.root / name)] = _signature(self.root / name)
         return found
+
+    def _doubtful(self, name: str, found: Run | RunError | None) -> bool:
+        """Whether a writer may have been replacing a run during the look."""
+        path = self.root / name
+        if isinstance(found, RunDamaged):
+            return _known_damaged.get(str(path)) != _signature(path)
+        return found is None and (path.is_dir() or (self.root / REPLACED / name).is_dir())
 
     def _names(self) -> set[str]:
         """The names of all runs. One that is replaced while they are read may be in either place, or have been."""
@@ -371,11 +386,11 @@ class RunStore:
             return problem
 
     @contextmanager
-    def quiet(self) -> Iterator[None]:
+    def quiet(self, seconds: float = QUIET_SECONDS) -> Iterator[None]:
         """No writer replaces anything meanwhile; where the lock cannot be had, as on a read-only disk, go on."""
         with ExitStack() as stack:
             with suppress(OSError):
-                stack.enter_context(self._lock().acquire(timeout=QUIET_SECONDS))
+                stack.enter_context(self._lock().acquire(timeout=seconds))
             yield
 
     @contextmanager
@@ -449,6 +464,14 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def _signature(path: Path) -> tuple[tuple[int, ...], ...] | None:
+    """As `signature`; None where it cannot be read."""
+    try:
+        return signature(path)
+    except OSError:
+        return None
 
 
 def _age_days(path: Path) -> float:

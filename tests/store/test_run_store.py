@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,29 @@ def test_damage_found_late_is_one_sentence_and_known_from_then_on(store: RunStor
         run.weights(1)
     assert store.runs() == [] and len(store.problems()) == 1 and run.path.is_dir()
     assert write(store).weights(1) and store.problems() == []
+
+
+def test_a_list_waits_at_most_once_for_a_writer_however_many_runs_are_damaged(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [write(store, TINY.changed(seed=seed)) for seed in range(3)]
+    contents = [(run.path / "history.csv").read_bytes() for run in runs]
+    for run in runs:
+        (run.path / "history.csv").write_text("x")
+    waits, quiet = [], store.quiet
+
+    def counted(seconds: float) -> AbstractContextManager[None]:
+        waits.append(seconds)
+        return quiet(seconds)
+
+    monkeypatch.setattr(store, "quiet", counted)
+    assert len(store.problems()) == 3 and len(waits) == 1
+    assert len(store.problems()) == 3 and store.problem(runs[0].run_id) and len(waits) == 1
+    for run, content in zip(runs, contents, strict=True):
+        (run.path / "history.csv").write_bytes(content)
+    assert len(store.runs()) == 3
+    (runs[0].path / "metrics.json").unlink()  # other damage than before
+    assert len(store.problems()) == 1 and len(waits) == 2
 
 
 def test_every_byte_of_a_table_counts(store: RunStore) -> None:
