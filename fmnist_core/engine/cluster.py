@@ -68,8 +68,9 @@ class Cluster:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         options: dict[str, Any] = {"set_as_default": False, "timeout": CONNECT_SECONDS, "name": "fmnist-lab"}
         if settings.engine:
-            _check_address(settings.engine)
-            return Client(settings.engine, **options)
+            address = settings.engine if "://" in settings.engine else f"tcp://{settings.engine}"  # as Dask reads it
+            _check_address(address)
+            return Client(address, **options)
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         self._host = subprocess.Popen(
             [sys.executable, "-W", QUIET, "-m", "fmnist_core.engine.host"],
@@ -164,17 +165,17 @@ class Cluster:
 
 def _check_address(address: str) -> None:
     """Whether a Dask scheduler answers at an address: Dask's own client takes long to find that out, and says it in
-    traces. A scheduler speaks first. Raises: EngineError, OSError.
+    traces. By tcp, a scheduler speaks first. Raises: EngineError, OSError.
     """
     import dask
 
     parts = urlsplit(address)
-    if parts.scheme not in ("tcp", "tls") or not parts.hostname or not _port(parts):
+    if parts.scheme not in ("tcp", "tls", "ws", "wss") or not parts.hostname or not _port(parts):
         raise EngineError("it must be an address such as tcp://192.0.2.1:8786")
-    if parts.scheme == "tls" and not dask.config.get("distributed.comm.tls.ca-file"):
-        raise EngineError("tls:// needs certificates in Dask's configuration (distributed.comm.tls)")
+    if parts.scheme in ("tls", "wss") and not dask.config.get("distributed.comm.tls.ca-file"):
+        raise EngineError(f"{parts.scheme}:// needs certificates in Dask's configuration (distributed.comm.tls)")
     with socket.create_connection((parts.hostname, _port(parts)), ANSWER_SECONDS) as connection:
-        if parts.scheme == "tls":
+        if parts.scheme != "tcp":
             return
         connection.settimeout(ANSWER_SECONDS)
         with suppress(TimeoutError):

@@ -111,6 +111,8 @@ def mute() -> Iterator[str]:
         ("tcp://127.0.0.1:many", "it must be an address such as tcp://192.0.2.1:8786"),
         ("http://127.0.0.1:1", "it must be an address such as tcp://192.0.2.1:8786"),
         ("tcp://127.0.0.1:1", "Connection refused"),
+        ("127.0.0.1:1", "Connection refused"),
+        ("ws://localhost:1", "Connection refused"),
         ("tls://127.0.0.1:1", "tls:// needs certificates in Dask's configuration (distributed.comm.tls)"),
         ("mute", "what answers there is no Dask scheduler"),
     ],
