@@ -6,7 +6,7 @@ import io
 import logging
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -175,11 +175,13 @@ class Run:
     @cached_property
     def epochs(self) -> tuple[int, ...]:
         """The epochs whose weights and probabilities are kept, 0 (before training) first. Raises: RunError."""
-        if not self.path.is_dir():
-            raise gone(self.path)
-        return tuple(
-            sorted(int(path.stem.removeprefix("epoch-")) for path in self.path.glob("snapshots/epoch-???.npz"))
-        )
+        try:
+            if not self.path.is_dir():
+                raise gone(self.path)
+            files = list(self.path.glob("snapshots/epoch-???.npz"))
+        except OSError as error:
+            raise _problem(self.path, error) from error
+        return tuple(sorted(int(path.stem.removeprefix("epoch-")) for path in files))
 
     def check_current(self) -> None:
         """Raises: RunError, where somebody has deleted this run, or trained it again, since it was opened."""
@@ -237,9 +239,10 @@ class Run:
             except (OSError, FileDamaged) as error:
                 problem = _problem(self.path, error, name)
                 if isinstance(problem, RunDamaged):
-                    file = self.path / name
-                    _found_damaged[str(self.path)] = file, _mark(file), problem
                     log.warning("%s", problem)
+                    with suppress(OSError):  # it is found again
+                        file = self.path / name
+                        _found_damaged[str(self.path)] = file, _mark(file), problem
                 raise problem from error
 
 
@@ -247,13 +250,13 @@ def open_run(path: Path, quiet: Callable[[], AbstractContextManager[object]]) ->
     """The run in a folder. Raises: RunError of the kind that fits."""
     try:
         facts = _facts(str(path), signature(path))
+        if known := _found_damaged.get(str(path)):
+            file, mark, problem = known
+            if _mark(file) == mark:
+                raise RunDamaged(str(problem), path.name, problem.why)
+            _found_damaged.pop(str(path), None)  # somebody repaired it, or trained the run again
     except (OSError, FileDamaged) as error:
         raise _problem(path, error) from error
-    if known := _found_damaged.get(str(path)):
-        file, mark, problem = known
-        if _mark(file) == mark:
-            raise RunDamaged(str(problem), path.name, problem.why)
-        del _found_damaged[str(path)]  # somebody repaired it, or trained the run again
     user = user_facts(path)
     user = {"kept": True} if user is None else user  # perhaps it is
     return Run(

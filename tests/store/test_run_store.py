@@ -133,6 +133,29 @@ def test_damage_found_late_is_one_sentence_and_known_from_then_on(store: RunStor
     assert write(store).weights(1) and store.problems() == []
 
 
+def test_a_damaged_file_that_the_disk_no_longer_reads_is_one_sentence(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write(store)
+    file, real = run.path / "snapshots/epoch-001.npz", Path.stat
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+    with pytest.raises(RunDamaged):
+        run.weights(1)
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if path == file:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    (problem,) = store.problems()
+    assert isinstance(problem, RunUnreadable) and "cannot be read now (Input/output error)" in str(problem)
+    with pytest.raises(RunUnreadable):
+        run.weights(1)
+
+
 def test_a_list_waits_at_most_once_for_a_writer_however_many_runs_are_damaged(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
