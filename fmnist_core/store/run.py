@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 LONGEST_NAME, LONGEST_NOTE = 80, 300  # characters; what is longer is cut
 TRASH = ".trash"
+USER_FILE = "user.json"
 PROVENANCE = "provenance.json"
 CHECKED = ("experiment.json", "metrics.json", "history.csv")  # when a run is opened
 REQUIRED = (*CHECKED, PROVENANCE, "step_losses.npy")
@@ -257,8 +258,7 @@ def open_run(path: Path, quiet: Callable[[], AbstractContextManager[object]]) ->
             _found_damaged.pop(str(path), None)  # somebody repaired it, or trained the run again
     except (OSError, FileDamaged) as error:
         raise _problem(path, error) from error
-    user = user_facts(path)
-    user = {"kept": True} if user is None else user  # perhaps it is
+    user, _ = user_facts(path)
     return Run(
         run_id=path.name,
         path=path,
@@ -274,15 +274,20 @@ def open_run(path: Path, quiet: Callable[[], AbstractContextManager[object]]) ->
     )
 
 
-def user_facts(path: Path) -> dict[str, Any] | None:
-    """What people said about a run: kept, name, note; {} where they said nothing, None where it cannot be read."""
+def user_facts(path: Path) -> tuple[dict[str, Any], bool]:
+    """What people said about a run (kept, name, note), and whether all of it can be read. Perhaps kept means kept."""
     try:
-        facts: dict[str, Any] = USER.validate_python(stored_files.json_object(path / "user.json"))
-        return facts
+        facts = stored_files.json_object(path / USER_FILE)
     except FileNotFoundError:
-        return {}
-    except (OSError, FileDamaged, ValidationError):
-        return None
+        return {}, True
+    except (OSError, FileDamaged):
+        return {"kept": True}, False
+    try:
+        return USER.validate_python(facts), True
+    except ValidationError as error:
+        wrong = {problem["loc"][0] for problem in error.errors()}
+        readable = {name: value for name, value in facts.items() if name not in wrong}
+        return ({"kept": True} if "kept" in wrong else {}) | readable, False
 
 
 # --- What is wrong with a run, in one sentence ------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from fmnist_core.store import room
 from fmnist_core.store.room import Item, Room
 from fmnist_core.store.run import (
     TRASH,
+    USER_FILE,
     Run,
     RunDamaged,
     RunError,
@@ -44,6 +45,7 @@ RUN_ID = re.compile(r"[0-9a-f]{16}(-[a-z0-9]{1,16})?")
 STAGING, REPLACED, DAMAGED = ".staging", ".replaced", "damaged"
 DERIVED, LOOSE = "derived", ".results"  # results of analyses: of a run, and of none
 REASON = "reason.txt"
+UNREAD = f"{USER_FILE}.unread"  # what a new file of what people said has replaced, where not all of it could be read
 TRASH_DAYS = 7
 STAGING_DAYS = 2  # after which a folder that no lock tells about belongs to nobody
 LOCK_SECONDS = 60
@@ -160,13 +162,19 @@ class RunStore:
         self.annotate(run_id, kept=kept)
 
     def annotate(self, run_id: str, **facts: str | bool) -> None:
-        """Give a run a name, a note, or another of `user_facts`. Raises: StoreError."""
+        """Give a run a name, a note, or another of `user_facts`; a file of which not all can be read stays beside.
+
+        Raises: StoreError.
+        """
         with self._writing():
             path = self._path(run_id)
             unfinished = path / f".user.{os.getpid()}"
             try:
-                unfinished.write_text(json.dumps((user_facts(path) or {}) | facts))
-                unfinished.replace(path / "user.json")
+                known, whole = user_facts(path)
+                unfinished.write_text(json.dumps(known | facts))
+                if not whole:
+                    (path / USER_FILE).replace(path / UNREAD)
+                unfinished.replace(path / USER_FILE)
             finally:
                 with suppress(OSError):
                     unfinished.unlink(missing_ok=True)
@@ -202,8 +210,9 @@ class RunStore:
                 return
             self._refuse_unread(old)
             target = self._path(run_id)
-            with suppress(FileNotFoundError):  # what people said about the old one is true of this one
-                shutil.copy(target / "user.json", staged / "user.json")
+            for name in (USER_FILE, UNREAD):  # what people said about the old one is true of this one
+                with suppress(FileNotFoundError):
+                    shutil.copy(target / name, staged / name)
             if isinstance(old, RunDamaged):
                 self._set_aside(run_id, old)
             self._replace(target, staged)
@@ -485,8 +494,7 @@ def _touch(path: Path) -> None:
 
 def _kept(path: Path) -> bool:
     """Whether a run is kept, or may be: what people said cannot be read."""
-    facts = user_facts(path)
-    return facts is None or bool(facts.get("kept"))
+    return bool(user_facts(path)[0].get("kept"))
 
 
 def _reason(path: Path) -> str:

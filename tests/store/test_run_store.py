@@ -532,6 +532,27 @@ def test_a_run_whose_users_words_cannot_be_read_counts_as_kept(tmp_path: Path) -
     assert found and found.kept and found.name == ""
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"name": "mine", "note": "look", "kept": "yes"}', ("mine", "new", True)),
+        ('{"name": 7, "note": "look", "kept": true}', ("", "new", True)),
+        ('{"name": "mi', ("", "new", True)),
+    ],
+)
+def test_what_can_be_read_of_users_words_stays_and_the_rest_is_kept_beside(
+    store: RunStore, content: str, expected: tuple[str, str, bool]
+) -> None:
+    run = write(store)
+    (run.path / "user.json").write_text(content)
+    store.annotate(run.run_id, note="new")
+    for _ in range(2):
+        found = store.find(run.run_id)
+        assert found and (found.name, found.note, found.kept) == expected
+        assert (run.path / "user.json.unread").read_text() == content
+        write(store)  # trained again
+
+
 def test_results_count_and_go_by_their_own_time(tmp_path: Path) -> None:
     store = RunStore(tmp_path, 10**9)
     results = Results(store)
