@@ -45,10 +45,10 @@ format: .venv/dev
 	if command -v npm >/dev/null; then $(MAKE) $(COMPONENTS)/node_modules/.package-lock.json && npm --prefix $(COMPONENTS) run format; fi
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 fast: .venv/dev
-	$(BIN)/pytest -m "not engine and not browser" -n 2
+	$(BIN)/pytest -m "not engine and not browser" -n 2 --dist loadgroup
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks

@@ -36,8 +36,13 @@ wrong_starts: list[str] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Raises: UsageError where a test has the engine or the browser but not its marker."""
+    """For two test processes: one takes all tests that have workers or a browser, and so never two at once.
+
+    Raises: UsageError where a test has the engine or the browser but not its marker.
+    """
     for item in items:
+        heavy = item.get_closest_marker("engine") or item.get_closest_marker("browser")
+        item.add_marker(pytest.mark.xdist_group("engine and browser" if heavy else str(item.path)))
         for fixture, marker in FIXTURES.items():
             if fixture in getattr(item, "fixturenames", ()) and not item.get_closest_marker(marker):
                 raise pytest.UsageError(f"{item.nodeid} uses {fixture}: mark it with pytest.mark.{marker}")
