@@ -25,7 +25,7 @@ def scratch_folder() -> Iterator[str]:
     sweep(place)
     folder = place / f"{PREFIX}{uuid.uuid4().hex[:12]}"
     lock = _lock(folder)
-    with lock:
+    with lock.acquire(timeout=5):  # another process may just try whether it is free
         folder.mkdir(mode=0o700)
         try:
             yield str(folder)

@@ -124,7 +124,7 @@ def test_axe_finds_nothing_in_light_and_in_dark(site: Site, view: str) -> None:
         int(tag[1]) for tag in page.locator("h1, h2, h3, h4, h5, h6").evaluate_all("all => all.map(h => h.tagName)")
     ]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert page.locator("[data-testid=stVegaLiteChart]:not([aria-label])").count() == 0
+    expect(page.locator("[data-testid=stVegaLiteChart]:not([aria-label])")).to_have_count(0)
     assert page.locator("[data-testid=stMain] img:not([alt])").count() == 0
     page.emulate_media(color_scheme="dark")
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(17, 22, 29)")

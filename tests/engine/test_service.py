@@ -516,11 +516,11 @@ from fmnist_core.engine.service import Engine
 dataset.DEBIAN_FOLDER = Path("/nowhere")
 engine = Engine()
 engine.start()
+print("ready", flush=True)
 name = engine.submit(Experiment.from_json(sys.argv[1]), "other app")
-while engine.snapshot(name).active:
+while (shot := engine.snapshot(name)) and shot.active:
     time.sleep(0.05)
-shot = engine.snapshot(name)
-print(shot.state, shot.error)
+print(f"{shot.state} {shot.error}" if shot else "done")  # stored before it could ask
 engine.close()
 """
 
@@ -531,6 +531,7 @@ def test_two_apps_share_one_store(engine: Engine) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", SECOND_APP, experiment.to_json()], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
+    assert other.stdout and other.stdout.readline() == "ready\n"
     name = engine.submit(experiment, "s")
     assert ended(engine, name).state == "done"
     printed, _ = other.communicate(timeout=PATIENCE)

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 60_000  # milliseconds; journeys wait for what they expect to see, never for time to pass
+PATIENCE = 120_000  # milliseconds; journeys wait for what they expect to see, never for time to pass
 
 
 class Server:

@@ -38,11 +38,9 @@ def watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float
 
     Where many watch, the looks are further apart, and in a tab that nobody sees. name: what is watched, once on a page.
     """
-    st.fragment(_watch)(read, draw, period, name)
-
-
-def _watch(read: Callable[[], T | None], draw: Callable[[T], None], period: float, name: str) -> None:
     with st.container(gap=None):
+        # Outside the fragment: one within another is lost where the outer one is drawn again at the wrong moment, and
+        # the inner one's looks go nowhere from then on. A tab that is hidden or shown draws the page again.
         planned = HIDDEN if hidden(f"hidden {name}") else period
         interval = server.watchers().interval(server.tab(), planned)
         st.fragment(_look, run_every=interval)(read, draw, planned, interval, time.monotonic())
