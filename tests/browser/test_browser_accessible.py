@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -25,6 +26,7 @@ AXE = ROOT / "fmnist_core" / "ui" / "components" / "node_modules" / "axe-core" /
 SETTINGS = {"units": 32, "layers": 1, "epochs": 3}
 STUDY = Study.of({"base": SETTINGS, "axes": [{"field": "dropout", "values": [0.0, 0.3]}], "seeds": 2})
 MAP = "points=200&method=pca"
+SETTLED = 30.0  # seconds until a page that is redrawn has its colours
 VIEWS = {
     "": "Runs so far",
     "Data": "Training, validation, test",
@@ -97,14 +99,23 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def findings(page: Page, rules: list[str]) -> list[dict[str, Any]]:
-    """What axe-core finds, but for what is Streamlit's own. rules: which to apply; all without any."""
-    found: list[dict[str, Any]] = page.evaluate(RUN_AXE, rules)
+    """What axe-core finds, but for what is Streamlit's own. rules: which to apply; all without any.
+
+    Looks again while it finds something, for what is just being redrawn is pale; what stays is a finding.
+    """
     known = [(rule, part) for rule, part, _ in STREAMLIT]
-    return [
-        one
-        for one in found
-        if one["impact"] != "minor" and not any(one["rule"] == rule and part in one["element"] for rule, part in known)
-    ]
+    end = time.monotonic() + SETTLED
+    while True:
+        found: list[dict[str, Any]] = page.evaluate(RUN_AXE, rules)
+        left = [
+            one
+            for one in found
+            if one["impact"] != "minor"
+            and not any(one["rule"] == rule and part in one["element"] for rule, part in known)
+        ]
+        if not left or time.monotonic() > end:
+            return left
+        page.wait_for_timeout(200)
 
 
 @pytest.mark.parametrize("view", VIEWS)
