@@ -17,6 +17,11 @@ class BadValueError(LabError):
     """A setting, given by a person, has a value that cannot be used."""
 
 
+def quoted(text: str) -> str:
+    """What somebody typed, in quotation marks, cut where it is long."""
+    return repr(text[:MOST_QUOTED])
+
+
 def unknown(what: str, name: str, known: Collection[str], where: str = "") -> str:
     """That there is no such thing, as a sentence, and the known one that was probably meant; of
     few, all. what: "preset". where: " on page Data".
@@ -26,7 +31,7 @@ def unknown(what: str, name: str, known: Collection[str], where: str = "") -> st
         help_with_it = f"; did you mean {near[0]}?"
     else:
         help_with_it = f"; the known ones are {', '.join(known)}." if len(known) <= MOST_NAMED else "."
-    return f"There is no {what} {name[:MOST_QUOTED]!r}{where}{help_with_it}"
+    return f"There is no {what} {quoted(name)}{where}{help_with_it}"
 
 
 def reason_of(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fmnist_core.cores import available_cores
-from fmnist_core.errors import BadValueError, reason_of
+from fmnist_core.errors import MOST_QUOTED, BadValueError, reason_of
 
 T = TypeVar("T", int, float)
 PREFIX = "FMNIST_"
@@ -27,7 +27,6 @@ LEAST_MEMORY = 10**9
 MIRROR = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"  # Where Keras itself downloads from.
 NEAR = 0.85  # likeness to a setting's name from which another name is taken for a slip
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
-LONGEST = 80  # characters of a value that a sentence repeats
 
 
 class SettingError(BadValueError):
@@ -141,6 +140,12 @@ def given(name: str) -> str | None:
     return _given[name] if name in _given else os.environ.get(name)
 
 
+def of_own_program() -> dict[str, str]:
+    """The environment of a program of ours that is started as `python -m fmnist_core...`, wherever this one runs."""
+    root = str(Path(__file__).parents[1])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+
+
 @contextmanager
 def replaced(name: str, value: str) -> Iterator[None]:
     """Another value for a variable, while foreign code reads it in this or another thread."""
@@ -165,7 +170,7 @@ def _text(name: str) -> str:
 
 def _wrong(name: str, problem: str) -> SettingError:
     text = _text(name)
-    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    shown = text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}…"
     return SettingError(f"The setting {name} is {shown!r}, but {problem}.")
 
 

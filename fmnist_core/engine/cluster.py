@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,11 +18,11 @@ import psutil
 
 from fmnist_core.engine import scratch
 from fmnist_core.errors import LabError, reason_of
-from fmnist_core.settings import Settings
+from fmnist_core.experiment.cost import USABLE
+from fmnist_core.settings import Settings, of_own_program
 
 log = logging.getLogger(__name__)
 OnEvent = Callable[[tuple[float, Mapping[str, Any]]], None]  # with the time of sending
-ROOT = Path(__file__).parents[2]
 MEMORY_TOPIC = "worker-restart-memory"  # Dask's nannies tell here whom they ended because of its memory
 START_SECONDS, CONNECT_SECONDS, ANSWER_SECONDS = 60, 10, 3
 WATCH_SECONDS, STOPPED_SECONDS = 1, 5  # a debugger stops a process, too, for a moment
@@ -71,16 +69,15 @@ class Cluster:
             address = settings.engine if "://" in settings.engine else f"tcp://{settings.engine}"  # as Dask reads it
             _check_address(address)
             return Client(address, **options)
-        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         self._host = subprocess.Popen(
             [sys.executable, "-W", QUIET, "-m", "fmnist_core.engine.host"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": path},
+            env=of_own_program(),
         )
-        request = {"workers": settings.workers, "memory": settings.worker_memory, "threads": threads}
-        request["cores"] = settings.cores
+        request = {"workers": settings.workers, "memory": settings.worker_memory, "usable": USABLE}
+        request |= {"threads": threads, "cores": settings.cores}
         answer = _ask(self._host, request)
         threading.Thread(target=_end_stopped, args=(self._host,), name="engine-watch", daemon=True).start()
         return Client(answer["address"], security=Security(require_encryption=True, **answer["tls"]), **options)

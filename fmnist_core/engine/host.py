@@ -26,8 +26,8 @@ END_SECONDS = 1.5  # for which a worker may end what it does in order
 
 
 def main() -> None:
-    """Answer one JSON line {"workers", "memory", "threads", "cores"} with one JSON line {"address", "tls"}, or
-    {"error"}; serve until standard input ends.
+    """Answer one JSON line {"workers", "memory", "usable", "threads", "cores"} with one JSON line {"address", "tls"},
+    or {"error"}; serve until standard input ends.
     """
     if hasattr(os, "setsid") and os.getpgrp() != os.getpid():
         os.setsid()  # a session of its own: Ctrl-C in the app's terminal is the app's
@@ -72,7 +72,7 @@ def _serve(request: dict[str, Any], scratch: str, answer: Any) -> None:
     os.environ["FMNIST_CORES"] = str(share)
     # After the import, which would add Dask's own worker environment to ours: its MALLOC_TRIM_THRESHOLD_ saves a tenth
     # of the memory and costs a fifth of the speed.
-    dask.config.set(_configuration(share, scratch))
+    dask.config.set(_configuration(share, request["usable"], scratch))
     security = Security.temporary()
     try:
         cluster = LocalCluster(
@@ -115,8 +115,8 @@ def _is_tracker(process: psutil.Process) -> bool:
     return False
 
 
-def _configuration(share: int, scratch: str) -> dict[str, Any]:
-    """Dask's settings for this engine. share: of the processor cores, for each worker."""
+def _configuration(share: int, usable: float, scratch: str) -> dict[str, Any]:
+    """Dask's settings for this engine. share: of the processor cores, for each worker. usable: of its memory."""
     counts = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {
         "temporary-directory": scratch,
@@ -128,7 +128,7 @@ def _configuration(share: int, scratch: str) -> dict[str, Any]:
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
-        "distributed.worker.memory.terminate": 0.95,
+        "distributed.worker.memory.terminate": usable,
         # Dask takes a worker off that is missing this long after it missed one, also when it is only being replaced.
         "distributed.deploy.lost-worker-timeout": "365 days",
         "distributed.worker.profile.enabled": False,

@@ -329,14 +329,14 @@ def check_trainings(
 
 def check_study(study: Study, data: str) -> None:
     """Refuse a study of which this server cannot do what is not stored. Raises: LabError, see `check_trainings`."""
+    experiments = [experiment for _, experiment in study.experiments()]
+    stored = {name for experiment in experiments if _is_stored(name := run_id(experiment, data))}
 
     def images(experiment: Experiment) -> int:
-        return 0 if _is_stored(run_id(experiment, data)) else training_images(experiment, data)
+        return 0 if run_id(experiment, data) in stored else training_images(experiment, data)
 
     study_budget(study, images, settings().compute_budget)
-    experiments = [experiment for _, experiment in study.experiments()]
-    names = (run_id(experiment, data) for experiment in experiments)
-    check_trainings(experiments, data, stored={name for name in names if _is_stored(name)})
+    check_trainings(experiments, data, stored=stored)
 
 
 def _refusal(request: Request, data: str) -> str:

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from fmnist_core.errors import MOST_QUOTED, BadValueError, unknown
+from fmnist_core.errors import MOST_QUOTED, BadValueError, quoted, unknown
 from fmnist_core.experiment.activations import ACTIVATIONS
 from fmnist_core.experiment.initialisers import INITIALISERS
 from fmnist_core.experiment.optimisers import OPTIMISERS
@@ -387,8 +387,9 @@ def _sentence(error: ValidationError) -> str:
     field = FIELDS[name]
     value = first["input"]
     not_finite = isinstance(value, float) and not math.isfinite(value)
-    text = value[:MOST_QUOTED] if isinstance(value, str) else value
-    shown = repr(text) if isinstance(text, str) else "not a finite number" if not_finite else str(text)[:MOST_QUOTED]
+    shown = "not a finite number" if not_finite else str(value)[:MOST_QUOTED]
+    if isinstance(value, str):
+        shown = quoted(value)
     return f"{field.title} ({name}) is {shown}, but it must be {field.allowed}."
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -18,8 +17,9 @@ import numpy as np
 from fmnist_core.embedding.map_methods import SEARCH, Floats, Frame, Maker, MapSettings, Stop, Watch
 from fmnist_core.embedding.maps import own_makers
 from fmnist_core.embedding.neighbours import EmbeddingError, Neighbours
+from fmnist_core.embedding.umap import EPOCHS_LARGE, EPOCHS_SMALL, SMALL
+from fmnist_core.settings import of_own_program
 
-ROOT = Path(__file__).parents[2]
 PERIOD = 0.05  # seconds between two looks whether the map is there, or is to stop
 
 
@@ -82,7 +82,7 @@ class _ReferenceUmap:
             time.sleep(PERIOD)
         points: Floats = np.load(self._points)
         self._points.unlink()
-        return Frame(points, iterations=500 if len(features) <= 10_000 else 200)  # umap-learn's own choice
+        return Frame(points, iterations=EPOCHS_SMALL if len(features) <= SMALL else EPOCHS_LARGE)
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -106,7 +106,6 @@ class _ReferenceUmap:
         return self._process
 
     def _start(self) -> subprocess.Popen[str]:
-        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         with self._report.open("w") as report:
             return subprocess.Popen(
                 [sys.executable, "-m", "fmnist_core.jobs.umap_process"],
@@ -114,7 +113,7 @@ class _ReferenceUmap:
                 stdout=subprocess.DEVNULL,
                 stderr=report,
                 text=True,
-                env=os.environ | {"PYTHONPATH": path},
+                env=of_own_program(),
             )
 
     def _failure(self, code: int) -> EmbeddingError:

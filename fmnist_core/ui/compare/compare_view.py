@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from fmnist_core.errors import quoted
 from fmnist_core.experiment.hyperparameters import Experiment
 from fmnist_core.experiment.study import STUDIES, Study
 from fmnist_core.store.run_store import RUN_ID
@@ -31,7 +32,7 @@ MEASURES = {
 def _runs(name: str, text: str) -> tuple[str, ...]:
     names = tuple(text.split(".")) if text else ()
     if not all(map(RUN_ID.fullmatch, names)):
-        raise ViewError(f"{name} is {text[:80]!r}, but it must be ids of stored runs, joined by dots.")
+        raise ViewError(f"{name} is {quoted(text)}, but it must be ids of stored runs, joined by dots.")
     if len(names) > MOST_COMPARED:
         raise ViewError(f"{name} names {len(names)} runs, but at most {MOST_COMPARED} can be compared; choose fewer.")
     return names
@@ -39,7 +40,7 @@ def _runs(name: str, text: str) -> tuple[str, ...]:
 
 def _race(name: str, text: str) -> tuple[Experiment, ...]:
     """Two experiments, each a JSON object of the settings that differ from the base network's."""
-    wrong = ViewError(f"{name} is {text[:80]!r}, but it must be a JSON list of two objects with settings.")
+    wrong = ViewError(f"{name} is {quoted(text)}, but it must be a JSON list of two objects with settings.")
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):

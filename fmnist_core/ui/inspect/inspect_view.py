@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from fmnist_core.data.dataset import CLASSES
+from fmnist_core.errors import quoted
 from fmnist_core.experiment.layer_names import hidden_name
 from fmnist_core.ui.shared import histogram_view
 from fmnist_core.ui.shared.page_view import PageView, ViewError, choice, epoch, layer, run, text, whole
@@ -31,7 +32,7 @@ SOURCES = {"draw": "Draw", "upload": "Upload a picture"}
 def _cell(name: str, text: str) -> tuple[int, int]:
     if not re.fullmatch("[0-9]-[0-9]", text):
         last = len(CLASSES) - 1
-        raise ViewError(f"{name} is {text[:80]!r}, but it must be two class numbers from 0 to {last}, such as 6-0.")
+        raise ViewError(f"{name} is {quoted(text)}, but it must be two class numbers from 0 to {last}, such as 6-0.")
     return int(text[0]), int(text[2])
 
 

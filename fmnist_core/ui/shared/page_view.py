@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 
 import streamlit as st
 
-from fmnist_core.errors import LabError, unknown
+from fmnist_core.errors import LabError, quoted, unknown
 from fmnist_core.experiment import wording
 from fmnist_core.experiment.hyperparameters import FIELDS, HIGH_LAYERS, Experiment, Hyperparameter
 from fmnist_core.experiment.layer_names import OUTPUT, hidden_name
@@ -179,7 +179,7 @@ def several(
                 _one_of(name, each, known)
         too_many = most is not None and (len(set(names)) < len(names) or len(names) > most)
         if too_many or not known.keys() >= set(names):
-            raise ViewError(f"{name} is {text[:80]!r}, but it must be {allowed}.")
+            raise ViewError(f"{name} is {quoted(text)}, but it must be {allowed}.")
         values = dict.fromkeys(known[each] for each in names)
         return tuple(values if most else sorted(values))
 
@@ -222,7 +222,7 @@ def pattern(expression: str, allowed: str, default: Any = "") -> Any:
 
     def read(name: str, text: str) -> str:
         if not re.fullmatch(expression, text):
-            raise ViewError(f"{name} is {text[:80]!r}, but it must be {allowed}.")
+            raise ViewError(f"{name} is {quoted(text)}, but it must be {allowed}.")
         return text
 
     return text(read, default)
@@ -343,7 +343,7 @@ def positions(field: Hyperparameter) -> tuple[float, ...]:
 
 def _one_of(name: str, text: str, allowed: Mapping[str, Any]) -> Any:
     if text not in allowed:
-        raise ViewError(f"{name} is {text[:80]!r}, but it must be one of {', '.join(allowed)}.")
+        raise ViewError(f"{name} is {quoted(text)}, but it must be one of {', '.join(allowed)}.")
     return allowed[text]
 
 
@@ -354,5 +354,5 @@ def _number(name: str, text: str, kind: type[int] | type[float], low: float, hig
     value = kind(text) if re.fullmatch(form, text) else low - 1
     if not low <= value <= high:
         bounds = f"a whole number from {low:,} to {high:,}" if whole else f"a number from {low:g} to {high:g}"
-        raise ViewError(f"{name} is {text[:80]!r}, but it must be {bounds}.")
+        raise ViewError(f"{name} is {quoted(text)}, but it must be {bounds}.")
     return value
