@@ -64,7 +64,7 @@ def _say(answer: Any, message: dict[str, Any]) -> None:
 def _serve(request: dict[str, Any], scratch: str, answer: Any) -> None:
     """A Dask scheduler and the nannies of its workers, until standard input ends."""
     import dask
-    from distributed import LocalCluster, Security
+    from distributed import LocalCluster, Security, Status
 
     # Workers write here, too: what TensorFlow generates would stay in the system's place after a worker was killed.
     os.environ["TMPDIR"] = scratch
@@ -90,7 +90,7 @@ def _serve(request: dict[str, Any], scratch: str, answer: Any) -> None:
         sys.stdin.read()
         logging.disable()  # Dask tells of each end as of a fault
         for nanny in cluster.workers.values():
-            nanny.auto_restart = False
+            nanny.status = Status.closing  # else it puts another worker in the place of the one that ends
     finally:
         _end_workers()
 
