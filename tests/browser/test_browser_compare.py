@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, expect
 
 from fmnist_core.experiment.study import Study
-from tests.support.app_server import Server, press, query
+from tests.support.app_server import Server, downloaded, press, query
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
 STUDY = Study.of(
@@ -21,18 +21,6 @@ STUDY = Study.of(
         "seeds": 3,
     }
 )
-
-
-def downloaded(page: Page, name: str) -> Path:
-    """A file; its button is pressed again where the page was just being redrawn, as a person would."""
-    for _ in range(4):
-        try:
-            with page.expect_download(timeout=15_000) as download:
-                press(page, name)
-            return Path(download.value.path())
-        except TimeoutError:
-            continue
-    raise AssertionError(f"{name} gives no file")
 
 
 def test_a_study_from_one_press_to_its_files(page: Page, server: Server) -> None:
@@ -49,9 +37,9 @@ def test_a_study_from_one_press_to_its_files(page: Page, server: Server) -> None
     expect(page.get_by_role("button", name="Train all", exact=True)).to_have_count(0)
     assert json.loads(query(page)["study"]) == json.loads(STUDY.to_short_json())
     expect(page.get_by_role("cell", name="Dropout 0.5", exact=True)).to_have_count(2)  # the figures; the differences
-    lines = downloaded(page, "Table (CSV)").read_text().splitlines()
+    lines = Path(downloaded(page, "Table (CSV)").path()).read_text().splitlines()
     assert lines[0].startswith("run_id,model,seed,dropout,test_loss") and len(lines) == 7
-    definition = downloaded(page, "Definition (JSON)")
+    definition = Path(downloaded(page, "Definition (JSON)").path())
     assert Study.from_json(definition.read_bytes()) == STUDY
     # The definition, loaded where another study is shown.
     page.goto(f"{server.url}/Compare")

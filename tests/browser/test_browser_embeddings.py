@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.app_server import Server, press
+from tests.support.app_server import Server, downloaded, press
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
 SMALL = "units=32&layers=1&epochs=3&training_fraction=0.1"
@@ -80,14 +80,10 @@ def test_all_layers_and_their_separation(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/Embeddings?part=grid&method=pca&points=200")
     expect(page.get_by_role("columnheader", name="Before training")).to_be_visible()
     expect(page.get_by_role("rowheader", name="Hidden layer 1")).to_be_visible()
-    with page.expect_download() as download:
-        press(page, "Picture (PNG)")
-    assert download.value.suggested_filename.startswith("fashion-mnist-layers-pca-")
+    assert downloaded(page, "Picture (PNG)").suggested_filename.startswith("fashion-mnist-layers-pca-")
     page.get_by_text("Separation in numbers", exact=True).click()
     expect(page.get_by_text("Does separation improve over the layers?")).to_be_visible()
-    with page.expect_download() as download:
-        press(page, "Figures (CSV)")
-    assert download.value.suggested_filename.endswith(".csv")
+    assert downloaded(page, "Figures (CSV)").suggested_filename.endswith(".csv")
 
 
 def test_two_tabs_have_each_its_own_map(page: Page, server: Server) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.support.app_server import Server, new_page, press, query
+from tests.support.app_server import Server, downloaded, new_page, press, query
 
 # Long enough to be watched and stopped: minutes on the full data set, seconds on the sample.
 SLOW = "widths=256-256&epochs=200"
@@ -60,16 +60,10 @@ def test_from_sliders_to_a_result(page: Page, server: Server) -> None:
         page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
     ).to_be_visible()
     assert query(page) == {"layers": "1", "units": "32", "epochs": "3", "training_fraction": "0.2"}
-    with page.expect_download() as download:
-        press(page, "History (CSV)")
-    lines = Path(download.value.path()).read_text().splitlines()
+    lines = Path(downloaded(page, "History (CSV)").path()).read_text().splitlines()
     assert lines[0].startswith("epoch,loss,accuracy,val_loss") and len(lines) == 5
-    with page.expect_download() as download:
-        press(page, "Model (Keras)")
-    assert Path(download.value.path()).read_bytes()[:2] == b"PK"
-    with page.expect_download() as download:
-        press(page, "TensorBoard logs (zip)")
-    assert Path(download.value.path()).stat().st_size > 1000
+    assert Path(downloaded(page, "Model (Keras)").path()).read_bytes()[:2] == b"PK"
+    assert Path(downloaded(page, "TensorBoard logs (zip)").path()).stat().st_size > 1000
     page.get_by_text("Weights and biases over the epochs").click()
     expect(page.get_by_text("Distribution of hidden_1 kernel")).to_be_visible()
     # The address follows a step from this page to itself, and the way back leads to the result.

@@ -236,8 +236,9 @@ def test_the_queue_outlives_a_start_without_the_data(
 
 
 def test_what_was_asked_for_on_other_data_is_trained_on_them_or_has_failed(
-    start: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch
+    start: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    request.addfinalizer(dataset.split_of.cache_clear)  # it remembers this small data set as the full one
     first = start()
     name = first.submit(TINY, "ann")
     first.submit_study(STUDY, "eve")

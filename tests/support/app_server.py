@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, urlparse
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Download, Page, TimeoutError, expect
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -68,6 +68,18 @@ def new_page(browser: Browser, width: int = 1440, height: int = 1000, reduced_mo
 
 def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
+
+
+def downloaded(page: Page, name: str) -> Download:
+    """A file; its button is pressed again where the page was just being redrawn, as a person would."""
+    for _ in range(4):
+        try:
+            with page.expect_download(timeout=15_000) as download:
+                press(page, name)
+            return download.value
+        except TimeoutError:
+            continue
+    raise AssertionError(f"{name} gives no file")
 
 
 def query(page: Page) -> dict[str, str]:
